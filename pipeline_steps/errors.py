@@ -1,0 +1,67 @@
+"""Errors that a user can act on: what was received, what was expected, how to fix it."""
+
+from __future__ import annotations
+
+
+class HoldfastError(Exception):
+    """A refusal that the user can mend.
+
+    Parameters
+    ----------
+    received : str
+        What was found, with the offending values.
+    expected : str
+        What would have been accepted.
+    fix : str
+        What to do, ending with a command where one exists.
+    """
+
+    exit_code = 2
+
+    def __init__(self, received: str, *, expected: str, fix: str) -> None:
+        self.received = received
+        self.expected = expected
+        self.fix = fix
+        super().__init__(f"{received}\n  expected: {expected}\n  to fix it: {fix}")
+
+
+class ConfigurationError(HoldfastError):
+    """``params.yaml`` or an environment variable is wrong; all mistakes are reported at once."""
+
+
+class DataError(HoldfastError):
+    """An input file cannot be read as what it was declared to be."""
+
+
+class ValidationBlockedError(HoldfastError):
+    """The expectation suite refused the dataset as a whole."""
+
+    exit_code = 3
+
+
+class DirtyDataError(HoldfastError):
+    """A file that DVC tracks no longer has the content that ``dvc.lock`` records."""
+
+
+class CheckpointError(HoldfastError):
+    """A base model or checkpoint is missing, truncated or not the one that was named."""
+
+
+class TrainingError(HoldfastError):
+    """Fine-tuning cannot start, or diverged."""
+
+    exit_code = 4
+
+
+class RegistryError(HoldfastError):
+    """The tracking server, the registry or the ledger refused or contradicts itself."""
+
+    exit_code = 5
+
+
+class PromotionError(RegistryError):
+    """A promotion stopped before the alias moved, or lost a race."""
+
+
+class MissingDependencyError(HoldfastError):
+    """A library that this command needs is not installed."""

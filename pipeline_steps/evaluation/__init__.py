@@ -1,0 +1,1 @@
+"""From predictions to reports: pure functions, no torch."""

@@ -1,0 +1,1 @@
+"""What each machine-learning problem looks like: its rows, head, loss and decoding."""

@@ -1,0 +1,1 @@
+"""The gate, the ledger, the record of runs, and promotion."""

@@ -1,0 +1,1 @@
+"""From dataset references to a checkpoint."""

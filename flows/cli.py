@@ -1,0 +1,171 @@
+"""``holdfast``: a thin command line over the flows; every command works without a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline_steps.errors import HoldfastError
+
+if TYPE_CHECKING:
+    from flows.pipeline import Call
+    from flows.workspace import Workspace
+
+app = typer.Typer(
+    name="holdfast",
+    help="Fine-tunes language models and keeps them steady.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+_NO_TELEMETRY = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+Directory = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one machine-readable object.")]
+
+
+def main() -> None:
+    """Run the command line; a refusal prints its three sentences and exits non-zero."""
+    _switch_telemetry_off()
+    try:
+        app()
+    except HoldfastError as error:
+        print(f"holdfast: {error}", file=sys.stderr)  # noqa: T201 - the command line's voice
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("holdfast: interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+@app.command()
+def demo(
+    workspace: Directory = Path(),
+    *,
+    prefect: Annotated[bool, typer.Option(help="Run as a Prefect flow.")] = True,
+) -> None:
+    """Generate the sample corpus, train, judge, register and promote; then show where all is."""
+    from flows.commands.demo import run_demo
+
+    typer.echo(run_demo(workspace, call=_announced(), prefect=prefect))
+
+
+@app.command()
+def doctor(workspace: Directory = Path(), *, as_json: AsJson = False) -> None:
+    """Say what is installed, which device and URIs are used, what is missing and how to mend it."""
+    from flows.commands.doctor import diagnose, render
+
+    diagnosis = diagnose(workspace)
+    _print(diagnosis.model_dump(mode="json") if as_json else render(diagnosis), as_json=as_json)
+    raise typer.Exit(0 if diagnosis.healthy else 1)
+
+
+@app.command()
+def init(  # noqa: PLR0913 - one option a column
+    directory: Annotated[Path, typer.Argument(help="The new workspace.")],
+    train: Annotated[Path, typer.Option(help="Labelled rows to learn from.")],
+    problem: Annotated[str, typer.Option(help="What the model is for.")] = "text_classification",
+    valid: Annotated[Path | None, typer.Option(help="Rows for early stopping.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Rows to judge on.")] = None,
+    suite: Annotated[list[str] | None, typer.Option(help="NAME=FILE, a shift suite.")] = None,
+    text_column: Annotated[str | None, typer.Option()] = None,
+    label_column: Annotated[str | None, typer.Option()] = None,
+    text_pair_column: Annotated[str | None, typer.Option()] = None,
+    id_column: Annotated[str | None, typer.Option()] = None,
+    timestamp_column: Annotated[str | None, typer.Option()] = None,
+    domain_column: Annotated[str | None, typer.Option()] = None,
+    group_column: Annotated[str | None, typer.Option()] = None,
+    *,
+    force: Annotated[bool, typer.Option(help="Accept a directory that is not empty.")] = False,
+) -> None:
+    """Make a workspace from your own file: raw data, params.yaml, dvc.yaml."""
+    from flows.commands.init import init_workspace
+
+    columns = {
+        "text": text_column,
+        "label": label_column,
+        "text_pair": text_pair_column,
+        "id": id_column,
+        "timestamp": timestamp_column,
+        "domain": domain_column,
+        "group": group_column,
+    }
+    files = {"train": train, "valid": valid, "test": test}
+    message = init_workspace(
+        directory, problem=problem, files=files, suites=suite or [], columns=columns, force=force
+    )
+    typer.echo(message)
+
+
+@app.command()
+def prepare(workspace: Directory = Path(), *, as_json: AsJson = False) -> None:
+    """Bring the data up to date: ingest, validate, split, suites; unchanged stages are skipped."""
+    from flows.prepare_data import prepare_data
+    from flows.workspace import Workspace, locked
+
+    opened = Workspace.open(workspace)
+    with locked(opened):
+        datasets = prepare_data(opened, call=_announced(as_json=as_json))
+    _print(
+        datasets.model_dump(mode="json")
+        if as_json
+        else "\n".join(f"{d.name}: {d.n_examples} rows" for d in _all_datasets(datasets)),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def train(
+    workspace: Directory = Path(),
+    *,
+    prefect: Annotated[bool, typer.Option(help="Run as a Prefect flow.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune, evaluate, gate, register and, if the gate says so, promote."""
+    from flows.commands.train import run_train, summarize
+
+    result = run_train(workspace, call=_announced(as_json=as_json), prefect=prefect)
+    if as_json:
+        _print(result.model_dump(mode="json"), as_json=True)
+    else:
+        _print(summarize(_open(workspace), result), as_json=False)
+
+
+def _switch_telemetry_off() -> None:
+    """Tell every library of the stack to send nothing, unless the user decided otherwise."""
+    for name, value in _NO_TELEMETRY.items():
+        os.environ.setdefault(name, value)
+
+
+def _open(workspace: Path) -> Workspace:
+    from flows.workspace import Workspace
+
+    return Workspace.open(workspace)
+
+
+def _announced(*, as_json: bool = False) -> Call:
+    from flows.pipeline import announcing, call_directly
+
+    return call_directly if as_json else announcing(call_directly, _announce)
+
+
+def _announce(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def _all_datasets(datasets: Any) -> list[Any]:
+    return [datasets.train, datasets.valid, *datasets.judged]
+
+
+def _print(value: Any, *, as_json: bool) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False) if as_json else value)

@@ -1,0 +1,48 @@
+"""``holdfast demo``: the main job on the sample corpus, then where everything is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from flows.commands.train import run_train, summarize
+from flows.pipeline import Call
+from flows.record import TrainResult
+from flows.workspace import Workspace
+
+
+def run_demo(directory: Path, *, call: Call, prefect: bool) -> str:
+    """Return the closing summary of the main job on the workspace ``directory``.
+
+    With ``prefect`` a first run goes through Prefect's temporary server, which keeps its database
+    in the state directory; a later run finds its work done and needs no server.
+    """
+    workspace = Workspace.open(directory)
+    workspace.prepare_state()
+    orchestrated = prefect and not _ran_before(workspace)
+    if orchestrated:
+        os.environ.setdefault("PREFECT_HOME", str(workspace.state / "prefect"))
+    result = run_train(workspace.root, call=call, prefect=orchestrated)
+    return f"{summarize(workspace, result)}\n\n{where_to_look(workspace, result)}"
+
+
+def where_to_look(workspace: Workspace, result: TrainResult) -> str:
+    """Return where the report, the MLflow runs and the Prefect runs are, and how to open them."""
+    programs = Path(sys.executable).parent
+    home = workspace.state / "prefect"
+    mlflow_ui = f"{programs / 'mlflow'} ui --backend-store-uri {workspace.tracking_uri}"
+    prefect_ui = f"PREFECT_HOME={home} {programs / 'prefect'} server start"
+    lines = [
+        "Where to look",
+        f"  report   {result.report}",
+        f"  MLflow   {mlflow_ui}    then http://127.0.0.1:5000",
+    ]
+    if home.exists():
+        lines.append(f"  Prefect  {prefect_ui}    then http://127.0.0.1:4200")
+    lines.append("  next     holdfast ledger log, holdfast doctor, holdfast init DIR --train FILE")
+    return "\n".join(lines)
+
+
+def _ran_before(workspace: Workspace) -> bool:
+    return any((workspace.state / "runs").glob("*/result.json"))

@@ -1,0 +1,57 @@
+"""Tables for Prefect's artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pipeline_steps.types import EvaluationReport, GateDecision, MetricValue, ValidationReport
+
+
+def validation_table(report: ValidationReport) -> str:
+    """Return what validation kept and set aside, by reason."""
+    rows = [["kept", report.n_kept], *sorted(report.quarantined.items())]
+    verdict = "passed" if report.success else "blocked: " + "; ".join(report.blocked_because)
+    return f"## Validation {verdict}\n\n" + _table(["rows", "count"], rows)
+
+
+def metrics_table(reports: Sequence[EvaluationReport]) -> str:
+    """Return every metric of every suite with its interval and sample size."""
+    rows = [
+        [report.suite, metric.name, interval(metric), metric.n]
+        for report in reports
+        for metric in report.metrics
+    ]
+    return "## Metrics\n\n" + _table(["suite", "metric", "value", "n"], rows)
+
+
+def decision_table(decision: GateDecision) -> str:
+    """Return the gate's verdict, its reasons and every check."""
+    rows = [
+        [check.name, "yes" if check.passed else "**no**", check.reason] for check in decision.checks
+    ]
+    reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
+    return f"## {decision.verdict}\n\n{reasons}\n\n" + _table(["check", "passed", "reason"], rows)
+
+
+def interval(metric: MetricValue) -> str:
+    """Return a value with its interval, or that it is undefined.
+
+    Examples
+    --------
+    >>> interval(MetricValue(name="accuracy", value=0.91, n=500, ci_low=0.88, ci_high=0.93))
+    '0.910 [0.880, 0.930]'
+    """
+    if metric.value is None:
+        return "undefined"
+    if metric.ci_low is None or metric.ci_high is None:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} [{metric.ci_low:.3f}, {metric.ci_high:.3f}]"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,52 @@
+"""How a pipeline calls its steps: directly, announced on a terminal, or as a Prefect task.
+
+A pipeline is a list of step calls that takes a :class:`Call`; who runs it decides what a call is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Call(Protocol):
+    """Something that calls a step with its arguments and returns its result."""
+
+    def __call__(self, step: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return ``step(*args, **kwargs)``."""
+        ...
+
+
+def call_directly(step: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Return ``step(*args, **kwargs)``: no orchestrator, no server."""
+    return step(*args, **kwargs)
+
+
+def announcing(call: Call, announce: Callable[[str], None]) -> Call:
+    """Return a call that says, through ``announce``, which step ran and for how many seconds."""
+
+    def announced(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        title = step_title(step)
+        started = time.perf_counter()
+        announce(f"{title} ...")
+        result = call(step, *args, **kwargs)
+        announce(f"{title}: done in {time.perf_counter() - started:.1f} s")
+        return result
+
+    return announced
+
+
+def step_title(step: Callable[..., Any]) -> str:
+    """Return a step's name as people read it.
+
+    Examples
+    --------
+    >>> def predict_suites(): ...
+    >>> step_title(predict_suites)
+    'predict suites'
+    """
+    return step.__name__.replace("_", " ")

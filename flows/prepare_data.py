@@ -1,0 +1,213 @@
+"""Runs ``dvc repro`` and reads ``dvc.lock`` into dataset references: the one bridge to DVC."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.pipeline import Call, call_directly
+from flows.workspace import Workspace
+from pipeline_steps.digests import file_digest
+from pipeline_steps.errors import (
+    DataError,
+    DirtyDataError,
+    HoldfastError,
+    ValidationBlockedError,
+)
+from pipeline_steps.files import write_text_atomically
+from pipeline_steps.types import DatasetRef, ReportKind, ValidationReport, Value
+
+_SPLITS = Path("data/splits")
+_SUITES = Path("data/suites")
+_REPORT = Path("data/validated/report.json")
+
+
+class Datasets(Value):
+    """Everything that a training run reads, by content."""
+
+    train: DatasetRef
+    valid: DatasetRef
+    test: DatasetRef
+    suites: tuple[DatasetRef, ...]
+    validation: ValidationReport
+
+    @property
+    def judged(self) -> tuple[DatasetRef, ...]:
+        """The test set and all suites: what every version is scored on."""
+        return (self.test, *self.suites)
+
+
+def prepare_data(workspace: Workspace, *, call: Call = call_directly) -> Datasets:
+    """Return the datasets of the workspace after bringing every data stage up to date."""
+    call(reproduce_data, workspace.root, workspace.state)
+    return call(read_datasets, workspace.root)
+
+
+def reproduce_data(root: Path, state: Path) -> None:
+    """Run ``dvc repro`` in ``root``: unchanged stages are skipped.
+
+    The process group is recorded in ``state``: when this process is killed, the next call ends
+    what it left running before it starts (a killed ``dvc repro`` leaves its stage alive).
+
+    Raises
+    ------
+    ValidationBlockedError, DataError
+        If a stage refuses; the stage's own words stand above on standard error.
+    """
+    record = state / "dvc.pid"
+    _end_abandoned_stages(record)
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "dvc", "repro", "--quiet"],
+        cwd=root,
+        env=_stage_environment(),
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    write_text_atomically(record, str(process.pid))
+    try:
+        _, messages = process.communicate()
+    finally:
+        if process.poll() is None:
+            _end_group(process.pid)
+            process.wait()
+        record.unlink(missing_ok=True)
+    if process.returncode != 0:
+        raise _stage_refusal(root, messages)
+
+
+def read_datasets(root: Path) -> Datasets:
+    """Return references to the split and suite files that ``dvc.lock`` records.
+
+    Raises
+    ------
+    DirtyDataError
+        If a file differs from what ``dvc.lock`` records.
+    """
+    locked = _locked_directories(root)
+    splits = _verified_digests(root, _SPLITS, locked)
+    suites = _verified_digests(root, _SUITES, locked)
+    manifest = json.loads((root / _SUITES / "manifest.json").read_text(encoding="utf-8"))
+    parts = {
+        name: _reference(root / _SPLITS / f"{name}.parquet", name, splits[f"{name}.parquet"])
+        for name in ("train", "valid", "test")
+    }
+    return Datasets(
+        **parts,
+        suites=tuple(
+            _reference(root / _SUITES / s["file"], s["name"], suites[s["file"]], s["kind"])
+            for s in manifest["suites"]
+        ),
+        validation=_validation_report(root),
+    )
+
+
+def _validation_report(root: Path) -> ValidationReport:
+    content = json.loads((root / _REPORT).read_text(encoding="utf-8"))
+    return ValidationReport.model_validate(
+        {name: content[name] for name in ValidationReport.model_fields if name in content}
+    )
+
+
+def _reference(path: Path, name: str, digest: str, kind: ReportKind = "clean") -> DatasetRef:
+    import pyarrow.parquet as pq
+
+    return DatasetRef(
+        name=name,
+        split=name if name in ("train", "valid", "test") else "test",
+        path=path,
+        digest=digest,
+        n_examples=pq.read_metadata(path).num_rows,
+        kind=kind,
+    )
+
+
+def _locked_directories(root: Path) -> dict[str, str]:
+    """Return the recorded md5 of each output directory, by its path."""
+    lock = root / "dvc.lock"
+    if not lock.exists():
+        raise DataError(
+            f"there is no {lock.name} in {root}",
+            expected="data stages that have run",
+            fix="holdfast prepare",
+        )
+    stages: dict[str, Any] = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+    return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", [])}
+
+
+def _verified_digests(root: Path, directory: Path, locked: dict[str, str]) -> dict[str, str]:
+    """Return the md5 of each file in ``directory`` after comparing the whole with ``dvc.lock``."""
+    digests = {
+        file.relative_to(root / directory).as_posix(): file_digest(file, "md5")
+        for file in sorted((root / directory).rglob("*"))
+        if file.is_file()
+    }
+    if dvc_directory_digest(digests) != locked.get(directory.as_posix()):
+        raise DirtyDataError(
+            f"{directory} does not hold what dvc.lock records",
+            expected="files as the data stages wrote them",
+            fix="holdfast prepare (it restores or rebuilds them)",
+        )
+    return digests
+
+
+def dvc_directory_digest(digests: dict[str, str]) -> str:
+    """Return the digest that DVC gives a directory with these files (name -> md5)."""
+    import hashlib
+
+    entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(digests.items())]
+    text = json.dumps(entries, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _stage_environment() -> dict[str, str]:
+    """Return the environment of the stages: this Python first on the path, no telemetry."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
+
+
+def _stage_refusal(root: Path, messages: str) -> HoldfastError:
+    """Return the error that says which stage refused and why."""
+    report = root / _REPORT
+    if report.exists() and not json.loads(report.read_text(encoding="utf-8"))["success"]:
+        return ValidationBlockedError(
+            f"the data were refused:\n{messages.strip()}",
+            expected="data that meet the expectation suite",
+            fix=f"read {_REPORT} and data/quarantine/, mend the raw file, then: holdfast prepare",
+        )
+    return DataError(
+        f"a data stage failed:\n{messages.strip()}",
+        expected="stages that run to their end",
+        fix="mend what is said above, then: holdfast prepare",
+    )
+
+
+def _end_abandoned_stages(record: Path) -> None:
+    if not record.exists():
+        return
+    group = int(record.read_text(encoding="utf-8"))
+    if "dvc" in _command_line(group):
+        _end_group(group)
+    record.unlink(missing_ok=True)
+
+
+def _command_line(pid: int) -> str:
+    """Return a living process's command line, empty where there is none (or no /proc)."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _end_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return

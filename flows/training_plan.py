@@ -1,0 +1,64 @@
+"""The fingerprint of a run: what it would read, with which code and which parameters."""
+
+from __future__ import annotations
+
+from flows.prepare_data import Datasets
+from flows.workspace import Workspace
+from pipeline_steps.digests import value_digest
+from pipeline_steps.provenance import code_version
+from pipeline_steps.types import Value
+
+_TRAINING_CODE = ("training", "inference", "problems")
+_JUDGING_CODE = ("evaluation", "predictions_file", "registry", *_TRAINING_CODE)
+
+
+class TrainingPlan(Value):
+    """What will be trained and judged, by content.
+
+    ``training_fingerprint`` covers what the weights depend on, ``fingerprint`` what the verdict
+    depends on too: a change of policy judges anew without training anew.
+    """
+
+    fingerprint: str
+    training_fingerprint: str
+    base_digest: str
+
+
+def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
+    """Return the fingerprints of a run over ``datasets`` with the workspace's parameters.
+
+    Raises
+    ------
+    CheckpointError
+        If the base model is missing or not the one that ``finetune.base_digest`` names.
+    """
+    from pipeline_steps.inference.base_model import resolve_base_model
+
+    params = workspace.params
+    base = resolve_base_model(params.finetune.base_model, params.finetune.base_digest)
+    training = value_digest(
+        {
+            "problem": params.problem,
+            "train": datasets.train.digest,
+            "valid": datasets.valid.digest,
+            "base": base.digest,
+            "finetune": params.finetune.model_dump(mode="json"),
+            "code": code_version(_TRAINING_CODE),
+        }
+    )
+    return TrainingPlan(
+        fingerprint=value_digest({"training": training, "judging": _judging(workspace, datasets)}),
+        training_fingerprint=training,
+        base_digest=base.digest,
+    )
+
+
+def _judging(workspace: Workspace, datasets: Datasets) -> dict[str, object]:
+    sections = workspace.params.model_dump(
+        mode="json", by_alias=True, include={"predict", "evaluate", "gate", "register_"}
+    )
+    return {
+        "params": sections,
+        "suites": {suite.name: suite.digest for suite in datasets.judged},
+        "code": code_version(_JUDGING_CODE),
+    }

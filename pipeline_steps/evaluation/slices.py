@@ -1,0 +1,67 @@
+"""Metrics of the rows that share a value: the average hides who is served badly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline_steps.evaluation.outcomes import Outcomes
+from pipeline_steps.evaluation.uncertainty import (
+    bootstrap_metrics,
+    percentile_interval,
+    point_metrics,
+)
+from pipeline_steps.params import EvaluateParams
+from pipeline_steps.types import MetricValue, SliceMetrics
+
+_SLICE_METRICS = ("accuracy", "macro_f1")
+
+
+def slice_metrics(
+    rows: Outcomes, columns: Mapping[str, np.ndarray[Any, Any]], params: EvaluateParams
+) -> tuple[SliceMetrics, ...]:
+    """Return accuracy and macro-F1 of each value that has enough rows, the largest slices first.
+
+    A column with one value only makes no slices, and a column with more than ``max_slices``
+    values gives its largest ones.
+    """
+    slices = []
+    for column in params.slice_columns:
+        values = columns.get(column)
+        if values is None:
+            continue
+        counts = Counter(value for value in values.tolist() if value is not None)
+        frequent = [
+            v for v, n in counts.most_common(params.max_slices) if n >= params.min_slice_rows
+        ]
+        if len(counts) > 1:
+            slices += [_slice(rows, column, value, values == value, params) for value in frequent]
+    return tuple(slices)
+
+
+def worst_slice(slices: tuple[SliceMetrics, ...]) -> SliceMetrics | None:
+    """Return the slice with the lowest accuracy; of equals, the one with more rows."""
+
+    def accuracy(part: SliceMetrics) -> tuple[float, int]:
+        value = part.metrics[0].value
+        return (2.0 if value is None else value, -part.n)
+
+    return min(slices, key=accuracy, default=None)
+
+
+def _slice(
+    rows: Outcomes, column: str, value: str, mask: np.ndarray[Any, Any], params: EvaluateParams
+) -> SliceMetrics:
+    inside = rows.take(mask)
+    points = point_metrics(inside)
+    resampled = bootstrap_metrics(inside, params.bootstrap_resamples, params.seed)
+    metrics = []
+    for name in _SLICE_METRICS:
+        low, high = percentile_interval(resampled[name], params.confidence)
+        metrics.append(
+            MetricValue(name=name, value=points[name], n=len(inside), ci_low=low, ci_high=high)
+        )
+    return SliceMetrics(column=column, value=value, n=len(inside), metrics=tuple(metrics))

@@ -1,0 +1,61 @@
+"""The columns of an examples file that a model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline_steps.errors import DataError
+from pipeline_steps.predictions_file import METADATA_COLUMNS
+
+
+@dataclass(frozen=True)
+class ExampleRows:
+    """n examples, column by column."""
+
+    example_ids: list[str]
+    texts: list[str]
+    pairs: list[str | None]
+    labels: list[str]
+    metadata: dict[str, list[str | None]]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_examples(path: Path) -> ExampleRows:
+    """Return the examples in a Parquet file.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, truncated or lacks a column.
+    """
+    try:
+        table = pq.read_table(path)
+        return ExampleRows(
+            example_ids=table["example_id"].to_pylist(),
+            texts=table["text"].to_pylist(),
+            pairs=table["text_pair"].to_pylist(),
+            labels=table["label"].to_pylist(),
+            metadata={name: _as_strings(table[name]) for name in METADATA_COLUMNS},
+        )
+    except (OSError, KeyError, pa.ArrowInvalid) as error:
+        raise DataError(
+            f"{path} cannot be read as examples: {error}",
+            expected="a Parquet file as the data stages write it",
+            fix="holdfast prepare",
+        ) from error
+
+
+def _as_strings(column: pa.ChunkedArray) -> list[str | None]:
+    values = column.to_pylist()
+    return [None if value is None else _as_string(value) for value in values]
+
+
+def _as_string(value: object) -> str:
+    isoformat = getattr(value, "isoformat", None)
+    return str(isoformat()) if isoformat else str(value)

@@ -1,0 +1,67 @@
+"""A model runs once per dataset; everything that is said of it afterwards reads this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline_steps.errors import DataError
+from pipeline_steps.inference.examples_file import ExampleRows, read_examples
+from pipeline_steps.inference.predictor import Predictor
+from pipeline_steps.params import PredictParams
+from pipeline_steps.predictions_file import (
+    PredictionTable,
+    describe_predictions,
+    write_predictions,
+)
+from pipeline_steps.types import Checkpoint, DatasetRef, Predictions
+
+
+def predict(
+    checkpoint: Checkpoint, dataset: DatasetRef, output: Path, params: PredictParams
+) -> Predictions:
+    """Return the checkpoint's outputs on a dataset, in dataset order.
+
+    An ``output`` that was made from the same checkpoint and dataset is reused.
+    """
+    earlier = _reusable(output, checkpoint, dataset)
+    if earlier is not None:
+        return earlier
+    predictor = Predictor.from_checkpoint(
+        checkpoint.path, precision=params.precision, batch_tokens=params.batch_tokens
+    )
+    rows = read_examples(dataset.path)
+    return write_predictions(
+        output,
+        predict_rows(predictor, rows),
+        checkpoint_digest=checkpoint.digest,
+        dataset_digest=dataset.digest,
+        suite=dataset.name,
+        kind=dataset.kind,
+    )
+
+
+def predict_rows(predictor: Predictor, rows: ExampleRows) -> PredictionTable:
+    """Return a predictor's outputs on examples."""
+    encoded = predictor.encode(rows.texts, rows.pairs)
+    return PredictionTable(
+        example_ids=np.array(rows.example_ids, dtype=object),
+        truth=np.array(rows.labels, dtype=object),
+        logits=predictor.logits_of(encoded),
+        labels=predictor.labels,
+        n_tokens=np.array(encoded.lengths, dtype=np.int32),
+        columns={name: np.array(values, dtype=object) for name, values in rows.metadata.items()},
+    )
+
+
+def _reusable(output: Path, checkpoint: Checkpoint, dataset: DatasetRef) -> Predictions | None:
+    if not output.exists():
+        return None
+    try:
+        earlier = describe_predictions(output)
+    except DataError:  # truncated or foreign: it is made anew
+        return None
+    same = (checkpoint.digest, dataset.digest, dataset.name, dataset.n_examples)
+    found = (earlier.checkpoint_digest, earlier.dataset_digest, earlier.suite, earlier.n_examples)
+    return earlier if found == same else None

@@ -178,10 +178,10 @@ class FinetuneParams(Section):
     """Low-rank adaptation (Hu et al. 2021); read where method is lora."""
     epochs: Positive = 8
     """Passes over the training rows, at most."""
-    learning_rate: float = Field(default=2e-4, gt=0)
-    """Peak of AdamW; linear warm-up, then linear decay."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak of AdamW; linear warm-up, then linear decay. null: 1e-4 for full, 1e-3 for lora."""
     head_learning_rate: float | None = Field(default=None, gt=0)
-    """For the new classification head; null: the same."""
+    """For the new classification head; null: 1e-3, or learning_rate where that is larger."""
     warmup_fraction: Share = 0.1
     """Share of the steps spent warming up."""
     weight_decay: float = Field(default=0.01, ge=0)

@@ -1,0 +1,71 @@
+"""The one place where our parameters become transformers' arguments.
+
+transformers 5 removes arguments in minor releases; when it does, this is what changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from pipeline_steps.params import FinetuneParams
+
+DEFAULT_LEARNING_RATE = {"full": 1e-4, "lora": 1e-3}
+"""Measured with MiniLM on three datasets, together with the head's own rate."""
+DEFAULT_HEAD_LEARNING_RATE = 1e-3
+_LOGGING_STEPS = 10
+_KEPT_CHECKPOINTS = 3
+
+
+def learning_rates(params: FinetuneParams) -> tuple[float, float]:
+    """Return the learning rates of the body and of the new head."""
+    body = params.learning_rate or DEFAULT_LEARNING_RATE[params.method]
+    return body, params.head_learning_rate or max(DEFAULT_HEAD_LEARNING_RATE, body)
+
+
+def training_arguments(
+    params: FinetuneParams,
+    work: Path,
+    *,
+    steps_per_epoch: int,
+    precision: str,
+    device: torch.device,
+    show_progress: bool,
+) -> TrainingArguments:
+    """Return the arguments of a run: no default of the Trainer that could mislead is left."""
+    every = max(1, steps_per_epoch // params.checkpoints_per_epoch)
+    metric = {"accuracy": "accuracy", "macro_f1": "macro_f1", "loss": "loss"}
+    return TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=params.epochs,
+        learning_rate=learning_rates(params)[0],
+        weight_decay=params.weight_decay,
+        warmup_steps=params.warmup_fraction,
+        lr_scheduler_type="linear",
+        max_grad_norm=params.max_gradient_norm,
+        gradient_accumulation_steps=params.accumulation_steps,
+        optim="adamw_torch_fused",
+        bf16=precision == "bf16",
+        use_cpu=device.type == "cpu",
+        seed=params.seed,
+        data_seed=params.seed,
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=_KEPT_CHECKPOINTS,
+        load_best_model_at_end=True,
+        metric_for_best_model=metric[params.early_stopping_metric],
+        greater_is_better=params.early_stopping_metric != "loss",
+        restore_callback_states_from_checkpoint=True,
+        logging_steps=_LOGGING_STEPS,
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=device.type == "cuda",
+        accelerator_config={"even_batches": False},
+        report_to=[],
+        disable_tqdm=not show_progress,
+        log_level="error",
+    )

@@ -1,0 +1,239 @@
+"""From dataset references to a checkpoint; killed at any point, the next call goes on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase, set_seed
+from transformers.utils import logging as transformers_logging
+
+from pipeline_steps.errors import CheckpointError, TrainingError
+from pipeline_steps.inference.base_model import BaseModelRef, resolve_base_model
+from pipeline_steps.inference.checkpoint import load_checkpoint, write_checkpoint
+from pipeline_steps.inference.examples_file import read_examples
+from pipeline_steps.inference.forward import best_device
+from pipeline_steps.inference.precision import choose_precision
+from pipeline_steps.inference.tokenization import encode, load_tokenizer
+from pipeline_steps.params import FinetuneParams
+from pipeline_steps.problems.text_classification import build_model, label_indices
+from pipeline_steps.provenance import provenance
+from pipeline_steps.training.arguments import learning_rates, training_arguments
+from pipeline_steps.training.batching import BatchPlanner
+from pipeline_steps.training.data import Collator, EncodedDataset
+from pipeline_steps.training.lora import add_lora, merged
+from pipeline_steps.training.resume import last_complete
+from pipeline_steps.training.trainer import StableTrainer
+from pipeline_steps.types import Checkpoint, DatasetRef
+
+_CODE = ("training", "inference", "problems")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that decides the weights."""
+
+    train: DatasetRef
+    valid: DatasetRef
+    base: BaseModelRef
+    params: FinetuneParams
+    problem: str
+
+
+def finetune(
+    train: DatasetRef,
+    valid: DatasetRef,
+    params: FinetuneParams,
+    output: Path,
+    *,
+    work: Path,
+    problem: str = "text_classification",
+) -> Checkpoint:
+    """Return the checkpoint with the best validation score.
+
+    Parameters
+    ----------
+    train, valid : DatasetRef
+        Rows to learn from, and rows that decide when to stop.
+    params : FinetuneParams
+        Base model, tuning method, rates and budget.
+    output : Path
+        Directory of the checkpoint; a finished one of the same inputs is returned as it is.
+    work : Path
+        Directory of the trainer's own checkpoints, from which an interrupted run goes on to the
+        same weights as an uninterrupted one. It is removed at the end.
+    problem : str
+        What the model is for.
+
+    Raises
+    ------
+    CheckpointError
+        If the base model is missing, is not the expected one or does not fit.
+    TrainingError
+        If the training rows cannot be learnt from, or the loss diverges.
+    """
+    base = resolve_base_model(params.base_model, params.base_digest)
+    inputs = Inputs(train, valid, base, params, problem)
+    finished = _finished(output, inputs)
+    if finished is not None:
+        return finished
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    set_seed(params.seed)
+    trainer, labels, tokenizer = _build(inputs, work)
+    trainer.train(resume_from_checkpoint=_resume_point(work))
+    checkpoint = _write(trainer, tokenizer, labels, inputs, output)
+    shutil.rmtree(work, ignore_errors=True)
+    return checkpoint
+
+
+def _build(
+    inputs: Inputs, work: Path
+) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
+    params = inputs.params
+    tokenizer = load_tokenizer(inputs.base.path)
+    labels = _labels(inputs.train)
+    train = _encoded(inputs.train, tokenizer, labels, params)
+    valid = _encoded(inputs.valid, tokenizer, labels, params)
+    model, head_names = build_model(inputs.base.path, labels)
+    if params.method == "lora":
+        model = add_lora(model, head_names, params.lora)
+    device = best_device()
+    planner = BatchPlanner(train.encoded.lengths, params.batch_tokens, params.seed)
+    arguments = training_arguments(
+        params,
+        work,
+        steps_per_epoch=-(-len(planner) // params.accumulation_steps),
+        precision=choose_precision(params.precision, device),
+        device=device,
+        show_progress=sys.stderr.isatty(),
+    )
+    trainer = StableTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=valid,
+        data_collator=Collator(int(tokenizer.pad_token_id)),
+        params=params,
+        head_names=set(head_names),
+    )
+    return trainer, labels, tokenizer
+
+
+def _labels(train: DatasetRef) -> tuple[str, ...]:
+    labels = tuple(sorted(set(read_examples(train.path).labels)))
+    if len(labels) < 2:  # noqa: PLR2004 - a classifier needs two
+        raise TrainingError(
+            f"the training rows have {len(labels)} label(s): {', '.join(labels)}",
+            expected="at least two different labels",
+            fix="look at ingest.columns.label in params.yaml and at the raw file",
+        )
+    return labels
+
+
+def _encoded(
+    dataset: DatasetRef,
+    tokenizer: PreTrainedTokenizerBase,
+    labels: tuple[str, ...],
+    params: FinetuneParams,
+) -> EncodedDataset:
+    rows = read_examples(dataset.path)
+    encoded = encode(tokenizer, rows.texts, rows.pairs, params.max_length)
+    return EncodedDataset(encoded, label_indices(rows.labels, labels))
+
+
+def _resume_point(work: Path) -> str | None:
+    checkpoint = last_complete(work)
+    return None if checkpoint is None else str(checkpoint)
+
+
+def _write(
+    trainer: StableTrainer,
+    tokenizer: PreTrainedTokenizerBase,
+    labels: tuple[str, ...],
+    inputs: Inputs,
+    output: Path,
+) -> Checkpoint:
+    model: Any = trainer.model
+    n_trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    plain: Any = merged(model) if inputs.params.method == "lora" else model
+    n_parameters = sum(p.numel() for p in plain.parameters())
+    training = _describe_training(trainer, n_parameters, n_trainable)
+
+    def save(directory: Path) -> None:
+        plain.save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
+
+    return write_checkpoint(output, save, _describer(inputs, labels, training))
+
+
+def _describe_training(
+    trainer: StableTrainer, n_parameters: int, n_trainable: int
+) -> dict[str, Any]:
+    """Return what happened: evaluations, the best one, precision, padding, cut rows."""
+    state = trainer.state
+    train = trainer.train_rows
+    body_rate, head_rate = learning_rates(trainer.params)
+    return {
+        "history": [
+            {
+                "step": e["step"],
+                "loss": e["eval_loss"],
+                "accuracy": e["eval_accuracy"],
+                "macro_f1": e["eval_macro_f1"],
+            }
+            for e in state.log_history
+            if "eval_loss" in e
+        ],
+        "best_step": state.best_global_step,
+        "steps": state.global_step,
+        "steps_planned": state.max_steps,
+        "precision": "bf16" if trainer.args.bf16 else "fp32",
+        "device": trainer.args.device.type,
+        "learning_rate": body_rate,
+        "head_learning_rate": head_rate,
+        "n_parameters": n_parameters,
+        "n_trainable": n_trainable,
+        "n_tokens": sum(train.encoded.lengths),
+        "n_truncated": train.encoded.n_truncated,
+        "padding_efficiency": trainer.planner.padding_efficiency(train.encoded.lengths),
+    }
+
+
+def _describer(
+    inputs: Inputs, labels: tuple[str, ...], training: dict[str, Any]
+) -> Callable[[str], dict[str, Any]]:
+    def describe(digest: str) -> dict[str, Any]:
+        return {
+            "digest": digest,
+            "problem": inputs.problem,
+            "labels": labels,
+            "base_model": inputs.base.name,
+            "base_digest": inputs.base.digest,
+            "parameters": inputs.params.model_dump(mode="json"),
+            "train_digest": inputs.train.digest,
+            "valid_digest": inputs.valid.digest,
+            "training": training,
+            "provenance": provenance(Path.cwd(), _CODE),
+        }
+
+    return describe
+
+
+def _finished(output: Path, inputs: Inputs) -> Checkpoint | None:
+    """Return the checkpoint in ``output`` if it is whole and was made from the same inputs."""
+    try:
+        found = load_checkpoint(output)
+    except CheckpointError:  # missing, truncated or altered: it is made anew
+        return None
+    same = (
+        found.train_digest == inputs.train.digest
+        and found.valid_digest == inputs.valid.digest
+        and found.base_digest == inputs.base.digest
+        and found.parameters == inputs.params.model_dump(mode="json")
+    )
+    return found if same else None

@@ -1,0 +1,198 @@
+"""A thin Trainer: own batches, own loss normalisation, evaluation in dataset order.
+
+Each override answers a behaviour of transformers 5 that would train or report wrongly: heads that
+ignore ``num_items_in_batch`` (the gradient grows with the accumulation steps), length grouping that
+permutes predictions, a NaN that the log shows as 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback
+
+from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.forward import logits_in_order
+from pipeline_steps.params import FinetuneParams
+from pipeline_steps.problems.text_classification import classification_loss
+from pipeline_steps.training.arguments import learning_rates
+from pipeline_steps.training.batching import BatchPlanner
+from pipeline_steps.training.data import Collator, EncodedDataset
+from pipeline_steps.training.resume import mark_complete
+
+_NO_DECAY = ("bias", "norm")
+_FINITE_CHECK_STEPS = 16
+_EVALUATION_FACTOR = 4  # without gradients a batch may hold more tokens
+
+
+class StableTrainer(Trainer):
+    """Fine-tunes with a batch planner, and stops where the loss is no number.
+
+    Parameters
+    ----------
+    params : FinetuneParams
+        Rates, decay, smoothing and budget.
+    head_names : set of str
+        Names of the parameters that are new and get the head's learning rate.
+    """
+
+    # The loss is already divided by the rows of the whole accumulated step.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self, *args: Any, params: FinetuneParams, head_names: set[str], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = params
+        self.head_names = head_names
+        self.train_rows: EncodedDataset = kwargs["train_dataset"]
+        self.valid_rows: EncodedDataset = kwargs["eval_dataset"]
+        self.collator: Collator = kwargs["data_collator"]
+        lengths = self.train_rows.encoded.lengths
+        self.planner = BatchPlanner(lengths, params.batch_tokens, params.seed)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(_EpochCallback(self.planner))
+        if params.early_stopping_patience is not None:
+            self.add_callback(EarlyStoppingCallback(params.early_stopping_patience))
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the planner's batches, prepared for the device."""
+        loader = DataLoader(self.train_rows, batch_sampler=self.planner, collate_fn=self.collator)
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
+
+    def get_batch_samples(
+        self,
+        epoch_iterator: Iterator[Any],
+        num_batches: int,
+        device: torch.device,  # noqa: ARG002
+    ) -> tuple[list[Any], int]:
+        """Return the batches of one step and how many rows they hold together."""
+        batches = list(itertools.islice(epoch_iterator, num_batches))
+        return batches, sum(len(batch["labels"]) for batch in batches)
+
+    def compute_loss(  # type: ignore[override]
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: int | None = None,
+    ) -> Any:
+        """Return the loss of one batch as its share of the step."""
+        labels = inputs["labels"]
+        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
+        loss = classification_loss(
+            outputs.logits,
+            labels,
+            n_items=num_items_in_batch or len(labels),
+            label_smoothing=self.params.label_smoothing,
+        )
+        return (loss, outputs) if return_outputs else loss
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the loss of one batch.
+
+        Raises
+        ------
+        TrainingError
+            If it is not finite. On an accelerator that is asked every 16 steps, to keep it busy.
+        """
+        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        if loss.device.type == "cpu" or self.state.global_step % _FINITE_CHECK_STEPS == 0:
+            self._refuse_divergence(loss)
+        return loss
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Return AdamW with four groups: body and head, each with and without weight decay."""
+        if self.optimizer is None:
+            body_rate, head_rate = learning_rates(self.params)
+            module: torch.nn.Module = model or self.model  # type: ignore[assignment]
+            parameters = [pair for pair in module.named_parameters() if pair[1].requires_grad]
+            groups = []
+            for is_head, rate in ((False, body_rate), (True, head_rate)):
+                for decays in (True, False):
+                    members = [
+                        parameter
+                        for name, parameter in parameters
+                        if self._is_head(name) == is_head and _decays(name, parameter) == decays
+                    ]
+                    decay = self.params.weight_decay if decays else 0.0
+                    groups.append({"params": members, "lr": rate, "weight_decay": decay})
+            groups = [group for group in groups if group["params"]]
+            self.optimizer = torch.optim.AdamW(groups, fused=True)
+        return self.optimizer
+
+    def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
+        """Return loss, accuracy and macro-F1 of the validation rows."""
+        model: torch.nn.Module = self.model  # type: ignore[assignment]
+        logits = logits_in_order(
+            model.eval(),
+            self.valid_rows.encoded.token_ids,
+            self.collator.pad_id,
+            _EVALUATION_FACTOR * self.params.batch_tokens,
+        )
+        scores = validation_scores(logits, np.array(self.valid_rows.labels))
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        self._refuse_divergence(self._tr_loss)
+        super()._save_checkpoint(*args, **kwargs)
+        mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
+
+    def _is_head(self, name: str) -> bool:
+        return any(name.endswith(head) or head in name for head in self.head_names)
+
+    def _refuse_divergence(self, loss: torch.Tensor) -> None:
+        if not math.isfinite(float(loss)):
+            raise TrainingError(
+                f"the loss is {float(loss)} at step {self.state.global_step}",
+                expected="a finite loss",
+                fix="lower finetune.learning_rate, or set finetune.precision to fp32",
+            )
+
+
+class _EpochCallback(TrainerCallback):
+    """Tells the planner which epoch begins, however the loader was wrapped."""
+
+    def __init__(self, planner: BatchPlanner) -> None:
+        self.planner = planner
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        self.planner.set_epoch(int((state.epoch or 0.0) + 1e-6))
+
+
+def validation_scores(
+    logits: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]
+) -> dict[str, float]:
+    """Return loss (nats), accuracy and macro-F1 of validation logits."""
+    predicted = logits.argmax(axis=1)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    labels = np.union1d(truth, predicted)
+    f1 = [_f1(truth == label, predicted == label) for label in labels]
+    return {
+        "loss": float(-log_probabilities[np.arange(len(truth)), truth].mean()),
+        "accuracy": float((predicted == truth).mean()),
+        "macro_f1": float(np.mean(f1)),
+    }
+
+
+def _f1(truth: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> float:
+    return float(2 * (truth & predicted).sum() / (truth.sum() + predicted.sum()))
+
+
+def _decays(name: str, parameter: torch.Tensor) -> bool:
+    """Return whether weight decay applies: not to biases and normalisation (Devlin et al. 2019)."""
+    return parameter.ndim > 1 and not any(part in name.lower() for part in _NO_DECAY)

@@ -9,8 +9,20 @@ from pydantic import BaseModel, ValidationError
 
 
 def explain_mistakes(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """Return one line for each mistake that pydantic found in values for ``root``."""
-    return [_explain(mistake, root) for mistake in error.errors()]
+    """Return one line for each mistake that pydantic found in values for ``root``.
+
+    What merely follows from a mistake further inside (a list that lost its wrong items is too
+    short) is left out.
+    """
+    mistakes = error.errors()
+    places = [mistake["loc"] for mistake in mistakes]
+    return [
+        _explain(mistake, root)
+        for mistake in mistakes
+        if not any(
+            p != mistake["loc"] and p[: len(mistake["loc"])] == mistake["loc"] for p in places
+        )
+    ]
 
 
 def _explain(mistake: Any, root: type[BaseModel]) -> str:

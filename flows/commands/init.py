@@ -1,0 +1,226 @@
+"""``holdfast init``: a workspace from the user's own files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from flows.commands.params_text import params_text
+from flows.commands.raw_columns import find_columns
+from pipeline_steps.digests import file_digest, value_digest
+from pipeline_steps.errors import ConfigurationError, HoldfastError, MissingDependencyError
+from pipeline_steps.files import (
+    atomic_directory,
+    atomic_file,
+    remove_partial_files,
+    write_text_atomically,
+)
+from pipeline_steps.params import ColumnsParams, Params, parse_params
+
+_RECORD = Path(".holdfast/init.json")
+_RAW = Path("data/raw")
+_SPLIT_OF = {"valid": "valid_fraction", "test": "test_fraction"}
+
+
+def init_workspace(
+    directory: Path,
+    *,
+    problem: str,
+    files: Mapping[str, Path | None],
+    suites: Sequence[str] = (),
+    columns: Mapping[str, str | None] | None = None,
+    force: bool = False,
+) -> str:
+    """Return what to do next after making ``directory`` a workspace.
+
+    The raw files are copied (the originals stay untouched and unlinked). Everything is checked
+    before anything is written. Killed at any point, the same command goes on; run again after it
+    has finished, it changes nothing.
+
+    Parameters
+    ----------
+    directory : Path
+        New or empty, unless ``force``.
+    files : mapping
+        Role (``train``, ``valid``, ``test``) -> raw file or ``None``; ``train`` is needed.
+    suites : sequence of str
+        ``NAME=FILE`` for each further file to judge on.
+    columns : mapping, optional
+        Field of ``ingest.columns`` -> column in the files; text and label are guessed if absent.
+    """
+    directory = directory.resolve()
+    sources = _sources(files, suites)
+    found = find_columns(list(sources.values()), columns or {})
+    params = _params(directory, problem, sources, found)
+    request = value_digest([params.model_dump(mode="json"), [str(p) for p in sources.values()]])
+    if _finished(directory, request) and not force:
+        return f"{directory} is this workspace already; nothing was changed\n{_next(directory)}"
+    _claim(directory, request, force=force)
+    _write_raw(directory, sources)
+    _write_texts(directory, params, sources)
+    _track_raw(directory, sources)
+    _record(directory, request, finished=True)
+    return f"made the workspace {directory}\n{_next(directory)}"
+
+
+def _sources(files: Mapping[str, Path | None], suites: Sequence[str]) -> dict[str, Path]:
+    """Return role -> absolute path of each file that was named, ``train`` first."""
+    named = {role: path for role, path in files.items() if path is not None}
+    for suite in suites:
+        name, equals, file = suite.partition("=")
+        if not (equals and name and file):
+            raise ConfigurationError(
+                f"--suite {suite!r}", expected="NAME=FILE", fix="write it as --suite later=FILE"
+            )
+        if f"suite:{name}" in named:
+            raise ConfigurationError(
+                f"two suites are called {name!r}",
+                expected="one name for each suite",
+                fix="rename one of them",
+            )
+        named[f"suite:{name}"] = Path(file)
+    return {role: path.expanduser().resolve() for role, path in named.items()}
+
+
+def _params(
+    directory: Path, problem: str, sources: Mapping[str, Path], columns: ColumnsParams
+) -> Params:
+    """Return the defaults with these sources; a part that has its own file takes no share."""
+    raw = [{"path": _raw_path(r, p).as_posix(), "role": r} for r, p in sources.items()]
+    if not set(_SPLIT_OF) <= set(sources):
+        raw[0]["role"] = "auto"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", directory.name).strip("-") or "holdfast"
+    values = {
+        "problem": problem,
+        "ingest": {"sources": raw, "columns": columns.model_dump()},
+        "split": {share: 0.0 for role, share in _SPLIT_OF.items() if role in sources},
+        "register": {"model_name": name, "experiment": name},
+    }
+    return parse_params(values, source="the command line")
+
+
+def _raw_path(role: str, original: Path) -> Path:
+    """Return where the copy of a file goes: its role for a name, its own suffixes."""
+    if original.is_dir():
+        return _RAW / role.replace(":", "-")
+    suffix = Path(original.name.removesuffix(".gz")).suffix.lower()
+    return _RAW / (role.replace(":", "-") + suffix + (".gz" * original.name.endswith(".gz")))
+
+
+def _finished(directory: Path, request: str) -> bool:
+    return _read_record(directory) == {"request": request, "finished": True}
+
+
+def _read_record(directory: Path) -> dict[str, Any]:
+    record = directory / _RECORD
+    return dict(json.loads(record.read_text(encoding="utf-8"))) if record.exists() else {}
+
+
+def _record(directory: Path, request: str, *, finished: bool) -> None:
+    text = json.dumps({"request": request, "finished": finished})
+    write_text_atomically(directory / _RECORD, text)
+
+
+def _claim(directory: Path, request: str, *, force: bool) -> None:
+    """Refuse a directory with other content; what the same, killed command left is welcome."""
+    ours = _read_record(directory) == {"request": request, "finished": False}
+    if directory.exists() and any(directory.iterdir()) and not (ours or force):
+        raise ConfigurationError(
+            f"{directory} is not empty",
+            expected="a new or an empty directory",
+            fix="name another one; or add --force: params.yaml, dvc.yaml, data/raw are overwritten",
+        )
+    _record(directory, request, finished=False)
+
+
+def _write_raw(directory: Path, sources: Mapping[str, Path]) -> None:
+    """Copy the raw files: a link would let an edit of the original reach DVC's cache."""
+    (directory / _RAW).mkdir(parents=True, exist_ok=True)
+    remove_partial_files(directory / _RAW)
+    for role, original in sources.items():
+        target = directory / _raw_path(role, original)
+        if original.is_dir():
+            with atomic_directory(target) as partial:
+                shutil.copytree(original, partial, dirs_exist_ok=True)
+        elif not target.exists() or file_digest(target) != file_digest(original):
+            with atomic_file(target) as temporary:
+                shutil.copyfile(original, temporary)
+
+
+def _write_texts(directory: Path, params: Params, sources: Mapping[str, Path]) -> None:
+    raw = [_raw_path(role, original).as_posix() for role, original in sources.items()]
+    rows = [f"| `{path}` | `{p.name}` |" for path, p in zip(raw, sources.values(), strict=True)]
+    values = {
+        "name": params.register_.model_name,
+        "problem": params.problem,
+        "raw_dependencies": "\n".join(f"      - {path}" for path in raw),
+        "raw_table": "\n".join(rows),
+    }
+    for name, template in (
+        ("dvc.yaml", "dvc.yaml"),
+        (".gitignore", "gitignore"),
+        (".dvcignore", "dvcignore"),
+        ("README.md", "README.md"),
+    ):
+        write_text_atomically(directory / name, _template(template).substitute(values))
+    write_text_atomically(directory / "params.yaml", params_text(params))
+
+
+def _template(name: str) -> Template:
+    return Template((resources.files("flows") / "templates" / name).read_text(encoding="utf-8"))
+
+
+def _track_raw(directory: Path, sources: Mapping[str, Path]) -> None:
+    """Make the directory a DVC project of its own and record the raw files' digests."""
+    if not (directory / ".dvc" / "config").exists():
+        shutil.rmtree(directory / ".dvc", ignore_errors=True)
+        _dvc(directory, "init", *_scm_option(directory))
+    _dvc(directory, "config", "core.analytics", "false")
+    _dvc(directory, "add", *[_raw_path(r, p).as_posix() for r, p in sources.items()])
+
+
+def _scm_option(directory: Path) -> list[str]:
+    """Return how ``dvc init`` is told where git is: nowhere, here, or further up."""
+    if _git(directory, "check-ignore", "--quiet", ".") == 0:
+        return ["--no-scm"]
+    if _git(directory, "rev-parse", "--is-inside-work-tree") != 0:
+        return ["--no-scm"]
+    return [] if (directory / ".git").exists() else ["--subdir"]
+
+
+def _git(directory: Path, *arguments: str) -> int:
+    try:
+        command = ["git", "-C", str(directory), *arguments]
+        return subprocess.run(command, capture_output=True, check=False).returncode  # noqa: S603
+    except FileNotFoundError:
+        return 127
+
+
+def _dvc(directory: Path, *arguments: str) -> None:
+    """Run DVC in the workspace with this Python; ``-P`` keeps the workspace off its path."""
+    command = [sys.executable, "-P", "-m", "dvc", *arguments, "--quiet"]
+    answer = subprocess.run(  # noqa: S603 - this Python, our arguments, no shell
+        command, cwd=directory, capture_output=True, text=True, check=False
+    )
+    if "No module named dvc" in answer.stderr:
+        raise MissingDependencyError(
+            "dvc is not installed", expected="dvc beside holdfast", fix="pip install dvc"
+        )
+    if answer.returncode != 0:
+        raise HoldfastError(
+            f"dvc {arguments[0]} failed in {directory}: {answer.stderr.strip()}",
+            expected="a directory that DVC can work in, with space left",
+            fix="mend what DVC says, then run the same command again: it goes on from here",
+        )
+
+
+def _next(directory: Path) -> str:
+    return f"read its params.yaml, then: cd {directory} && holdfast train"

@@ -1,0 +1,330 @@
+"""``holdfast init``: from the user's own file to a workspace, in one command."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.commands import init as init_module
+from flows.commands.init import init_workspace
+from flows.commands.params_text import params_text
+from flows.commands.raw_columns import column_names, find_columns
+from pipeline_steps.errors import ConfigurationError, DataError
+from pipeline_steps.params import (
+    IngestParams,
+    NoiseParams,
+    Params,
+    Section,
+    SourceParams,
+    SuitesParams,
+    load_params,
+    parse_params,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CSV = "text,label\nhello there,greet\nbye,leave\n"
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def without_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC itself is run by the tests that are about it; it takes seconds."""
+    monkeypatch.setattr(init_module, "_track_raw", lambda directory, sources: None)
+
+
+def init(directory: Path, train: Path, **others: object) -> str:
+    files = {"train": train, "valid": others.pop("valid", None), "test": others.pop("test", None)}
+    return init_workspace(directory, problem="text_classification", files=files, **others)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(directory).as_posix(): p.read_bytes()
+        for p in sorted(directory.rglob("*"))
+        if p.is_file() and ".dvc" not in p.parts
+    }
+
+
+def test_a_new_workspace_has_all_that_the_next_command_needs(tmp_path: Path, rows: Path) -> None:
+    message = init(tmp_path / "my model", rows)
+    root = tmp_path / "my model"
+    assert f"cd {root} && holdfast train" in message
+    assert (root / "data/raw/train.csv").read_text() == CSV
+    recorded = yaml.safe_load((root / "data/raw/train.csv.dvc").read_text())["outs"][0]
+    assert recorded["path"] == "train.csv"
+    assert "analytics = false" in (root / ".dvc/config").read_text()
+    assert load_params(root / "params.yaml").register_.model_name == "my-model"
+    status = subprocess.run(
+        [sys.executable, "-P", "-m", "dvc", "status", "--json", "data/raw/train.csv.dvc"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(status.stdout) == {}
+
+
+@pytest.mark.usefixtures("without_dvc")
+def test_the_original_is_neither_changed_nor_linked(tmp_path: Path, rows: Path) -> None:
+    """An edit of the user's file must not reach the workspace, nor DVC's cache."""
+    init(tmp_path / "w", rows)
+    assert not (tmp_path / "w/data/raw/train.csv").samefile(rows)
+    rows.write_text("text,label\nother,x\n")
+    assert (tmp_path / "w/data/raw/train.csv").read_text() == CSV
+
+
+@pytest.mark.usefixtures("without_dvc")
+@pytest.mark.parametrize(
+    ("given", "roles", "fractions"),
+    [
+        ((), ["auto"], (0.1, 0.2)),
+        (("test",), ["auto", "test"], (0.1, 0.0)),
+        (("valid",), ["auto", "valid"], (0.0, 0.2)),
+        (("valid", "test"), ["train", "valid", "test"], (0.0, 0.0)),
+    ],
+)
+def test_a_part_with_its_own_file_takes_no_share_of_the_training_file(
+    tmp_path: Path,
+    rows: Path,
+    given: tuple[str, ...],
+    roles: list[str],
+    fractions: tuple[float, float],
+) -> None:
+    init(tmp_path / "w", rows, **dict.fromkeys(given, rows))
+    params = load_params(tmp_path / "w/params.yaml")
+    assert [source.role for source in params.ingest.sources] == roles
+    assert (params.split.valid_fraction, params.split.test_fraction) == fractions
+
+
+@pytest.mark.usefixtures("without_dvc")
+def test_suites_and_raw_files_are_dependencies_of_ingest(tmp_path: Path, rows: Path) -> None:
+    init(tmp_path / "w", rows, suites=[f"later={rows}"])
+    stages = yaml.safe_load((tmp_path / "w/dvc.yaml").read_text())["stages"]
+    raw = ["data/raw/train.csv", "data/raw/suite-later.csv"]
+    assert stages["ingest"]["deps"] == ["data/code_version.json", *raw]
+    sources = load_params(tmp_path / "w/params.yaml").ingest.sources
+    assert [source.path for source in sources] == raw
+    assert sources[1].role == "suite:later"
+
+
+def test_the_stages_are_those_of_the_sample_workspace() -> None:
+    """Two graphs of one pipeline would rot apart."""
+    own = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    text = (REPOSITORY / "flows/templates/dvc.yaml").read_text()
+    made = yaml.safe_load(text.replace("$raw_dependencies", ""))["stages"]
+    own.pop("generate")
+    for stages in (own, made):
+        stages["ingest"]["deps"] = stages["ingest"]["deps"][:1]
+    assert made == own
+
+
+def test_a_second_time_changes_nothing_and_says_so(tmp_path: Path, rows: Path) -> None:
+    init(tmp_path / "w", rows)
+    (tmp_path / "w/params.yaml").write_text("edited: by the user\n")
+    before = contents(tmp_path / "w")
+    assert "nothing was changed" in init(tmp_path / "w", rows)
+    assert contents(tmp_path / "w") == before
+
+
+@pytest.mark.usefixtures("without_dvc")
+def test_a_directory_with_other_content_is_refused_unless_forced(
+    tmp_path: Path, rows: Path
+) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/thesis.txt").write_text("irreplaceable")
+    with pytest.raises(ConfigurationError, match="is not empty"):
+        init(tmp_path / "w", rows)
+    assert list(contents(tmp_path / "w")) == ["thesis.txt"]
+    init(tmp_path / "w", rows, force=True)
+    assert (tmp_path / "w/thesis.txt").read_text() == "irreplaceable"
+    assert (tmp_path / "w/params.yaml").exists()
+
+
+@pytest.mark.usefixtures("without_dvc")
+def test_nothing_is_written_when_the_input_is_refused(tmp_path: Path, rows: Path) -> None:
+    with pytest.raises(DataError, match=r"has no column 'lable'.*\n.*\n.*did you mean 'label'"):
+        init(tmp_path / "w", rows, columns={"label": "lable"})
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.usefixtures("without_dvc")
+@pytest.mark.parametrize("suites", [["later"], ["=x.csv"], ["a=x.csv", "a=y.csv"]])
+def test_a_suite_is_a_name_and_a_file(tmp_path: Path, rows: Path, suites: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"NAME=FILE|two suites are called 'a'"):
+        init(tmp_path / "w", rows, suites=suites)
+
+
+def test_an_unknown_problem_names_the_known_ones(tmp_path: Path, rows: Path) -> None:
+    with pytest.raises(ConfigurationError, match="text_classification"):
+        init_workspace(tmp_path / "w", problem="divination", files={"train": rows})
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.6, 1.0, 1.6])
+def test_a_killed_init_goes_on_to_the_same_workspace(
+    tmp_path: Path, rows: Path, delay: float
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from flows.commands.init import init_workspace\n"
+        "print('started', flush=True)\n"
+        "init_workspace(Path(sys.argv[1]), problem='text_classification',"
+        " files={'train': Path(sys.argv[2])})"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "w"), str(rows)],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    time.sleep(delay)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    init(tmp_path / "w", rows)
+    init(tmp_path / "fresh" / "w", rows)
+    assert contents(tmp_path / "w") == contents(tmp_path / "fresh" / "w")
+
+
+def test_inside_a_git_repository_the_workspace_is_a_project_of_its_own(
+    tmp_path: Path, rows: Path
+) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    init(tmp_path / "w", rows)
+    assert "no_scm" not in (tmp_path / "w/.dvc/config").read_text()
+    assert "/train.csv" in (tmp_path / "w/data/raw/.gitignore").read_text()
+
+
+@pytest.mark.usefixtures("without_dvc")
+def test_every_key_of_params_yaml_has_its_comment(tmp_path: Path, rows: Path) -> None:
+    init(tmp_path / "w", rows)
+    lines = (tmp_path / "w/params.yaml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        key = line.strip().removeprefix("- ").partition(":")[0]
+        if line and not line.lstrip().startswith("#") and key != "test/accuracy":
+            assert "  # " in line or lines[number - 1].lstrip().startswith("# "), line
+
+
+def every_section(section: type[Section]) -> set[type[Section]]:
+    found = {section}
+    for field in section.model_fields.values():
+        for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(kind, type) and issubclass(kind, Section):
+                found |= every_section(kind)
+    return found
+
+
+@pytest.mark.parametrize("section", sorted(every_section(Params), key=lambda s: s.__name__))
+def test_every_parameter_is_described(section: type[Section]) -> None:
+    assert [n for n, field in section.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        Params(ingest=IngestParams(sources=(SourceParams(path="a: b #c.csv", role="suite:x.y"),))),
+        Params(
+            ingest=IngestParams(sources=(SourceParams(path="ä"), SourceParams(path="yes"))),
+            suites=SuitesParams(noise=(NoiseParams(name="null"), NoiseParams(name="b", rate=1e-9))),
+            gate={"floors": {}, "non_inferiority": {"test/accuracy": 0.01}, "superiority": ()},
+        ),
+    ],
+)
+def test_params_text_is_read_back_as_it_was(params: Params) -> None:
+    assert parse_params(yaml.safe_load(params_text(params)), source="text") == params
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("text,label", ("text", "label")),
+        ("id,Utterance,Intent", ("Utterance", "Intent")),
+        ("y,review,sentiment", ("review", "sentiment")),
+    ],
+)
+def test_common_column_names_are_found(
+    tmp_path: Path, header: str, expected: tuple[str, str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n")
+    columns = find_columns([path], {})
+    assert (columns.text, columns.label) == expected
+
+
+def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("spalte1\tspalte2\n")
+    with pytest.raises(DataError, match=r"it has 'spalte1', 'spalte2'\n.*\n.*--text-column NAME"):
+        find_columns([path], {})
+
+
+def test_every_file_must_have_the_columns(tmp_path: Path, rows: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"text": "a"}\n')
+    with pytest.raises(DataError, match=r"other\.jsonl has no column 'label'"):
+        find_columns([rows, other], {})
+
+
+def write_gzip_lines(path: Path) -> None:
+    path.write_bytes(gzip.compress(b'{"text": "a"}\nnot json\n{"label": "b", "text": "c"}\n'))
+
+
+def write_parquet(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": ["a"], "label": ["b"]}), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("bom.csv", lambda path: path.write_bytes(b"\xef\xbb\xbftext,label\r\na,b\r\n")),
+        ("a.jsonl.gz", write_gzip_lines),
+        ("a.parquet", write_parquet),
+    ],
+)
+def test_names_are_read_from_each_format(
+    tmp_path: Path, name: str, write: Callable[[Path], object]
+) -> None:
+    write(tmp_path / name)
+    assert column_names(tmp_path / name) == ["text", "label"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.csv", "text,l\u00e4bel\n".encode("latin-1"), "cannot be read as csv"),
+        ("a.csv.gz", b"\x1f\x8b\x08broken", "cannot be read as csv"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": 1}\n' * 1000)[:40], "cannot be read as jsonl"),
+        ("a.parquet", b"PAR1", "cannot be read as parquet"),
+        ("a.xlsx", b"PK", "cannot be told from its name"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_clear_error(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        column_names(tmp_path / name)
+
+
+def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no .*gone\.csv"):
+        column_names(tmp_path / "gone.csv")

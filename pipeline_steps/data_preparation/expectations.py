@@ -1,0 +1,182 @@
+"""Expectation suites as code, one a problem: the only module that knows Great Expectations.
+
+Null values pass every other expectation of Great Expectations, so each column that must hold
+something has a not-null expectation beside the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline_steps.params import ValidateParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# UTF-8 that was read as Latin-1 or Windows-1252: "Ã©" for "é", "â€™" for an apostrophe.
+MOJIBAKE = r"Ã[\u0080-\u00bf]|â€|Â[\u00a0-\u00bf]"
+CONTROL = r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]"
+_ROW_KEY = "row"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expectation that some rows did not meet."""
+
+    reason: str
+    column: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TableFinding:
+    """One expectation that the file as a whole did not meet."""
+
+    reason: str
+    observed: float
+
+
+class ExpectationSuite:
+    """The expectations of a problem, ready to judge chunks of rows and the whole."""
+
+    def __init__(self, problem: str, params: ValidateParams) -> None:
+        os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+        import great_expectations as gx
+
+        self._rows = _row_expectations(problem, params)
+        self._table = _table_expectations(params)
+        self._context = gx.get_context(mode="ephemeral")
+        variables: Any = self._context.variables
+        variables.progress_bars = {"globally": False}
+        source = self._context.data_sources.add_pandas("chunks")
+        asset = source.add_dataframe_asset("chunk")
+        self._batches = asset.add_batch_definition_whole_dataframe("whole")
+
+    def check_rows(self, frame: pd.DataFrame) -> list[Finding]:
+        """Return which rows of a chunk fail which expectation.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Columns of an examples file, in any order; rows are named by position.
+        """
+        chunk = _with_derived_columns(frame)
+        findings = []
+        for reason, result in self._run(self._rows, chunk):
+            rows = result["result"].get("unexpected_index_list") or []
+            if rows:
+                column = str(result["expectation_config"]["kwargs"]["column"])
+                positions = tuple(int(row[_ROW_KEY]) for row in rows)
+                findings.append(Finding(reason, column, positions))
+        return findings
+
+    def check_table(self, summary: Mapping[str, float]) -> list[TableFinding]:
+        """Return which expectations the file as a whole does not meet.
+
+        Parameters
+        ----------
+        summary : mapping
+            One number for each of ``n_rows``, ``n_labels`` and ``quarantined_share``.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame([dict(summary)]).assign(**{_ROW_KEY: 0})
+        return [
+            TableFinding(reason, float(summary[result["expectation_config"]["kwargs"]["column"]]))
+            for reason, result in self._run(self._table, frame)
+            if not result["success"]
+        ]
+
+    def _run(
+        self, expectations: Mapping[str, Any], frame: pd.DataFrame
+    ) -> list[tuple[str, dict[str, Any]]]:
+        import great_expectations as gx
+
+        # Results do not come in suite order: each carries its reason in its metadata.
+        suite = gx.ExpectationSuite(name="suite", expectations=list(expectations.values()))
+        batch = self._batches.get_batch({"dataframe": frame})
+        outcome = batch.validate(
+            suite,
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": [_ROW_KEY],
+                "return_unexpected_index_query": False,
+            },
+        )
+        results: list[Any] = [result.to_json_dict() for result in outcome.results]
+        return [(r["expectation_config"]["meta"]["reason"], r) for r in results]
+
+
+def _row_expectations(problem: str, params: ValidateParams) -> dict[str, Any]:
+    """Return the row-level expectations of a problem, by the reason that they give."""
+    suites = {"text_classification": _text_classification}
+    return suites[problem](params)
+
+
+def _text_classification(params: ValidateParams) -> dict[str, Any]:
+    from great_expectations import expectations
+
+    gxe: Any = expectations
+
+    low, high = params.min_characters, params.max_characters
+    suite = {
+        "text_missing": gxe.ExpectColumnValuesToNotBeNull(
+            column="text", meta={"reason": "text_missing"}
+        ),
+        "label_missing": gxe.ExpectColumnValuesToNotBeNull(
+            column="label", meta={"reason": "label_missing"}
+        ),
+        "text_too_short": gxe.ExpectColumnValuesToBeBetween(
+            column="n_characters", min_value=low, meta={"reason": "text_too_short"}
+        ),
+        "text_too_long": gxe.ExpectColumnValuesToBeBetween(
+            column="n_characters", max_value=high, meta={"reason": "text_too_long"}
+        ),
+        "replacement_characters": gxe.ExpectColumnValuesToBeBetween(
+            column="replacement_share",
+            max_value=params.max_replacement_share,
+            meta={"reason": "replacement_characters"},
+        ),
+        "encoding_damage": gxe.ExpectColumnValuesToNotMatchRegex(
+            column="text", regex=f"{MOJIBAKE}|{CONTROL}", meta={"reason": "encoding_damage"}
+        ),
+    }
+    if params.labels is not None:
+        suite["label_unknown"] = gxe.ExpectColumnValuesToBeInSet(
+            column="label", value_set=list(params.labels), meta={"reason": "label_unknown"}
+        )
+    return suite
+
+
+def _table_expectations(params: ValidateParams) -> dict[str, Any]:
+    from great_expectations import expectations
+
+    gxe: Any = expectations
+
+    bounds: dict[str, dict[str, Any]] = {
+        "too_few_rows": {"column": "n_rows", "min_value": params.min_rows},
+        "one_label_only": {"column": "n_labels", "min_value": 2},
+        "too_much_quarantined": {
+            "column": "quarantined_share",
+            "max_value": params.max_quarantined_share,
+        },
+    }
+    return {
+        reason: gxe.ExpectColumnValuesToBeBetween(**bound, meta={"reason": reason})
+        for reason, bound in bounds.items()
+    }
+
+
+def _with_derived_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the chunk with lengths and shares that the expectations look at, and row numbers."""
+    text = frame["text"].fillna("")
+    stripped = text.str.strip().str.len()
+    damaged = text.str.count("\ufffd")
+    return frame.assign(
+        n_characters=stripped.where(frame["text"].notna()),
+        replacement_share=(damaged / stripped.clip(lower=1)).where(frame["text"].notna()),
+        **{_ROW_KEY: range(len(frame))},
+    )

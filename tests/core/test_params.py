@@ -1,0 +1,115 @@
+"""``params.yaml``: all mistakes at once, each with its place; what is valid comes back as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.params import FinetuneParams, Params, load_params, parse_params
+
+SMALLEST: dict[str, Any] = {"ingest": {"sources": [{"path": "data/raw/a.csv"}]}}
+
+
+def mistakes(values: Any) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_params(values, source="params.yaml")
+    return [line for line in caught.value.received.splitlines() if line.startswith("  - ")]
+
+
+def test_defaults_come_back_through_yaml() -> None:
+    params = parse_params(SMALLEST, source="a test")
+    text = yaml.safe_dump(params.model_dump(mode="json", by_alias=True))
+    assert parse_params(yaml.safe_load(text), source="a test") == params
+
+
+def test_all_mistakes_are_reported_at_once_with_their_places() -> None:
+    values = {
+        **SMALLEST,
+        "finetune": {"epochs": 0, "method": "magic", "learningrate": 1e-3},
+        "split": {"valid_fraction": 2.0},
+        "gait": {},
+    }
+    found = "\n".join(mistakes(values))
+    for place in ("finetune.epochs", "finetune.method", "split.valid_fraction"):
+        assert f"  - {place}: " in found
+    assert "finetune.learningrate: unknown key; did you mean 'learning_rate'?" in found
+    assert "gait: unknown key; did you mean 'gate'?" in found
+    assert len(found.splitlines()) == 5
+
+
+def test_a_mistake_inside_a_list_is_named_once_where_it_is() -> None:
+    values = {"ingest": {"sources": [{"path": "a", "rol": "train"}]}}
+    assert mistakes(values) == ["  - ingest.sources.0.rol: unknown key; did you mean 'role'?"]
+
+
+def test_an_unknown_key_without_a_near_one_lists_the_known() -> None:
+    (found,) = mistakes({**SMALLEST, "predict": {"zzz": 1}})
+    assert "known keys: batch_tokens, precision" in found
+
+
+@pytest.mark.parametrize("values", [None, [], "text", 3, {}])
+def test_values_that_are_no_parameters_at_all_are_refused(values: Any) -> None:
+    assert mistakes(values)
+
+
+def test_a_value_out_of_range_is_shown_as_received() -> None:
+    (found,) = mistakes({**SMALLEST, "evaluate": {"confidence": 95}})
+    assert "received 95" in found
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
+    split = {"valid_fraction": 0.5, "test_fraction": 0.5}
+    (found,) = mistakes({**SMALLEST, "split": split})
+    assert "add up to 1.00" in found
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [1", "is not valid YAML"),
+        (b"a: \xff\xfe", "is not valid YAML"),
+        (b"", "mistake"),
+        (b"- 1\n", "mistake"),
+    ],
+)
+def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=message):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_missing_file_says_how_to_make_a_workspace(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="holdfast init"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_parameters_cannot_be_changed_after_they_were_read() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        FinetuneParams().epochs = 3  # type: ignore[misc]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["ingest", "sources", "finetune", "lora", "path", "x"]), inner
+            )
+        ),
+        max_leaves=8,
+    )
+)
+def test_whatever_a_file_holds_the_answer_is_parameters_or_a_refusal(values: Any) -> None:
+    try:
+        params = parse_params(values, source="a test")
+    except ConfigurationError:
+        return
+    assert isinstance(params, Params)

@@ -1,0 +1,81 @@
+"""The frozen suites that every version is judged on: noise made from test, shift as split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA
+from pipeline_steps.data_preparation.noise import perturb
+from pipeline_steps.data_preparation.split import DECLARED, SPLITS, TEST, TRAIN, VALID
+from pipeline_steps.errors import DataError
+from pipeline_steps.files import atomic_directory, remove_partial_files
+from pipeline_steps.params import NoiseParams, SuitesParams
+
+SUITES = Path("data/suites")
+_BATCH_ROWS = 10_000
+
+
+def build_suites(params: SuitesParams, root: Path) -> list[str]:
+    """Return the names of the suites written to ``data/suites``, with a manifest.
+
+    Noise suites hold the test rows under the same ids; shift suites are the rows that the split
+    held out or that were declared.
+    """
+    remove_partial_files(root / "data")
+    with atomic_directory(root / SUITES) as directory:
+        shifts = [_copy(path, directory) for path in sorted((root / SPLITS).glob("*.parquet"))]
+        entries = [entry for entry in shifts if entry is not None]
+        for noise in params.noise:
+            _refuse_taken(noise.name, entries)
+            entries.append(_noisy(root / SPLITS / f"{TEST}.parquet", noise, params.seed, directory))
+        manifest = json.dumps({"suites": entries}, indent=2)
+        (directory / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+    return [entry["name"] for entry in entries]
+
+
+def _copy(path: Path, directory: Path) -> dict[str, Any] | None:
+    """Copy a held-out partition as a suite; train, valid and test are none."""
+    if path.stem in (TRAIN, VALID, TEST):
+        return None
+    name = path.stem.removeprefix(DECLARED)
+    target = directory / f"{name}.parquet"
+    target.write_bytes(path.read_bytes())
+    return _entry(name, "shift", target)
+
+
+def _noisy(test: Path, noise: NoiseParams, seed: int, directory: Path) -> dict[str, Any]:
+    target = directory / f"{noise.name}.parquet"
+    with pq.ParquetWriter(target, EXAMPLES_SCHEMA) as writer:
+        for batch in pq.ParquetFile(test).iter_batches(batch_size=_BATCH_ROWS):
+            rows = batch.to_pylist()
+            for row in rows:
+                for field in ("text", "text_pair"):
+                    if row[field] is not None:
+                        row[field] = perturb(
+                            row[field],
+                            noise.kind,
+                            noise.rate,
+                            seed=seed,
+                            example_id=f"{row['example_id']}:{field}",
+                        )
+            writer.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES_SCHEMA))
+    return _entry(noise.name, "noise", target)
+
+
+def _entry(name: str, kind: str, path: Path) -> dict[str, Any]:
+    rows = pq.read_metadata(path).num_rows
+    return {"name": name, "kind": kind, "file": path.name, "n_examples": rows}
+
+
+def _refuse_taken(name: str, entries: list[dict[str, Any]]) -> None:
+    if name in (TEST, *(entry["name"] for entry in entries)):
+        raise DataError(
+            f"two suites are called {name}",
+            expected="one suite a name",
+            fix="rename one in suites.noise or in the source's role in params.yaml",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ from flows.prepare_data import Datasets
 from flows.registry_access import open_ledger, open_tracker
 from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
+from pipeline_steps.evaluation.metrics import softmax
 from pipeline_steps.files import write_text_atomically
+from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.provenance import provenance
+from pipeline_steps.registry.smoke_test import SmokeRow
+from pipeline_steps.reporting.report import RunRecord, render_report
 from pipeline_steps.types import (
     Checkpoint,
     EvaluationReport,
@@ -23,6 +28,7 @@ from pipeline_steps.types import (
 
 _SMOKE_ROWS = 16
 RESULT_FILE = "result.json"
+_EVALUATION_FILE = "evaluation.json"
 
 
 class TrainResult(Value):
@@ -134,7 +140,19 @@ def write_report(
     version: ModelVersion,
 ) -> Path:
     """Return the HTML report of the run: one file that needs nothing else."""
-    raise NotImplementedError
+    record = RunRecord(
+        model_name=version.name,
+        version=version.version,
+        fingerprint=plan.fingerprint,
+        reports=tuple(reports),
+        decision=decision,
+        validation=datasets.validation,
+        sizes={d.name: d.n_examples for d in (datasets.train, datasets.valid, *datasets.judged)},
+        checkpoint=checkpoint,
+    )
+    path = workspace.run_directory(plan.fingerprint) / "report.html"
+    write_text_atomically(path, render_report(record))
+    return path
 
 
 def finish_run(
@@ -157,12 +175,27 @@ def finish_run(
         report=str(report),
         seconds=0.0,
     )
+    evaluation = json.dumps([r.model_dump(mode="json") for r in reports], indent=1)
+    write_text_atomically(directory / _EVALUATION_FILE, evaluation)
     write_text_atomically(directory / RESULT_FILE, result.model_dump_json(indent=2))
     tracker = open_tracker(workspace)
     tracker.log_reports(mlflow_run_id, reports)
     tracker.log_files(mlflow_run_id, sorted(directory.iterdir()))
     tracker.finish_run(mlflow_run_id, "FINISHED")
     return result
+
+
+def read_reports(
+    workspace: Workspace, result: TrainResult
+) -> tuple[list[EvaluationReport], GateDecision]:
+    """Return the evaluation reports and the decision of a run."""
+    directory = workspace.run_directory(result.fingerprint)
+    reports = json.loads((directory / _EVALUATION_FILE).read_text(encoding="utf-8"))
+    decision = (directory / "decision.json").read_text(encoding="utf-8")
+    return (
+        [EvaluationReport.model_validate(report) for report in reports],
+        GateDecision.model_validate_json(decision),
+    )
 
 
 def flatten_metrics(reports: Sequence[EvaluationReport]) -> dict[str, dict[str, Any]]:
@@ -172,6 +205,22 @@ def flatten_metrics(reports: Sequence[EvaluationReport]) -> dict[str, dict[str, 
         for report in reports
         for metric in report.metrics
     }
+
+
+def _smoke_rows(workspace: Workspace, checkpoint: Checkpoint, datasets: Datasets) -> list[SmokeRow]:
+    """Return test rows with the predictions that were recorded for them, exactly as predicted."""
+    path = workspace.predictions_path(checkpoint.digest, datasets.test)
+    table = read_predictions(path)
+    probabilities = softmax(table.logits[:_SMOKE_ROWS])
+    rows = _first_rows(datasets.test.path, _SMOKE_ROWS)
+    return [
+        SmokeRow(
+            text=row["text"], text_pair=row["text_pair"], label=label, score=float(scores.max())
+        )
+        for row, label, scores in zip(
+            rows, table.predicted[:_SMOKE_ROWS], probabilities, strict=True
+        )
+    ]
 
 
 def _first_rows(path: Path, n: int) -> list[dict[str, Any]]:

@@ -41,10 +41,9 @@ def broken_lines(generator: random.Random) -> list[bytes]:
     """Return lines that cannot be decoded: text in Latin-1 where UTF-8 was promised."""
     lines = []
     for number in range(N_BROKEN_LINES):
-        text = (
-            f'{{"ticket_id": "X{number}", "message": "Überweisung über {generator.randrange(99)}"}}'
-        )
-        lines.append(text.encode("latin-1") + b"\n")
+        message = f"Überweisung über {generator.randrange(99)}"
+        line = json.dumps({"ticket_id": f"X{number}", "message": message}, ensure_ascii=False)
+        lines.append(line.encode("latin-1") + b"\n")
     return lines
 
 

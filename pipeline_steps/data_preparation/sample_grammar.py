@@ -12,6 +12,7 @@ CHANNEL_WEIGHTS = (34, 30, 28, 8)
 CUSTOMER_GROUPS = ("private", "business", "student", "senior")
 _GROUP_WEIGHTS = (55, 20, 15, 10)
 
+_SETTLED_SHARE = 0.75
 _SETTLED = (
     "The matter of {topic} is settled, thank you.",
     "{topic} has been sorted out by your colleague.",
@@ -97,12 +98,12 @@ def write_message(
 ) -> str:
     """Return what a customer writes with an intent.
 
-    Half of the messages also mention another matter, in words that could ask for it just as well
+    Three in four messages also mention another matter, in words that could ask for it just as well
     ("You already helped me with ..."): only how the two are framed tells which one is asked.
     """
     ask = _ask(phrases or INTENTS[intent], generator)
     body = [ask]
-    if generator.random() < 0.6:  # noqa: PLR2004 - the share of messages with a distractor
+    if generator.random() < _SETTLED_SHARE:
         other = generator.choice([name for name in INTENTS if name != intent])
         topic = generator.choice(INTENTS[other].topics)
         body.insert(generator.randrange(2), _sentence(generator.choice(_SETTLED), topic))

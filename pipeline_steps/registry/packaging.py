@@ -1,0 +1,58 @@
+"""A checkpoint as an MLflow model directory: code, weights, signature, requirements, no pickle."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline_steps.provenance import PACKAGE_ROOT
+from pipeline_steps.registry.mlflow_library import load_mlflow
+from pipeline_steps.types import Checkpoint
+
+_REQUIREMENTS = ("torch", "transformers", "safetensors", "numpy", "pandas", "pyarrow", "pydantic")
+_SERVED_MODEL = Path(__file__).with_name("served_model.py")
+
+
+def save_served_model(path: Path, checkpoint: Checkpoint, input_example: Sequence[str]) -> None:
+    """Write an MLflow model that loads with plain ``mlflow.pyfunc.load_model``.
+
+    The package ``pipeline_steps`` travels with it, so Holdfast need not be installed where it is
+    loaded; the requirements are the versions that it was made with.
+    """
+    import pandas as pd
+
+    mlflow = load_mlflow()
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    signature = ModelSignature(
+        inputs=Schema(
+            [
+                ColSpec(DataType.string, "text"),
+                ColSpec(DataType.string, "text_pair", required=False),
+            ]
+        ),
+        outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]),
+    )
+    mlflow.pyfunc.save_model(
+        path,
+        python_model=str(_SERVED_MODEL),
+        artifacts={"checkpoint": str(checkpoint.path)},
+        code_paths=[str(PACKAGE_ROOT)],
+        signature=signature,
+        input_example=pd.DataFrame({"text": list(input_example)}),
+        pip_requirements=_pinned(),
+        metadata={
+            "checkpoint_digest": checkpoint.digest,
+            "base_model": checkpoint.base_model,
+            "base_digest": checkpoint.base_digest,
+            "labels": len(checkpoint.labels),
+        },
+    )
+
+
+def _pinned() -> list[str]:
+    """Return the requirements at the installed versions, without local build tags (+cpu)."""
+    names = ("mlflow", *_REQUIREMENTS)
+    return [f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in names]

@@ -1,0 +1,45 @@
+"""A run in a few lines of plain text: the verdict, its reasons, the numbers with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline_steps.types import EvaluationReport, GateDecision, MetricValue
+
+_HEADLINES = ("accuracy", "macro_f1", "ece")
+
+
+def summary(reports: Sequence[EvaluationReport], decision: GateDecision) -> str:
+    """Return the verdict with its reasons, and a line of headline metrics for each suite."""
+    lines = [f"Verdict: {decision.verdict}", *(f"  - {reason}" for reason in decision.reasons), ""]
+    width = max((len(report.suite) for report in reports), default=0)
+    lines.append(f"{'suite':{width}s}  {'n':>6s}  " + "  ".join(f"{h:24s}" for h in _HEADLINES))
+    for report in reports:
+        cells = [f"{value_with_interval(report.metric(name)):24s}" for name in _HEADLINES]
+        lines.append(f"{report.suite:{width}s}  {report.n:6d}  " + "  ".join(cells).rstrip())
+    worst = [worst_slice_line(report) for report in reports if report.worst_slice is not None]
+    return "\n".join([*lines, *([""] if worst else []), *worst])
+
+
+def worst_slice_line(report: EvaluationReport) -> str:
+    """Return the slice of a suite with the lowest accuracy, in words."""
+    part = report.worst_slice
+    if part is None:
+        return f"{report.suite}: no slices"
+    accuracy = value_with_interval(part.metrics[0])
+    return f"worst slice of {report.suite}: {part.column} = {part.value}, {accuracy} (n = {part.n})"
+
+
+def value_with_interval(metric: MetricValue | None) -> str:
+    """Return a value with its interval, or that it is undefined.
+
+    Examples
+    --------
+    >>> value_with_interval(MetricValue(name="accuracy", value=0.91, n=9, ci_low=0.88, ci_high=0.93))
+    '0.910 [0.880, 0.930]'
+    """
+    if metric is None or metric.value is None:
+        return "undefined"
+    if metric.ci_low is None or metric.ci_high is None:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} [{metric.ci_low:.3f}, {metric.ci_high:.3f}]"

@@ -71,7 +71,7 @@ def doctor(workspace: Directory = Path(), *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def init(  # noqa: PLR0913 - one option a column
+def init(  # noqa: PLR0913, PLR0917 - one option a column
     directory: Annotated[Path, typer.Argument(help="The new workspace.")],
     train: Annotated[Path, typer.Option(help="Labelled rows to learn from.")],
     problem: Annotated[str, typer.Option(help="What the model is for.")] = "text_classification",

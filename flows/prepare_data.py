@@ -16,6 +16,7 @@ from flows.pipeline import Call, call_directly
 from flows.workspace import Workspace
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import (
+    ConfigurationError,
     DataError,
     DirtyDataError,
     HoldfastError,
@@ -27,6 +28,11 @@ from pipeline_steps.types import DatasetRef, ReportKind, ValidationReport, Value
 _SPLITS = Path("data/splits")
 _SUITES = Path("data/suites")
 _REPORT = Path("data/validated/report.json")
+_REFUSAL = Path("data/refusal.json")
+_REFUSALS: dict[str, type[HoldfastError]] = {
+    kind.__name__: kind for kind in (ConfigurationError, DataError, ValidationBlockedError)
+}
+_SHOWN = 3_000
 
 
 class Datasets(Value):
@@ -59,21 +65,23 @@ def reproduce_data(root: Path, state: Path) -> None:
     Raises
     ------
     ValidationBlockedError, DataError
-        If a stage refuses; the stage's own words stand above on standard error.
+        If a stage refuses: the stage's own error, from ``data/refusal.json``.
     """
     record = state / "dvc.pid"
     _end_abandoned_stages(record)
+    (root / _REFUSAL).unlink(missing_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "dvc", "repro", "--quiet"],
+        [sys.executable, "-P", "-m", "dvc", "repro"],
         cwd=root,
         env=_stage_environment(),
         start_new_session=True,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
     write_text_atomically(record, str(process.pid))
     try:
-        _, messages = process.communicate()
+        messages, _ = process.communicate()
     finally:
         if process.poll() is None:
             _end_group(process.pid)
@@ -174,16 +182,14 @@ def _stage_environment() -> dict[str, str]:
 
 
 def _stage_refusal(root: Path, messages: str) -> HoldfastError:
-    """Return the error that says which stage refused and why."""
-    report = root / _REPORT
-    if report.exists() and not json.loads(report.read_text(encoding="utf-8"))["success"]:
-        return ValidationBlockedError(
-            f"the data were refused:\n{messages.strip()}",
-            expected="data that meet the expectation suite",
-            fix=f"read {_REPORT} and data/quarantine/, mend the raw file, then: holdfast prepare",
-        )
+    """Return the error that the stage raised, or DVC's own words where no stage did."""
+    refusal = root / _REFUSAL
+    if refusal.exists():
+        content = json.loads(refusal.read_text(encoding="utf-8"))
+        kind = _REFUSALS.get(content.pop("type"), DataError)
+        return kind(content.pop("received"), **content)
     return DataError(
-        f"a data stage failed:\n{messages.strip()}",
+        f"dvc repro failed:\n{messages.strip()[-_SHOWN:]}",
         expected="stages that run to their end",
         fix="mend what is said above, then: holdfast prepare",
     )

@@ -35,7 +35,8 @@ def value_with_interval(metric: MetricValue | None) -> str:
 
     Examples
     --------
-    >>> value_with_interval(MetricValue(name="accuracy", value=0.91, n=9, ci_low=0.88, ci_high=0.93))
+    >>> accuracy = MetricValue(name="accuracy", value=0.91, n=9, ci_low=0.88, ci_high=0.93)
+    >>> value_with_interval(accuracy)
     '0.910 [0.880, 0.930]'
     """
     if metric is None or metric.value is None:

@@ -165,7 +165,7 @@ def _write_texts(directory: Path, params: Params, sources: Mapping[str, Path]) -
         "raw_table": "\n".join(rows),
     }
     for name, template in (
-        ("dvc.yaml", "dvc.yaml"),
+        ("dvc.yaml", "dvc.yaml.in"),
         (".gitignore", "gitignore"),
         (".dvcignore", "dvcignore"),
         ("README.md", "README.md"),

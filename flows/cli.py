@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,6 +140,59 @@ def train(
         _print(result.model_dump(mode="json"), as_json=True)
     else:
         _print(summarize(_open(workspace), result), as_json=False)
+
+
+@app.command()
+def evaluate(
+    workspace: Directory = Path(),
+    version: Annotated[int | None, typer.Option(help="Default: the champion.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Score a registered version on today's test set and suites; nothing is promoted."""
+    from flows.commands.evaluate import evaluate_version, lines
+
+    reports = evaluate_version(_open(workspace), version, call=_announced(as_json=as_json))
+    content = [report.model_dump(mode="json") for report in reports]
+    _print(content if as_json else lines(reports), as_json=as_json)
+
+
+ledger = typer.Typer(help="What was decided, by whom and why.", no_args_is_help=True)
+app.add_typer(ledger, name="ledger")
+
+
+@ledger.command("log")
+def ledger_log(workspace: Directory = Path(), *, as_json: AsJson = False) -> None:
+    """Print every entry, oldest first."""
+    from flows.commands.ledger import log
+
+    entries = log(_open(workspace))
+    lines = [f"{e['created_at'][:19]}  {e['actor']}  {e['event']}: {e['reason']}" for e in entries]
+    _print(entries if as_json else "\n".join(lines), as_json=as_json)
+
+
+@ledger.command("verify")
+def ledger_verify(workspace: Directory = Path(), *, as_json: AsJson = False) -> None:
+    """Check the chain of hashes, and that the alias points where the ledger says."""
+    from flows.commands.ledger import verify
+
+    problems = verify(_open(workspace))
+    _print(problems if as_json else "\n".join(problems) or "the ledger is whole", as_json=as_json)
+    raise typer.Exit(1 if problems else 0)
+
+
+@ledger.command("champion")
+def ledger_champion(
+    workspace: Directory = Path(),
+    at: Annotated[datetime | None, typer.Option(help="A time, UTC; default: now.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print the version that is champion, or was at a time."""
+    from flows.commands.ledger import champion
+
+    version = champion(_open(workspace), None if at is None else at.replace(tzinfo=UTC))
+    _print(version if as_json else str(version or "none"), as_json=as_json)
 
 
 def _switch_telemetry_off() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from types import ModuleType
 
@@ -17,6 +18,7 @@ def load_mlflow() -> ModuleType:
         If what is imported is a folder called ``mlflow`` and not the library.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
 
     if not hasattr(mlflow, "set_tracking_uri"):
@@ -25,4 +27,6 @@ def load_mlflow() -> ModuleType:
             expected="the installed package mlflow",
             fix="pip install mlflow; remove any __init__.py from the folder mlflow/",
         )
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return mlflow

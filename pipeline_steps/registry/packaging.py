@@ -10,6 +10,7 @@ from pipeline_steps.provenance import PACKAGE_ROOT
 from pipeline_steps.registry.mlflow_library import load_mlflow
 from pipeline_steps.types import Checkpoint
 
+MODEL_ARTIFACTS = "artifacts"
 _REQUIREMENTS = ("torch", "transformers", "safetensors", "numpy", "pandas", "pyarrow", "pydantic")
 _SERVED_MODEL = Path(__file__).with_name("served_model.py")
 

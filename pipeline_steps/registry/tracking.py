@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline_steps.errors import RegistryError
 from pipeline_steps.registry.mlflow_library import load_mlflow
-from pipeline_steps.registry.packaging import save_served_model
+from pipeline_steps.registry.packaging import MODEL_ARTIFACTS, save_served_model
 from pipeline_steps.types import Checkpoint, DatasetRef, EvaluationReport, ModelVersion
 
 FINGERPRINT = "holdfast.fingerprint"
@@ -163,8 +163,23 @@ class Tracker:
         return self.version(name, min(numbers)) if numbers else None
 
     def version(self, name: str, version: int) -> ModelVersion:
-        """Return a version with its aliases."""
-        found = self.client.get_model_version(name, str(version))
+        """Return a version with its aliases.
+
+        Raises
+        ------
+        RegistryError
+            If there is no such version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self.client.get_model_version(name, str(version))
+        except MlflowException as error:
+            raise RegistryError(
+                f"there is no version {version} of {name}: {error.message}",
+                expected="a registered version",
+                fix="holdfast ledger log shows the versions; holdfast train makes one",
+            ) from error
         return ModelVersion(
             name=name,
             version=version,
@@ -201,11 +216,12 @@ class Tracker:
         with tempfile.TemporaryDirectory(dir=into.parent) as directory:
             source = self.client.get_model_version_download_uri(version.name, str(version.version))
             fetched = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"{source}/artifacts/checkpoint",
+                artifact_uri=f"{source}/{MODEL_ARTIFACTS}",
                 dst_path=directory,
                 tracking_uri=self.tracking_uri,
             )
-            Path(fetched).replace(into)
+            # MLflow keeps the directory under the name that it had where it was made.
+            next(Path(fetched).iterdir()).replace(into)
         return into
 
     def _experiment(self, name: str, artifact_location: str) -> str:

@@ -11,14 +11,23 @@ _HEADLINES = ("accuracy", "macro_f1", "ece")
 
 def summary(reports: Sequence[EvaluationReport], decision: GateDecision) -> str:
     """Return the verdict with its reasons, and a line of headline metrics for each suite."""
-    lines = [f"Verdict: {decision.verdict}", *(f"  - {reason}" for reason in decision.reasons), ""]
+    reasons = [f"  - {reason}" for reason in decision.reasons]
+    worst = [worst_slice_line(report) for report in reports if report.worst_slice is not None]
+    gap = [""] if worst else []
+    return "\n".join(
+        [f"Verdict: {decision.verdict}", *reasons, "", *metrics_lines(reports), *gap, *worst]
+    )
+
+
+def metrics_lines(reports: Sequence[EvaluationReport]) -> list[str]:
+    """Return a header and one line a suite: accuracy, macro-F1 and calibration error."""
     width = max((len(report.suite) for report in reports), default=0)
-    lines.append(f"{'suite':{width}s}  {'n':>6s}  " + "  ".join(f"{h:24s}" for h in _HEADLINES))
+    header = f"{'suite':{width}s}  {'n':>6s}  " + "  ".join(f"{h:24s}" for h in _HEADLINES)
+    lines = [header.rstrip()]
     for report in reports:
         cells = [f"{value_with_interval(report.metric(name)):24s}" for name in _HEADLINES]
         lines.append(f"{report.suite:{width}s}  {report.n:6d}  " + "  ".join(cells).rstrip())
-    worst = [worst_slice_line(report) for report in reports if report.worst_slice is not None]
-    return "\n".join([*lines, *([""] if worst else []), *worst])
+    return lines
 
 
 def worst_slice_line(report: EvaluationReport) -> str:

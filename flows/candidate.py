@@ -39,17 +39,10 @@ def predict_suites(
     workspace: Workspace, datasets: Datasets, checkpoint: Checkpoint
 ) -> list[Predictions]:
     """Return the checkpoint's outputs on the test set and every suite: one pass each."""
-    from pipeline_steps.inference.predict import predict
+    from pipeline_steps.inference.predict import predict_all
 
-    return [
-        predict(
-            checkpoint,
-            dataset,
-            workspace.predictions_path(checkpoint.digest, dataset),
-            workspace.params.predict,
-        )
-        for dataset in datasets.judged
-    ]
+    jobs = [(d, workspace.predictions_path(checkpoint.digest, d)) for d in datasets.judged]
+    return predict_all(checkpoint, jobs, workspace.params.predict)
 
 
 def evaluate_suites(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +26,32 @@ def predict(
 
     An ``output`` that was made from the same checkpoint and dataset is reused.
     """
-    earlier = _reusable(output, checkpoint, dataset)
-    if earlier is not None:
-        return earlier
-    predictor = Predictor.from_checkpoint(
-        checkpoint.path, precision=params.precision, batch_tokens=params.batch_tokens
-    )
-    rows = read_examples(dataset.path)
+    return predict_all(checkpoint, [(dataset, output)], params)[0]
+
+
+def predict_all(
+    checkpoint: Checkpoint, jobs: Sequence[tuple[DatasetRef, Path]], params: PredictParams
+) -> list[Predictions]:
+    """Return the checkpoint's outputs on several datasets; the model is loaded once, or not."""
+    predictor: Predictor | None = None
+    results = []
+    for dataset, output in jobs:
+        found = _reusable(output, checkpoint, dataset)
+        if found is None:
+            predictor = predictor or Predictor.from_checkpoint(
+                checkpoint.path, precision=params.precision, batch_tokens=params.batch_tokens
+            )
+            found = _predict(predictor, checkpoint, dataset, output)
+        results.append(found)
+    return results
+
+
+def _predict(
+    predictor: Predictor, checkpoint: Checkpoint, dataset: DatasetRef, output: Path
+) -> Predictions:
     return write_predictions(
         output,
-        predict_rows(predictor, rows),
+        predict_rows(predictor, read_examples(dataset.path)),
         checkpoint_digest=checkpoint.digest,
         dataset_digest=dataset.digest,
         suite=dataset.name,

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline_steps.inference.checkpoint import load_checkpoint
 from pipeline_steps.inference.forward import autocast, best_device, logits_in_order
 from pipeline_steps.inference.precision import choose_precision
-from pipeline_steps.inference.tokenization import Encoded, encode, load_tokenizer
+from pipeline_steps.inference.tokenization import Encoded, be_quiet, encode, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +55,7 @@ class Predictor:
         from transformers import AutoModelForSequenceClassification
 
         checkpoint = load_checkpoint(Path(path), verify=verify)
+        be_quiet()
         device = best_device()
         model = AutoModelForSequenceClassification.from_pretrained(
             path, dtype=torch.float32, use_safetensors=True, local_files_only=True

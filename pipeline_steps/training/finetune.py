@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase, set_seed
-from transformers.utils import logging as transformers_logging
 
 from pipeline_steps.errors import CheckpointError, TrainingError
 from pipeline_steps.inference.base_model import BaseModelRef, resolve_base_model
@@ -18,7 +17,7 @@ from pipeline_steps.inference.checkpoint import load_checkpoint, write_checkpoin
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.forward import best_device
 from pipeline_steps.inference.precision import choose_precision
-from pipeline_steps.inference.tokenization import encode, load_tokenizer
+from pipeline_steps.inference.tokenization import be_quiet, encode, load_tokenizer
 from pipeline_steps.params import FinetuneParams
 from pipeline_steps.problems.text_classification import build_model, label_indices
 from pipeline_steps.provenance import provenance
@@ -81,8 +80,7 @@ def finetune(
     finished = _finished(output, inputs)
     if finished is not None:
         return finished
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    be_quiet()
     set_seed(params.seed)
     trainer, labels, tokenizer = _build(inputs, work)
     trainer.train(resume_from_checkpoint=_resume_point(work))

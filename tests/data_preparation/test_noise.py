@@ -1,0 +1,83 @@
+"""Laws of noise: nothing at zero, the same at the same seed, rows apart from each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from builders import rows, write_examples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_steps.data_preparation.noise import perturb
+from pipeline_steps.data_preparation.suites import build_suites
+from pipeline_steps.errors import DataError
+from pipeline_steps.params import NoiseParams, SuitesParams
+
+KINDS = ("typos", "casing", "punctuation", "whitespace")
+kinds = st.sampled_from(KINDS)
+
+
+@given(st.text(max_size=80), kinds, st.integers(0, 9))
+def test_zero_rate_is_identity(text: str, kind: str, seed: int) -> None:
+    assert perturb(text, kind, 0.0, seed=seed, example_id="a") == text
+
+
+@given(st.text(max_size=80), kinds, st.floats(0, 1))
+def test_the_same_seed_and_id_give_the_same_text(text: str, kind: str, rate: float) -> None:
+    once = perturb(text, kind, rate, seed=1, example_id="a")
+    assert perturb(text, kind, rate, seed=1, example_id="a") == once
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_full_rate_changes_a_sentence_and_ids_differ(kind: str) -> None:
+    text = "Where is my card, please? It has not come yet."
+    changed = {perturb(text, kind, 0.9, seed=0, example_id=str(i)) for i in range(8)}
+    assert text not in changed
+    assert len(changed) > 1
+
+
+def test_more_rate_means_more_typos() -> None:
+    text = "the quick brown fox jumps over the lazy dog " * 20
+    edits = [
+        sum(
+            a != b
+            for a, b in zip(
+                text.split(),
+                perturb(text, "typos", rate, seed=0, example_id="a").split(),
+                strict=False,
+            )
+        )
+        for rate in (0.0, 0.02, 0.2)
+    ]
+    assert edits[0] == 0 < edits[1] < edits[2]
+
+
+def test_suites_hold_the_test_rows_under_the_same_ids_and_the_shift_rows(tmp_path: Path) -> None:
+    for name, n in {
+        "train": 9,
+        "valid": 9,
+        "test": 30,
+        "shift_time": 5,
+        "declared__shop": 4,
+    }.items():
+        write_examples(tmp_path / f"data/splits/{name}.parquet", rows(n))
+    build_suites(SuitesParams(noise=(NoiseParams(name="typos", rate=0.2),)), tmp_path)
+    manifest = json.loads((tmp_path / "data/suites/manifest.json").read_text())["suites"]
+    assert [(s["name"], s["kind"], s["n_examples"]) for s in manifest] == [
+        ("shop", "shift", 4), ("shift_time", "shift", 5), ("typos", "noise", 30),
+    ]  # fmt: skip
+    noisy = pq.read_table(tmp_path / "data/suites/typos.parquet")
+    clean = pq.read_table(tmp_path / "data/splits/test.parquet")
+    assert noisy["example_id"] == clean["example_id"]
+    assert noisy["label"] == clean["label"]
+    assert noisy["text"] != clean["text"]
+
+
+def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("train", "valid", "test", "declared__typos"):
+        write_examples(tmp_path / f"data/splits/{name}.parquet", rows(9))
+    with pytest.raises(DataError, match="two suites are called typos"):
+        build_suites(SuitesParams(), tmp_path)

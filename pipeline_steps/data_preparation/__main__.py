@@ -20,17 +20,25 @@ def main() -> int:
     """Return the exit code of one stage; a refusal is printed and kept in ``data/refusal.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", choices=sorted(_STAGES))
-    stage = parser.parse_args().stage
-    root = Path.cwd()
-    (root / REFUSAL).unlink(missing_ok=True)
+    parser.add_argument(
+        "--params",
+        type=Path,
+        default=Path("params.yaml"),
+        help="file of parameters, relative to the workspace (default: params.yaml)",
+    )
+    arguments = parser.parse_args()
+    stage, root = arguments.stage, Path.cwd()
     try:
-        print(f"{stage}: {_STAGES[stage](root)}", file=sys.stderr)  # noqa: T201
+        (root / REFUSAL).unlink(missing_ok=True)
+        result = _STAGES[stage](root, root / arguments.params)
     except HoldfastError as error:
         return _refuse(root, error)
     except OSError as error:
         return _refuse(root, _disk_error(error))
     except KeyboardInterrupt:
+        print(f"{stage}: interrupted; run it again", file=sys.stderr)  # noqa: T201
         return 130
+    print(f"{stage}: {result}", file=sys.stderr)  # noqa: T201
     return 0
 
 
@@ -49,52 +57,57 @@ def _refuse(root: Path, error: HoldfastError) -> int:
 
 def _disk_error(error: OSError) -> DataError:
     return DataError(
-        f"{error.strerror}: {error.filename or 'while writing'}",
+        f"{error.strerror or error}: {error.filename or 'while writing'}",
         expected="a workspace that this user can write to, with space left",
         fix="free space or mend the permissions, then: holdfast prepare",
     )
 
 
-def _code_version(root: Path) -> str:
+def _code_version(root: Path, _params: Path) -> str:
     from pipeline_steps.data_preparation.code_version import write_code_version
 
     return write_code_version(root)[:12]
 
 
-def _generate(root: Path) -> str:
+def _generate(root: Path, _params: Path) -> str:
     from pipeline_steps.data_preparation.sample_corpus import generate
 
     return generate(root)
 
 
-def _ingest(root: Path) -> str:
+def _ingest(root: Path, params: Path) -> str:
     from pipeline_steps.data_preparation.ingest import ingest
+    from pipeline_steps.data_preparation.progress import row_counter
 
-    return f"{ingest(load_params(root / 'params.yaml').ingest, root).n_examples} rows"
+    with row_counter("ingest", sys.stderr) as progress:
+        reference = ingest(load_params(params).ingest, root, progress=progress)
+    return f"{reference.n_examples} rows"
 
 
-def _validate(root: Path) -> str:
+def _validate(root: Path, params: Path) -> str:
+    from pipeline_steps.data_preparation.progress import row_counter
     from pipeline_steps.data_preparation.validate import validate
 
-    params = load_params(root / "params.yaml")
-    report = validate(params.validate_, params.problem, root)
+    values = load_params(params)
+    with row_counter("validate", sys.stderr) as progress:
+        report = validate(values.validate_, values.problem, root, progress=progress)
     return f"{report.n_kept} of {report.n_rows} rows kept"
 
 
-def _split(root: Path) -> str:
+def _split(root: Path, params: Path) -> str:
     from pipeline_steps.data_preparation.split import split
 
-    parts = split(load_params(root / "params.yaml").split, root)
+    parts = split(load_params(params).split, root)
     return ", ".join(f"{name} {n}" for name, n in parts.items())
 
 
-def _suites(root: Path) -> str:
+def _suites(root: Path, params: Path) -> str:
     from pipeline_steps.data_preparation.suites import build_suites
 
-    return ", ".join(build_suites(load_params(root / "params.yaml").suites, root))
+    return ", ".join(build_suites(load_params(params).suites, root))
 
 
-_STAGES: dict[str, Callable[[Path], str]] = {
+_STAGES: dict[str, Callable[[Path, Path], str]] = {
     "code-version": _code_version,
     "generate": _generate,
     "ingest": _ingest,

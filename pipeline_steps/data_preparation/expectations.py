@@ -16,9 +16,29 @@ from pipeline_steps.params import ValidateParams
 if TYPE_CHECKING:
     import pandas as pd
 
-# UTF-8 that was read as Latin-1 or Windows-1252: "Ã©" for "é", "â€™" for an apostrophe.
-MOJIBAKE = r"Ã[\u0080-\u00bf]|â€|Â[\u00a0-\u00bf]"
-CONTROL = r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]"
+# UTF-8 that was read as Latin-1 or Windows-1252: "Ã©" for "é", "â€™" for an apostrophe, "Ð¿Ñ€" for
+# Cyrillic. Of the signs that Windows-1252 has for the bytes 80 to 9f, quotation marks and the like
+# are left out after a single letter: they may well stand behind a Portuguese or Romanian word.
+_SIGNS = (
+    "\u20ac\u0192\u2020\u2021\u02c6\u2030\u0160\u0152\u017d\u0161\u0153\u017e\u0178\u2122\u2022"
+)
+_MARKS = "\u201a\u201e\u2026\u2039\u2018\u2019\u201c\u201d\u2013\u2014\u02dc\u203a"
+MOJIBAKE = (
+    f"\u00c3[\u0080-\u00bf{_SIGNS}]|\u00e2\u20ac|\u00c2[\u00a0-\u00bf]"
+    f"|(?:[\u00d0\u00d1][\u0080-\u00bf{_SIGNS}{_MARKS}]){{2}}"
+)
+CONTROL = r"[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f]"
+COLUMN_OF = {
+    "id_missing": "example_id",
+    "text_missing": "text",
+    "label_missing": "label",
+    "text_too_short": "text",
+    "text_too_long": "text",
+    "replacement_characters": "text",
+    "encoding_damage": "text",
+    "label_unknown": "label",
+}
+"""The column of an example that each row-level reason is about, in the order of their weight."""
 _ROW_KEY = "row"
 
 
@@ -27,7 +47,6 @@ class Finding:
     """One expectation that some rows did not meet."""
 
     reason: str
-    column: str
     rows: tuple[int, ...]
 
 
@@ -56,22 +75,19 @@ class ExpectationSuite:
         self._batches = asset.add_batch_definition_whole_dataframe("whole")
 
     def check_rows(self, frame: pd.DataFrame) -> list[Finding]:
-        """Return which rows of a chunk fail which expectation.
+        """Return which rows of a chunk fail which expectation, the weightiest first.
 
         Parameters
         ----------
         frame : DataFrame
             Columns of an examples file, in any order; rows are named by position.
         """
-        chunk = _with_derived_columns(frame)
         findings = []
-        for reason, result in self._run(self._rows, chunk):
+        for reason, result in self._run(self._rows, _with_derived_columns(frame)):
             rows = result["result"].get("unexpected_index_list") or []
             if rows:
-                column = str(result["expectation_config"]["kwargs"]["column"])
-                positions = tuple(int(row[_ROW_KEY]) for row in rows)
-                findings.append(Finding(reason, column, positions))
-        return findings
+                findings.append(Finding(reason, tuple(int(row[_ROW_KEY]) for row in rows)))
+        return sorted(findings, key=lambda finding: list(COLUMN_OF).index(finding.reason))
 
     def check_table(self, summary: Mapping[str, float]) -> list[TableFinding]:
         """Return which expectations the file as a whole does not meet.
@@ -123,6 +139,9 @@ def _text_classification(params: ValidateParams) -> dict[str, Any]:
 
     low, high = params.min_characters, params.max_characters
     suite = {
+        "id_missing": gxe.ExpectColumnValuesToNotBeNull(
+            column="example_id", meta={"reason": "id_missing"}
+        ),
         "text_missing": gxe.ExpectColumnValuesToNotBeNull(
             column="text", meta={"reason": "text_missing"}
         ),
@@ -171,11 +190,15 @@ def _table_expectations(params: ValidateParams) -> dict[str, Any]:
 
 
 def _with_derived_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the chunk with lengths and shares that the expectations look at, and row numbers."""
-    text = frame["text"].fillna("")
+    """Return the chunk with lengths and shares that the expectations look at, and row numbers.
+
+    A blank label is none.
+    """
+    text, label = frame["text"].fillna(""), frame["label"]
     stripped = text.str.strip().str.len()
     damaged = text.str.count("\ufffd")
     return frame.assign(
+        label=label.where(label.fillna("").str.strip() != ""),
         n_characters=stripped.where(frame["text"].notna()),
         replacement_share=(damaged / stripped.clip(lower=1)).where(frame["text"].notna()),
         **{_ROW_KEY: range(len(frame))},

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_steps.data_preparation.quarantine import Quarantine
-from pipeline_steps.data_preparation.readers import (
-    RawRow,
-    RejectedRow,
-    RowReader,
-    require_columns,
+from pipeline_steps.data_preparation.fields import (
+    NotAValueError,
+    as_name,
+    as_text,
+    as_timestamp,
+    missing_as_none,
 )
+from pipeline_steps.data_preparation.quarantine import Quarantine
+from pipeline_steps.data_preparation.raw_rows import RawRow, RejectedRow
+from pipeline_steps.data_preparation.readers import RowReader, require_columns
 from pipeline_steps.digests import file_digest
 from pipeline_steps.files import atomic_directory, remove_partial_files
-from pipeline_steps.params import ColumnsParams, IngestParams, SourceParams
+from pipeline_steps.params import IngestParams, SourceParams
 from pipeline_steps.types import DatasetRef
 
 EXAMPLES_SCHEMA = pa.schema(
@@ -38,11 +41,48 @@ EXAMPLES_SCHEMA = pa.schema(
         ("role", pa.string()),
     ]
 )
+ORIGINS_SCHEMA = pa.schema([("source_file", pa.string()), ("line", pa.int64())])
+"""Where each example stood, in the order of the examples; a file of its own beside them."""
 INGESTED = Path("data/ingested")
 QUARANTINE = Path("data/quarantine/ingest")
+_HEAD_ROWS = 1_000
+
+Progress = Callable[[int], None]
+"""Called with the rows done so far."""
 
 
-def ingest(params: IngestParams, root: Path) -> DatasetRef:
+def ignore_progress(n_rows: int, /) -> None:
+    """Tell nobody."""
+
+
+@dataclass
+class _Ingested:
+    """What one run has seen so far."""
+
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    rejected_by: dict[str, Counter[str]] = field(
+        default_factory=lambda: {"label": Counter(), "source": Counter(), "domain": Counter()}
+    )
+    unparsed_timestamps: list[str] = field(default_factory=list)
+    n_unparsed_timestamps: int = 0
+    n_kept: int = 0
+
+    def report(self) -> str:
+        """Return the counts as JSON."""
+        content = {
+            "sources": self.sources,
+            "n_kept": self.n_kept,
+            "n_rejected": self.quarantine.n_rows,
+            "rejected": self.quarantine.counts,
+            "rejected_by": self.rejected_by,
+            "unparsed_timestamps": self.n_unparsed_timestamps,
+            "unparsed_timestamp_examples": self.unparsed_timestamps,
+        }
+        return json.dumps(content, indent=2, sort_keys=True)
+
+
+def ingest(params: IngestParams, root: Path, *, progress: Progress = ignore_progress) -> DatasetRef:
     """Return the examples read from all sources.
 
     Parameters
@@ -51,137 +91,135 @@ def ingest(params: IngestParams, root: Path) -> DatasetRef:
         Sources, column mapping, limits.
     root : Path
         The workspace; ``data/ingested`` and ``data/quarantine/ingest`` are written below it.
+    progress : callable
+        Called with the number of examples written so far.
 
     Raises
     ------
     DataError
         If a source is missing, empty, corrupt or lacks a mapped column.
     """
-    remove_partial_files(root / "data")
-    quarantine = Quarantine()
-    report: dict[str, Any] = {"sources": [], "unparsed_timestamps": 0}
+    remove_partial_files(root / INGESTED.parent)
+    remove_partial_files(root / QUARANTINE.parent)
+    seen = _Ingested()
     with atomic_directory(root / INGESTED) as directory:
-        n_kept = _write_examples(directory, params, root, quarantine, report)
-        report.update(n_kept=n_kept, n_rejected=quarantine.n_rows, rejected=quarantine.counts)
-        text = json.dumps(report, indent=2, sort_keys=True)
-        (directory / "report.json").write_text(text, encoding="utf-8")
-        quarantine.write(root / QUARANTINE)
+        _write_examples(directory, params, root, seen, progress)
+        (directory / "report.json").write_text(seen.report(), encoding="utf-8")
+        seen.quarantine.write(root / QUARANTINE)
     path = root / INGESTED / "examples.parquet"
     digest = file_digest(path, "md5")
-    return DatasetRef(name="ingested", split="all", path=path, digest=digest, n_examples=n_kept)
+    return DatasetRef(
+        name="ingested", split="all", path=path, digest=digest, n_examples=seen.n_kept
+    )
 
 
 def _write_examples(
-    directory: Path,
-    params: IngestParams,
-    root: Path,
-    quarantine: Quarantine,
-    report: dict[str, Any],
-) -> int:
-    n_kept = 0
-    with pq.ParquetWriter(directory / "examples.parquet", EXAMPLES_SCHEMA) as writer:
+    directory: Path, params: IngestParams, root: Path, seen: _Ingested, progress: Progress
+) -> None:
+    """Write examples and, row by row beside them, their origins."""
+    with (
+        pq.ParquetWriter(directory / "examples.parquet", EXAMPLES_SCHEMA) as examples,
+        pq.ParquetWriter(directory / "origins.parquet", ORIGINS_SCHEMA) as origins,
+    ):
         for source in params.sources:
-            examples = _examples(source, params, root, quarantine, report)
-            while batch := list(islice(examples, params.batch_rows)):
-                writer.write_table(pa.Table.from_pylist(batch, schema=EXAMPLES_SCHEMA))
-                n_kept += len(batch)
-    return n_kept
+            rows = _examples(source, params, root, seen)
+            while batch := list(islice(rows, params.batch_rows)):
+                content = [example for _, example in batch]
+                where = [{"source_file": source.path, "line": line} for line, _ in batch]
+                examples.write_table(pa.Table.from_pylist(content, schema=EXAMPLES_SCHEMA))
+                origins.write_table(pa.Table.from_pylist(where, schema=ORIGINS_SCHEMA))
+                seen.n_kept += len(batch)
+                progress(seen.n_kept)
 
 
 def _examples(
-    source: SourceParams,
-    params: IngestParams,
-    root: Path,
-    quarantine: Quarantine,
-    report: dict[str, Any],
-) -> Iterator[dict[str, Any]]:
-    """Yield the examples of one source; what is none goes to quarantine."""
+    source: SourceParams, params: IngestParams, root: Path, seen: _Ingested
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield line and example of each row of one source; what is none goes to quarantine."""
     reader = RowReader(root / source.path, source.format, params.max_line_bytes)
-    checked = False
-    for row in reader:
-        if isinstance(row, RejectedRow):
-            _set_aside(quarantine, source, row)
-            continue
-        if not checked:
-            require_columns(Path(source.path), row.fields, _mapped(params.columns))
-            checked = True
-        example = _example(row, source, params.columns, report)
+    columns = {k: v for k, v in params.columns.model_dump().items() if v is not None}
+    for row in _with_columns(reader, source, list(columns.values())):
+        example = _example(row, source, columns, seen) if isinstance(row, RawRow) else row
         if isinstance(example, RejectedRow):
-            _set_aside(quarantine, source, example)
+            _set_aside(seen, source, example)
         else:
-            yield example
-    report["sources"].append({"path": source.path, "role": source.role, "rows": reader.n_rows})
+            yield row.line, example
+    seen.sources.append({"path": source.path, "role": source.role, "rows": reader.n_rows})
 
 
-def _set_aside(quarantine: Quarantine, source: SourceParams, row: RejectedRow) -> None:
-    quarantine.add(
+def _with_columns(
+    reader: RowReader, source: SourceParams, wanted: list[str]
+) -> Iterator[RawRow | RejectedRow]:
+    """Yield the rows of a source that has the mapped columns.
+
+    Formats with a header are judged by it. Where each row names its own fields, one that is null
+    may be left out: there a column is missing if no row has it; the text, which a file has almost
+    everywhere, if none of the first 1,000 rows has it.
+    """
+    path, missing, names = Path(source.path), set(wanted), dict[str, None]()
+    for number, row in enumerate(reader, start=1):
+        if missing and isinstance(row, RawRow):
+            missing -= row.fields.keys()
+            names.update(dict.fromkeys(row.fields) if number <= _HEAD_ROWS else {})
+            if missing and not reader.names_vary:
+                require_columns(path, names, wanted)
+        if number == _HEAD_ROWS and names and wanted[0] in missing:
+            require_columns(path, names, wanted)
+        yield row
+    if missing and names:
+        require_columns(path, names, [name for name in wanted if name in missing])
+
+
+def _set_aside(seen: _Ingested, source: SourceParams, row: RejectedRow) -> None:
+    seen.quarantine.add(
         row.reason,
-        example_id=f"{Path(source.path).name}:{row.line}",
+        example_id=_row_name(source, row.line),
         detail=row.detail,
         source_file=source.path,
         line=row.line,
         text=row.excerpt,
+        label=row.label,
     )
+    known = {"label": row.label, "source": Path(source.path).name, "domain": source.domain}
+    for name, value in known.items():
+        if value is not None:
+            seen.rejected_by[name][value] += 1
 
 
-def _mapped(columns: ColumnsParams) -> list[str]:
-    return [name for name in columns.model_dump().values() if name is not None]
+def _row_name(source: SourceParams, line: int) -> str:
+    """Return the id of a row that has none: two sources may share a name, but not a path."""
+    path = Path(source.path)
+    return f"{path.name if path.is_absolute() else path.as_posix()}:{line}"
 
 
 def _example(
-    row: RawRow, source: SourceParams, columns: ColumnsParams, report: dict[str, Any]
+    row: RawRow, source: SourceParams, columns: dict[str, str], seen: _Ingested
 ) -> dict[str, Any] | RejectedRow:
     def value(name: str) -> Any:
-        column = getattr(columns, name)
-        return None if column is None else _missing_as_none(row.fields.get(column))
+        return missing_as_none(row.fields.get(columns[name])) if name in columns else None
 
-    text, pair = value("text"), value("text_pair")
-    for field in (text, pair):
-        if field is not None and not isinstance(field, str):
-            detail = f"a {type(field).__name__} where text was expected"
-            return RejectedRow(row.line, "text_not_a_string", detail, str(field)[:200])
-    timestamp = _timestamp(value("timestamp"))
-    report["unparsed_timestamps"] += timestamp is None and value("timestamp") is not None
-    return {
-        "example_id": _as_text(value("id")) or f"{Path(source.path).name}:{row.line}",
-        "text": text,
-        "text_pair": pair,
-        "label": _as_text(value("label")),
-        "source": _as_text(value("source")) or Path(source.path).name,
-        "domain": _as_text(value("domain")) or source.domain,
-        "timestamp": timestamp,
-        "group": _as_text(value("group")),
-        "role": source.role,
-    }
-
-
-def _missing_as_none(value: Any) -> Any:
-    """Return ``None`` for NaN, which is how tables write a missing text."""
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _as_text(value: Any) -> str | None:
-    """Return ids, labels and names as text; 3.0 is "3"."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _timestamp(value: Any) -> datetime | None:
-    """Return a point in time (UTC) from ISO 8601, seconds since 1970, or a datetime."""
+    label, written = None, value("timestamp")
     try:
-        if isinstance(value, str):
-            value = float(value) if value.replace(".", "", 1).isdigit() else _iso(value)
-        if isinstance(value, int | float):
-            value = datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    if not isinstance(value, datetime):
-        return None
-    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        label = as_name("label", value("label"), strip=True)
+        example = {
+            "example_id": as_name("id", value("id")) or _row_name(source, row.line),
+            "text": as_text("text", value("text")),
+            "text_pair": as_text("text_pair", value("text_pair")),
+            "label": label,
+            "source": as_name("source", value("source")) or Path(source.path).name,
+            "domain": as_name("domain", value("domain")) or source.domain,
+            "timestamp": as_timestamp(written),
+            "group": as_name("group", value("group")),
+            "role": source.role,
+        }
+    except NotAValueError as error:
+        return RejectedRow(row.line, error.reason, error.detail, error.excerpt, label)
+    if written is not None and written != "" and example["timestamp"] is None:
+        _count_unparsed(seen, f"{source.path}:{row.line}: {str(written)[:50]!r}")
+    return example
 
 
-def _iso(value: str) -> datetime:
-    return datetime.fromisoformat(value)
+def _count_unparsed(seen: _Ingested, where: str) -> None:
+    seen.n_unparsed_timestamps += 1
+    if len(seen.unparsed_timestamps) < 5:  # noqa: PLR2004 - as many examples as any report shows
+        seen.unparsed_timestamps.append(where)

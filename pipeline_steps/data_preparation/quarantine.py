@@ -1,8 +1,7 @@
-"""Rows that were set aside, with reasons; and whether that was selective."""
+"""Rows that were set aside, each with its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,96 +21,52 @@ QUARANTINE_SCHEMA = pa.schema(
         ("label", pa.string()),
     ]
 )
+_ROW_GROUP_ROWS = 20_000
+
+
+def _empty_columns() -> dict[str, list[object]]:
+    return {name: [] for name in QUARANTINE_SCHEMA.names}
 
 
 @dataclass
 class Quarantine:
-    """Collects rows set aside and counts their reasons."""
+    """Collects rows set aside and counts their reasons.
 
-    columns: dict[str, list[object]] = field(
-        default_factory=lambda: {name: [] for name in QUARANTINE_SCHEMA.names}
-    )
+    What is collected is held as the compressed Parquet file that it will be, so that even a file
+    of which every row is bad fits into memory.
+    """
+
     counts: dict[str, int] = field(default_factory=dict)
+    _columns: dict[str, list[object]] = field(default_factory=_empty_columns)
+    _sink: pa.BufferOutputStream = field(default_factory=pa.BufferOutputStream)
+    _writer: pq.ParquetWriter | None = None
 
     def add(self, reason: str, **values: object) -> None:
         """Set one row aside."""
         self.counts[reason] = self.counts.get(reason, 0) + 1
-        for name, column in self.columns.items():
+        for name, column in self._columns.items():
             column.append(reason if name == "reason" else values.get(name))
+        if len(self._columns["reason"]) >= _ROW_GROUP_ROWS:
+            self._flush()
 
     def write(self, directory: Path) -> None:
-        """Write ``rows.parquet`` into ``directory``, whole or not at all."""
-        table = pa.table(self.columns, schema=QUARANTINE_SCHEMA)
+        """Write ``rows.parquet`` into ``directory``, whole or not at all, once all is added."""
+        self._flush()
+        assert self._writer is not None  # noqa: S101 - a flush opens it
+        self._writer.close()
+        content = self._sink.getvalue()
         with atomic_directory(directory) as temporary:
-            pq.write_table(table, temporary / "rows.parquet")
+            (temporary / "rows.parquet").write_bytes(memoryview(content))
 
     @property
     def n_rows(self) -> int:
         """Rows set aside."""
         return sum(self.counts.values())
 
-
-@dataclass(frozen=True)
-class SelectiveFinding:
-    """A value whose rows were set aside far more often than the others'."""
-
-    value: str
-    n_rows: int
-    n_quarantined: int
-    share: float
-    share_elsewhere: float
-    p_value: float
-
-
-def selective_values(
-    totals: Mapping[str, int],
-    quarantined: Mapping[str, int],
-    *,
-    alpha: float,
-    min_excess: float,
-) -> list[SelectiveFinding]:
-    """Return the values (labels, groups) that quarantine takes out disproportionately.
-
-    For each value: the one-sided Fisher exact test (Fisher 1935) that its rows are set aside more
-    often than all other rows, with Holm's (1979) correction over the values, and an excess of at
-    least ``min_excess`` in the share: a difference that is significant but small is let through.
-
-    Parameters
-    ----------
-    totals : mapping of str to int
-        Rows of each value before quarantine.
-    quarantined : mapping of str to int
-        Rows of each value that were set aside.
-    alpha : float
-        Family-wise false-alarm probability when quarantine is blind to the value.
-    min_excess : float
-        Difference of shares below which nothing is reported.
-    """
-    tests = sorted(
-        (_fisher(value, totals, quarantined) for value in totals), key=lambda f: f.p_value
-    )
-    found = []
-    for rank, finding in enumerate(tests):
-        if finding.p_value > alpha / (len(tests) - rank):
-            break
-        if finding.share - finding.share_elsewhere >= min_excess:
-            found.append(finding)
-    return found
-
-
-def _fisher(
-    value: str, totals: Mapping[str, int], quarantined: Mapping[str, int]
-) -> SelectiveFinding:
-    from scipy.stats import hypergeom
-
-    n, n_all = totals[value], sum(totals.values())
-    taken, taken_all = quarantined.get(value, 0), sum(quarantined.values())
-    elsewhere = n_all - n
-    return SelectiveFinding(
-        value=value,
-        n_rows=n,
-        n_quarantined=taken,
-        share=taken / n if n else 0.0,
-        share_elsewhere=(taken_all - taken) / elsewhere if elsewhere else 0.0,
-        p_value=float(hypergeom.sf(taken - 1, n_all, taken_all, n)),
-    )
+    def _flush(self) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._sink, QUARANTINE_SCHEMA)
+        table = pa.table(self._columns, schema=QUARANTINE_SCHEMA)
+        if table.num_rows:
+            self._writer.write_table(table)
+        self._columns = _empty_columns()

@@ -1,19 +1,25 @@
 """Repeated ids, repeated rows and contradicting labels over a whole file, in bounded memory.
 
-Rows are compared by 64-bit hashes in numpy arrays: 24 bytes a row. Two different rows share a hash
-with a probability below 1e-6 in 5 million rows; every hit is set aside visibly, never dropped.
+A first pass keeps 64-bit hashes in numpy arrays, 33 bytes a row. Two different rows may share such
+a hash, so a second pass looks at the rows that may be repeats again and compares 128-bit digests
+of a cryptographic hash: no row is called a repeat because of a collision.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 Array = np.ndarray[Any, Any]
+DUPLICATE_ID, DUPLICATE_ROW = "duplicate_id", "duplicate_row"
+_CONTENT = ["text", "text_pair", "label", "role"]
 _EXAMPLES = 5
 
 
@@ -26,58 +32,111 @@ class Repeats:
     conflicting_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Hashes:
+    """64-bit hashes of each row: (n,) each."""
+
+    ids: Array
+    texts: Array
+    labelled: Array
+    contents: Array
+    without_text: Array
+
+
 def find_repeats(path: Path, batch_rows: int) -> Repeats:
     """Return which rows repeat an earlier row's id (``duplicate_id``) or content.
 
-    ``duplicate_row``: the same text, pair, label and role stood before. The first of equal rows
-    stays. Rows without text are never duplicates; they are set aside for that.
+    ``duplicate_row``: the same text, pair, label and role stood before, in a row that is no
+    repeated id itself. The first of equal rows stays. Rows without text repeat nothing; they are
+    set aside for that. One text under several labels is counted by hash alone: it is a warning.
     """
-    ids, contents, texts, missing = _hashes(path, batch_rows)
-    duplicate_ids = _later_repeats(ids)
-    duplicate_rows = _later_repeats(contents) & ~missing & ~duplicate_ids
-    conflicting = _conflicting(texts, contents) & ~missing
+    hashes = _hashes(path, batch_rows)
+    masks = _exact_masks(path, batch_rows, hashes)
+    conflicting = _conflicting(hashes.texts, hashes.labelled) & ~hashes.without_text
     shown = np.flatnonzero(conflicting)[:_EXAMPLES]
-    masks = {"duplicate_id": duplicate_ids, "duplicate_row": duplicate_rows}
     return Repeats(masks, int(conflicting.sum()), _ids_at(path, shown))
 
 
-def _hashes(path: Path, batch_rows: int) -> tuple[Array, Array, Array, Array]:
+def _hashes(path: Path, batch_rows: int) -> _Hashes:
+    parts = [_hash_batch(batch) for batch in _batches(path, batch_rows)]
+    if not parts:
+        none = np.zeros(0, dtype=np.uint64)
+        return _Hashes(none, none, none, none, np.zeros(0, dtype=bool))
+    return _Hashes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _batches(path: Path, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    columns = ["example_id", *_CONTENT]
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=batch_rows, columns=columns)
+
+
+def _hash_batch(batch: pa.RecordBatch) -> tuple[Array, ...]:
     import pandas as pd
 
-    ids, contents, texts, missing = [], [], [], []
-    columns = ["example_id", "text", "text_pair", "label", "role"]
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=batch_rows, columns=columns):
-        frame = batch.to_pandas()
-        filled = frame.fillna("")
-        text = filled["text"] + "\x1f" + filled["text_pair"]
-        ids.append(pd.util.hash_array(frame["example_id"].to_numpy(dtype=object)))
-        texts.append(pd.util.hash_array(text.to_numpy(dtype=object)))
-        content = text + "\x1f" + filled["label"] + "\x1f" + filled["role"]
-        contents.append(pd.util.hash_array(content.to_numpy(dtype=object)))
-        missing.append(frame["text"].isna().to_numpy())
-    if not ids:
-        empty = np.zeros(0, dtype=np.uint64)
-        return empty, empty, empty, np.zeros(0, dtype=bool)
-    return (
-        np.concatenate(ids),
-        np.concatenate(contents),
-        np.concatenate(texts),
-        np.concatenate(missing),
-    )
+    frame = batch.to_pandas()
+    filled = frame.fillna("")
+    text = filled["text"] + "\x1f" + filled["text_pair"]
+    labelled = text + "\x1f" + filled["label"]
+    hashed = (filled["example_id"], text, labelled, labelled + "\x1f" + filled["role"])
+    hashes = [pd.util.hash_array(column.to_numpy(dtype=object)) for column in hashed]
+    return (*hashes, frame["text"].isna().to_numpy())
 
 
-def _later_repeats(hashes: Array) -> Array:
-    """Return the mask of the rows whose hash stood in an earlier row."""
-    _, first = np.unique(hashes, return_index=True)
-    repeats = np.ones(len(hashes), dtype=bool)
-    repeats[first] = False
-    return repeats
+def _exact_masks(path: Path, batch_rows: int, hashes: _Hashes) -> dict[str, Array]:
+    """Return the masks of repeated ids and rows, comparing all rows whose hashes repeat."""
+    may_repeat_id = _shared(hashes.ids)
+    may_repeat_row = _shared(hashes.contents) & ~hashes.without_text
+    masks = {name: np.zeros(len(hashes.ids), bool) for name in (DUPLICATE_ID, DUPLICATE_ROW)}
+    ids: set[bytes] = set()
+    contents: set[bytes] = set()
+    for row, example_id, content in _rows_at(path, batch_rows, may_repeat_id | may_repeat_row):
+        if may_repeat_id[row] and example_id is not None:
+            masks[DUPLICATE_ID][row] = _seen(ids, example_id)
+        if may_repeat_row[row]:
+            known = _digest(content) in contents
+            masks[DUPLICATE_ROW][row] = known
+            if not known and not masks[DUPLICATE_ID][row]:
+                contents.add(_digest(content))
+    return masks
 
 
-def _conflicting(texts: Array, contents: Array) -> Array:
+def _shared(hashes: Array) -> Array:
+    """Return the mask of the values that stand in an array more than once."""
+    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    return np.asarray(counts[inverse] > 1)
+
+
+def _rows_at(path: Path, batch_rows: int, chosen: Array) -> Iterator[tuple[int, Any, Any]]:
+    """Yield row number, id and content of the chosen rows."""
+    if not chosen.any():
+        return
+    start = 0
+    for batch in _batches(path, batch_rows):
+        mask = chosen[start : start + batch.num_rows]
+        numbers = (np.flatnonzero(mask) + start).tolist()
+        for number, row in zip(numbers, batch.filter(pa.array(mask)).to_pylist(), strict=True):
+            yield number, row["example_id"], [row[name] for name in _CONTENT]
+        start += batch.num_rows
+
+
+def _seen(known: set[bytes], value: Any) -> bool:
+    """Return whether the value was met before, and remember it."""
+    digest = _digest(value)
+    if digest in known:
+        return True
+    known.add(digest)
+    return False
+
+
+def _digest(value: Any) -> bytes:
+    return hashlib.blake2b(repr(value).encode(), digest_size=16).digest()
+
+
+def _conflicting(texts: Array, labelled: Array) -> Array:
     """Return the mask of the rows whose text stands in the file with another label, too."""
-    pairs = np.unique(np.stack([texts, contents], axis=1), axis=0)[:, 0] if len(texts) else texts
-    several, counts = np.unique(pairs, return_counts=True)
+    _, first = np.unique(labelled, return_index=True)
+    several, counts = np.unique(texts[first], return_counts=True)
     return np.isin(texts, several[counts > 1])
 
 
@@ -85,4 +144,4 @@ def _ids_at(path: Path, rows: Array) -> tuple[str, ...]:
     if not len(rows):
         return ()
     ids = pq.read_table(path, columns=["example_id"])["example_id"]
-    return tuple(ids[int(row)].as_py() for row in rows)
+    return tuple(str(ids[int(row)].as_py()) for row in rows)

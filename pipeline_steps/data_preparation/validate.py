@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,72 +13,65 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_steps.data_preparation.expectations import ExpectationSuite
-from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA, INGESTED
-from pipeline_steps.data_preparation.quarantine import (
-    Quarantine,
-    SelectiveFinding,
-    selective_values,
+from pipeline_steps.data_preparation.ingest import (
+    EXAMPLES_SCHEMA,
+    INGESTED,
+    Progress,
+    ignore_progress,
 )
+from pipeline_steps.data_preparation.ingest import QUARANTINE as INGEST_QUARANTINE
+from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.repeats import Repeats, find_repeats
-from pipeline_steps.digests import file_digest
-from pipeline_steps.errors import ValidationBlockedError
+from pipeline_steps.data_preparation.tally import NO_UNREAD_ROWS, Tally, UnreadRows
+from pipeline_steps.data_preparation.verdict import (
+    blocking_reasons,
+    lost_share,
+    report_on,
+    warnings_on,
+)
+from pipeline_steps.errors import DataError, ValidationBlockedError
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.params import ValidateParams
-from pipeline_steps.types import ExpectationFailure, ValidationReport
+from pipeline_steps.types import ValidationReport
 
 if TYPE_CHECKING:
     import pandas as pd
 
 VALIDATED = Path("data/validated")
 QUARANTINE = Path("data/quarantine/validate")
-_COUNTED_COLUMNS = ("label", "domain")
-_EXAMPLES = 5
+_TEXT_CHARACTERS = 500
 
 
-@dataclass
-class _Tally:
-    """Rows before and after, by value, and what failed."""
-
-    n_rows: int = 0
-    n_kept: int = 0
-    totals: dict[str, Counter[str]] = field(
-        default_factory=lambda: {name: Counter() for name in _COUNTED_COLUMNS}
-    )
-    taken: dict[str, Counter[str]] = field(
-        default_factory=lambda: {name: Counter() for name in _COUNTED_COLUMNS}
-    )
-    failures: dict[str, tuple[str, int, tuple[str, ...]]] = field(default_factory=dict)
-
-    @property
-    def kept_labels(self) -> Counter[str]:
-        """Rows of each label that were kept."""
-        return self.totals["label"] - self.taken["label"]
-
-
-def validate(params: ValidateParams, problem: str, root: Path) -> ValidationReport:
+def validate(
+    params: ValidateParams, problem: str, root: Path, *, progress: Progress = ignore_progress
+) -> ValidationReport:
     """Return what the expectation suite found in the ingested examples of a workspace.
 
     Raises
     ------
+    DataError
+        If nothing was ingested, or the file is not one of examples.
     ValidationBlockedError
         If the file as a whole is refused; the report and the quarantine are written before.
     """
-    remove_partial_files(root / "data")
-    ingested = json.loads((root / INGESTED / "report.json").read_text(encoding="utf-8"))
+    remove_partial_files(root / VALIDATED.parent)
+    remove_partial_files(root / QUARANTINE.parent)
     report = validate_examples(
         root / INGESTED / "examples.parquet",
         params,
         problem,
         root / VALIDATED,
         quarantine_directory=root / QUARANTINE,
-        n_rejected_before=ingested["n_rejected"],
+        unread=_unread_rows(root / INGESTED / "report.json"),
+        progress=progress,
     )
     if report.blocked_because:
         raise ValidationBlockedError(
             "the data were refused:\n" + "\n".join(f"  - {r}" for r in report.blocked_because),
             expected="data that meet the expectation suite (section validate of params.yaml)",
-            fix=f"read {VALIDATED}/report.json and {QUARANTINE}/rows.parquet, mend the raw file "
-            "or the bound, then: holdfast prepare",
+            fix=f"see the rows in {QUARANTINE}/rows.parquet and {INGEST_QUARANTINE}/rows.parquet "
+            f"(counts in {VALIDATED}/report.json), mend the raw file or the bound that is named "
+            "in brackets, then: holdfast prepare",
         )
     return report
 
@@ -91,14 +83,16 @@ def validate_examples(
     output: Path,
     *,
     quarantine_directory: Path,
-    n_rejected_before: int = 0,
+    unread: UnreadRows = NO_UNREAD_ROWS,
+    progress: Progress = ignore_progress,
 ) -> ValidationReport:
     """Return the report on any examples file, and write kept and set-aside rows.
 
     Parameters
     ----------
     path : Path
-        Examples (Parquet); read twice, in chunks of ``params.batch_rows``.
+        Examples (Parquet); read in chunks of ``params.batch_rows``, up to three times. Where an
+        ``origins.parquet`` stands beside it, quarantined rows name their line in the raw file.
     params : ValidateParams
         The bounds.
     problem : str
@@ -107,173 +101,150 @@ def validate_examples(
         Directory for ``examples.parquet`` (kept rows) and ``report.json``.
     quarantine_directory : Path
         Directory for the rows set aside.
-    n_rejected_before : int
+    unread : UnreadRows
         Rows that could not even be read; they count in the quarantined share.
+    progress : callable
+        Called with the number of rows judged so far.
+
+    Raises
+    ------
+    DataError
+        If the file does not exist, or is not one of examples.
     """
-    suite = ExpectationSuite(problem, params)
-    repeats = find_repeats(path, params.batch_rows)
-    quarantine, tally = Quarantine(), _Tally()
+    _require_examples(path)
+    judge = _Judge(ExpectationSuite(problem, params), find_repeats(path, params.batch_rows))
+    judge.tally.add_unread(unread)
     with atomic_directory(output) as directory:
         with pq.ParquetWriter(directory / "examples.parquet", EXAMPLES_SCHEMA) as writer:
-            for start, frame in _chunks(path, params.batch_rows):
-                kept = _judge_chunk(frame, start, suite, repeats, quarantine, tally)
-                writer.write_table(
-                    pa.Table.from_pandas(frame[kept], EXAMPLES_SCHEMA, preserve_index=False)
-                )
-        report = _report(path, params, suite, repeats, quarantine, tally, n_rejected_before)
-        text = report.model_dump_json(indent=2)
+            for start, batch, origins in _chunks(path, params.batch_rows):
+                kept = judge.judge(batch.to_pandas(), start, origins)
+                writer.write_batch(batch.filter(pa.array(kept)))
+                progress(start + len(kept))
+        blocked = blocking_reasons(params, judge.suite, judge.tally)
+        warnings = warnings_on(judge.repeats, unread)
+        report = report_on(path, params, judge.quarantine, judge.tally, warnings, blocked)
+        text = _with_details(report, params, judge.tally)
         (directory / "report.json").write_text(text, encoding="utf-8")
-        quarantine.write(quarantine_directory)
+        judge.quarantine.write(quarantine_directory)
     return report
 
 
-def _chunks(path: Path, batch_rows: int) -> Iterator[tuple[int, pd.DataFrame]]:
-    start = 0
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=batch_rows):
-        yield start, batch.to_pandas()
-        start += batch.num_rows
-
-
-def _judge_chunk(
-    frame: pd.DataFrame,
-    start: int,
-    suite: ExpectationSuite,
-    repeats: Repeats,
-    quarantine: Quarantine,
-    tally: _Tally,
-) -> np.ndarray[Any, Any]:
-    """Return the mask of the rows to keep; the others go to quarantine with all their reasons."""
-    reasons: dict[int, list[str]] = {}
-    for finding in suite.check_rows(frame):
-        for row in finding.rows:
-            reasons.setdefault(row, []).append(finding.reason)
-    for reason, mask in repeats.masks.items():
-        for row in np.flatnonzero(mask[start : start + len(frame)]).tolist():
-            reasons.setdefault(row, []).append(reason)
-    _tally_chunk(frame, reasons, tally)
-    for row in sorted(reasons):
-        _set_aside(frame.iloc[row], reasons[row], start + row, quarantine)
-    kept = np.ones(len(frame), dtype=bool)
-    kept[list(reasons)] = False
-    return kept
-
-
-def _set_aside(row: pd.Series[Any], reasons: list[str], line: int, quarantine: Quarantine) -> None:
-    """Put a row into quarantine under its first reason; the others stand in the detail."""
-    quarantine.add(
-        reasons[0],
-        example_id=row["example_id"],
-        detail=", ".join(reasons),
-        source_file=row["source"],
-        line=line,
-        text=None if row["text"] is None else row["text"][:500],
-        label=row["label"],
+def _unread_rows(report: Path) -> UnreadRows:
+    try:
+        content = json.loads(report.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _nothing_ingested(report) from error
+    return UnreadRows(
+        n_rows=content["n_rejected"],
+        by_value=content.get("rejected_by", {}),
+        n_unparsed_timestamps=content.get("unparsed_timestamps", 0),
+        unparsed_timestamps=content.get("unparsed_timestamp_examples", ()),
     )
 
 
-def _tally_chunk(frame: pd.DataFrame, reasons: dict[int, list[str]], tally: _Tally) -> None:
-    bad = sorted(reasons)
-    tally.n_rows += len(frame)
-    tally.n_kept += len(frame) - len(bad)
-    for name in _COUNTED_COLUMNS:
-        tally.totals[name].update(frame[name].dropna().tolist())
-        tally.taken[name].update(frame[name].iloc[bad].dropna().tolist())
-    for position in bad:
-        for reason in reasons[position]:
-            column, count, examples = tally.failures.get(reason, (reason.split("_")[0], 0, ()))
-            shown = examples
-            if len(examples) < _EXAMPLES:
-                shown = (*examples, f"{frame['example_id'].iloc[position]}")
-            tally.failures[reason] = (column, count + 1, shown)
-
-
-def _report(
-    path: Path,
-    params: ValidateParams,
-    suite: ExpectationSuite,
-    repeats: Repeats,
-    quarantine: Quarantine,
-    tally: _Tally,
-    n_rejected_before: int,
-) -> ValidationReport:
-    failures = [
-        ExpectationFailure(expectation=reason, column=column, count=count, examples=examples)
-        for reason, (column, count, examples) in sorted(tally.failures.items())
-    ]
-    if repeats.n_conflicting:
-        failures.append(
-            ExpectationFailure(
-                expectation="one_text_several_labels",
-                column="label",
-                count=repeats.n_conflicting,
-                examples=repeats.conflicting_ids,
-                severity="warning",
-            )
-        )
-    failures += _rare_labels(params, tally)
-    blocked = _blocking_reasons(params, suite, quarantine, tally, n_rejected_before)
-    return ValidationReport(
-        dataset_digest=file_digest(path, "md5"),
-        success=not blocked,
-        n_rows=tally.n_rows + n_rejected_before,
-        n_kept=tally.n_kept,
-        failures=tuple(failures),
-        quarantined=dict(sorted(quarantine.counts.items())),
-        blocked_because=tuple(blocked),
+def _nothing_ingested(path: Path) -> DataError:
+    return DataError(
+        f"there is no {path}",
+        expected="examples that were ingested",
+        fix="holdfast prepare",
     )
 
 
-def _rare_labels(params: ValidateParams, tally: _Tally) -> list[ExpectationFailure]:
-    rare = sorted(label for label, n in tally.kept_labels.items() if n < params.min_rows_per_label)
-    if not rare:
-        return []
-    return [
-        ExpectationFailure(
-            expectation="rows_per_label",
-            column="label",
-            count=len(rare),
-            examples=tuple(rare[:_EXAMPLES]),
-            severity="warning",
+def _require_examples(path: Path) -> None:
+    try:
+        schema = pq.read_schema(path)
+    except FileNotFoundError as error:
+        raise _nothing_ingested(path) from error
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"{path} is corrupt or truncated: {error}",
+            expected="a Parquet file of examples",
+            fix="remove it, then: holdfast prepare",
+        ) from error
+    if not schema.equals(EXAMPLES_SCHEMA):
+        raise DataError(
+            f"{path} has the columns {', '.join(schema.names)}",
+            expected=f"the columns of examples: {EXAMPLES_SCHEMA.to_string()}",
+            fix="name a file that ingest wrote",
         )
-    ]
 
 
-def _blocking_reasons(
-    params: ValidateParams,
-    suite: ExpectationSuite,
-    quarantine: Quarantine,
-    tally: _Tally,
-    n_rejected_before: int,
-) -> list[str]:
-    n_all = tally.n_rows + n_rejected_before
-    share = (quarantine.n_rows + n_rejected_before) / n_all if n_all else 1.0
-    summary = {
-        "n_rows": tally.n_kept,
-        "n_labels": len(tally.kept_labels),
-        "quarantined_share": share,
-    }
-    words = {
-        "too_few_rows": f"{tally.n_kept} rows are left; {params.min_rows} are needed (min_rows)",
-        "one_label_only": f"{len(tally.kept_labels)} label is left: {', '.join(tally.kept_labels)}"
-        "; a classifier needs two",
-        "too_much_quarantined": f"{share:.1%} of the rows would be set aside; the cap is "
-        f"{params.max_quarantined_share:.1%} (max_quarantined_share)",
-    }
-    reasons = [words[finding.reason] for finding in suite.check_table(summary)]
-    for name in _COUNTED_COLUMNS:
-        for found in selective_values(
-            tally.totals[name],
-            tally.taken[name],
-            alpha=params.selective_alpha,
-            min_excess=params.selective_min_excess,
+def _chunks(
+    path: Path, batch_rows: int
+) -> Iterator[tuple[int, pa.RecordBatch, pa.RecordBatch | None]]:
+    """Yield chunks with the number of their first row and, where they are known, their origins."""
+    start, beside = 0, path.with_name("origins.parquet")
+    with pq.ParquetFile(path) as file:
+        origins = (
+            pq.ParquetFile(beside).iter_batches(batch_size=batch_rows) if beside.exists() else None
+        )
+        for batch in file.iter_batches(batch_size=batch_rows):
+            yield start, batch, None if origins is None else next(origins)
+            start += batch.num_rows
+
+
+@dataclass
+class _Judge:
+    """Judges chunk after chunk."""
+
+    suite: ExpectationSuite
+    repeats: Repeats
+
+    def __post_init__(self) -> None:
+        self.quarantine = Quarantine()
+        self.tally = Tally()
+
+    def judge(
+        self, frame: pd.DataFrame, start: int, origins: pa.RecordBatch | None
+    ) -> np.ndarray[Any, Any]:
+        """Return the mask of the rows to keep; the others go to quarantine with all reasons."""
+        reasons: dict[int, list[str]] = {}
+        for finding in self.suite.check_rows(frame):
+            for row in finding.rows:
+                reasons.setdefault(row, []).append(finding.reason)
+        for reason, mask in self.repeats.masks.items():
+            for row in np.flatnonzero(mask[start : start + len(frame)]).tolist():
+                reasons.setdefault(row, []).append(reason)
+        self.tally.add_chunk(frame, reasons)
+        self._set_aside(frame, reasons, start, origins)
+        kept = np.ones(len(frame), dtype=bool)
+        kept[list(reasons)] = False
+        return kept
+
+    def _set_aside(
+        self,
+        frame: pd.DataFrame,
+        reasons: dict[int, list[str]],
+        start: int,
+        origins: pa.RecordBatch | None,
+    ) -> None:
+        """Put rows into quarantine under their first reason; all of them stand in the detail."""
+        positions = sorted(reasons)
+        rows = frame.iloc[positions]
+        where = None if origins is None else origins.take(pa.array(positions, pa.int64()))
+        places = (
+            [{"line": start + p + 1} for p in positions] if where is None else where.to_pylist()
+        )
+        columns = (rows["example_id"], rows["text"], rows["label"])
+        for position, place, example_id, text, label in zip(
+            positions, places, *columns, strict=True
         ):
-            reasons.append(_selective_reason(name, found))  # noqa: PERF401
-    return reasons
+            self.quarantine.add(
+                reasons[position][0],
+                example_id=example_id,
+                detail=", ".join(reasons[position]),
+                text=text if text is None else text[:_TEXT_CHARACTERS],
+                label=label,
+                **place,
+            )
 
 
-def _selective_reason(name: str, found: SelectiveFinding) -> str:
-    return (
-        f"quarantine would take {found.n_quarantined} of {found.n_rows} rows of {name} "
-        f"{found.value!r} ({found.share:.1%}, elsewhere {found.share_elsewhere:.1%}, "
-        f"Fisher p = {found.p_value:.1g}): what is learnt would be biased"
-    )
+def _with_details(report: ValidationReport, params: ValidateParams, tally: Tally) -> str:
+    """Return the report as JSON with the numbers that it rests on."""
+    details = {
+        "labels": dict(sorted(tally.kept_labels.items())),
+        "n_lost": tally.n_lost,
+        "lost_share": lost_share(tally),
+        "bounds": params.model_dump(mode="json"),
+    }
+    return json.dumps({**report.model_dump(mode="json"), **details}, indent=2)

@@ -11,7 +11,7 @@ import pytest
 from builders import rows, write_examples
 from scipy.stats import fisher_exact
 
-from pipeline_steps.data_preparation.quarantine import selective_values
+from pipeline_steps.data_preparation.selective import selective_values
 from pipeline_steps.data_preparation.validate import validate, validate_examples
 from pipeline_steps.errors import ValidationBlockedError
 from pipeline_steps.params import ValidateParams

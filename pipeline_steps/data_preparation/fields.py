@@ -1,0 +1,116 @@
+"""Values of raw files as the columns of an example: texts, names and points in time."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+_SECONDS_END = 1e11
+"""Seconds since 1970 reach this in the year 5138: a larger number counts milliseconds."""
+_BASIC_DATE = 8
+
+
+class NotAValueError(ValueError):
+    """A field holds what its column cannot hold: the row is set aside.
+
+    Parameters
+    ----------
+    column : str
+        What the field was read as.
+    value : Any
+        What it held.
+    """
+
+    def __init__(self, column: str, value: Any, expected: str) -> None:
+        self.reason = f"{column}_not_a_{expected}"
+        self.detail = f"a {type(value).__name__} where a {expected} was expected"
+        self.excerpt = str(value)[:200]
+        super().__init__(self.detail)
+
+
+def missing_as_none(value: Any) -> Any:
+    """Return ``None`` for NaN, which is how tables write a missing text."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def as_text(column: str, value: Any) -> str | None:
+    """Return a text as it is.
+
+    Raises
+    ------
+    NotAValueError
+        If it is a number, a list or anything but text.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    raise NotAValueError(column, value, "string")
+
+
+def as_name(column: str, value: Any, *, strip: bool = False) -> str | None:
+    """Return an id, a label or another name as text; 3 and 3.0 are "3", an empty one is none.
+
+    Parameters
+    ----------
+    column : str
+        Named in the error.
+    value : Any
+        Text, number or truth value.
+    strip : bool
+        Whether white space around it means nothing ("spam " is "spam").
+
+    Raises
+    ------
+    NotAValueError
+        If it is a list, an object or bytes.
+
+    Examples
+    --------
+    >>> as_name("label", 3.0), as_name("label", " spam ", strip=True), as_name("label", "")
+    ('3', 'spam', None)
+    """
+    if value is None or isinstance(value, str):
+        name = value.strip() if strip and value else value
+        return name or None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, list | tuple | dict | bytes):
+        raise NotAValueError(column, value, "name")
+    return str(value)
+
+
+def as_timestamp(value: Any) -> datetime | None:
+    """Return a point in time (UTC), or ``None`` for what is none.
+
+    Parameters
+    ----------
+    value : Any
+        ISO 8601 (also ``20260131``), seconds or, from 1e11 on, milliseconds since 1970 as number
+        or digits, a date, or a datetime; without a zone it is UTC.
+
+    Examples
+    --------
+    >>> as_timestamp("2026-01-02T03:04:05+01:00").isoformat()
+    '2026-01-02T02:04:05+00:00'
+    """
+    try:
+        return _timestamp(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _timestamp(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        value = value.strip()
+        if value.replace(".", "", 1).isdigit() and len(value) != _BASIC_DATE:
+            value = float(value)
+        else:
+            value = datetime.fromisoformat(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value / 1000 if abs(value) >= _SECONDS_END else value
+        value = datetime.fromtimestamp(seconds, UTC)
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if not isinstance(value, datetime):
+        return None
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

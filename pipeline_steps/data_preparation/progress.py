@@ -1,0 +1,42 @@
+"""How far a stage is, on a terminal only: under DVC and in logs nothing is printed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from pipeline_steps.data_preparation.ingest import Progress, ignore_progress
+
+_SECONDS = 0.5
+
+
+@contextmanager
+def row_counter(stage: str, stream: TextIO) -> Iterator[Progress]:
+    """Yield a function that shows the rows done so far, twice a second at most.
+
+    Parameters
+    ----------
+    stage : str
+        Stands before the number.
+    stream : TextIO
+        Where it is shown, if it is a terminal; the line is cleared at the end.
+    """
+    if not stream.isatty():
+        yield ignore_progress
+        return
+    shown_at = float("-inf")
+
+    def show(n_rows: int, /) -> None:
+        nonlocal shown_at
+        if time.monotonic() - shown_at >= _SECONDS:
+            shown_at = time.monotonic()
+            stream.write(f"\r\x1b[K{stage}: {n_rows:,} rows")
+            stream.flush()
+
+    try:
+        yield show
+    finally:
+        stream.write("\r\x1b[K")
+        stream.flush()

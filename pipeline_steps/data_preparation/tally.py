@@ -1,0 +1,102 @@
+"""What was judged so far: rows before and after quarantine, by value, and what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline_steps.data_preparation.expectations import COLUMN_OF
+from pipeline_steps.data_preparation.repeats import DUPLICATE_ID, DUPLICATE_ROW
+from pipeline_steps.types import ExpectationFailure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COUNTED_COLUMNS = ("label", "domain", "source", "group")
+"""Columns none of whose values quarantine may take out selectively."""
+_COLUMNS = {**COLUMN_OF, DUPLICATE_ID: "example_id", DUPLICATE_ROW: "text"}
+_EXAMPLES = 5
+
+
+def _counters() -> dict[str, Counter[str]]:
+    return {name: Counter() for name in COUNTED_COLUMNS}
+
+
+@dataclass(frozen=True)
+class UnreadRows:
+    """What ingest could not make examples of; a bad row is bad wherever it was found."""
+
+    n_rows: int = 0
+    by_value: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    n_unparsed_timestamps: int = 0
+    unparsed_timestamps: Sequence[str] = ()
+
+
+NO_UNREAD_ROWS = UnreadRows()
+
+
+@dataclass
+class Tally:
+    """Rows before and after quarantine.
+
+    A row that merely repeats another is set aside, but not lost: the first one stays. Lost rows
+    are what the cap on the quarantined share and the test for selective quarantine look at.
+    """
+
+    n_rows: int = 0
+    n_kept: int = 0
+    n_lost: int = 0
+    totals: dict[str, Counter[str]] = field(default_factory=_counters)
+    lost: dict[str, Counter[str]] = field(default_factory=_counters)
+    kept_labels: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_unread(self, unread: UnreadRows) -> None:
+        """Count rows that were set aside before."""
+        self.n_rows += unread.n_rows
+        self.n_lost += unread.n_rows
+        for name, counts in unread.by_value.items():
+            self.totals[name].update(counts)
+            self.lost[name].update(counts)
+
+    def add_chunk(self, frame: pd.DataFrame, reasons: Mapping[int, Sequence[str]]) -> None:
+        """Count a chunk of rows, of which those in ``reasons`` (by position) are set aside."""
+        bad = sorted(reasons)
+        lost = [position for position in bad if _is_loss(reasons[position])]
+        self.n_rows += len(frame)
+        self.n_kept += len(frame) - len(bad)
+        self.n_lost += len(lost)
+        self.kept_labels.update(frame["label"].drop(frame.index[bad]).dropna().tolist())
+        for name in COUNTED_COLUMNS:
+            self.totals[name].update(frame[name].dropna().tolist())
+            self.lost[name].update(frame[name].iloc[lost].dropna().tolist())
+        for example_id, position in zip(frame["example_id"].iloc[bad], bad, strict=True):
+            self._count(str(example_id), reasons[position])
+
+    def failures(self) -> list[ExpectationFailure]:
+        """Return each reason with its count and a few examples."""
+        return [
+            ExpectationFailure(
+                expectation=reason,
+                column=_COLUMNS[reason],
+                count=count,
+                examples=tuple(self.examples[reason]),
+            )
+            for reason, count in sorted(self.counts.items())
+        ]
+
+    def _count(self, example_id: str, reasons: Iterable[str]) -> None:
+        for reason in reasons:
+            self.counts[reason] += 1
+            examples = self.examples.setdefault(reason, [])
+            if len(examples) < _EXAMPLES:
+                examples.append(example_id)
+
+
+def _is_loss(reasons: Sequence[str]) -> bool:
+    return DUPLICATE_ROW not in reasons or any(
+        r not in (DUPLICATE_ID, DUPLICATE_ROW) for r in reasons
+    )

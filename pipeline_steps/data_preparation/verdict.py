@@ -1,0 +1,108 @@
+"""Whether a file of examples as a whole may be learnt from, and the report on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline_steps.data_preparation.expectations import ExpectationSuite
+from pipeline_steps.data_preparation.quarantine import Quarantine
+from pipeline_steps.data_preparation.repeats import Repeats
+from pipeline_steps.data_preparation.selective import SelectiveFinding, selective_values
+from pipeline_steps.data_preparation.tally import COUNTED_COLUMNS, Tally, UnreadRows
+from pipeline_steps.digests import file_digest
+from pipeline_steps.params import ValidateParams
+from pipeline_steps.types import ExpectationFailure, ValidationReport
+
+_EXAMPLES = 5
+
+
+def report_on(
+    path: Path,
+    params: ValidateParams,
+    quarantine: Quarantine,
+    tally: Tally,
+    warnings: list[ExpectationFailure],
+    blocked: list[str],
+) -> ValidationReport:
+    """Return the report on a file of examples that was judged row by row."""
+    return ValidationReport(
+        dataset_digest=file_digest(path, "md5"),
+        success=not blocked,
+        n_rows=tally.n_rows,
+        n_kept=tally.n_kept,
+        failures=(*tally.failures(), *warnings, *_rare_labels(params, tally)),
+        quarantined=dict(sorted(quarantine.counts.items())),
+        blocked_because=tuple(blocked),
+    )
+
+
+def warnings_on(repeats: Repeats, unread: UnreadRows) -> list[ExpectationFailure]:
+    """Return what is odd, but sets no row aside."""
+    found = [
+        ("one_text_several_labels", "label", repeats.n_conflicting, repeats.conflicting_ids),
+        (
+            "timestamp_unparsed",
+            "timestamp",
+            unread.n_unparsed_timestamps,
+            unread.unparsed_timestamps,
+        ),
+    ]
+    return [_warning(name, column, n, tuple(examples)) for name, column, n, examples in found if n]
+
+
+def _rare_labels(params: ValidateParams, tally: Tally) -> list[ExpectationFailure]:
+    kept = tally.kept_labels
+    rare = sorted(label for label, n in kept.items() if n < params.min_rows_per_label)
+    if not rare:
+        return []
+    return [_warning("rows_per_label", "label", len(rare), tuple(rare[:_EXAMPLES]))]
+
+
+def _warning(name: str, column: str, n: int, examples: tuple[str, ...]) -> ExpectationFailure:
+    return ExpectationFailure(
+        expectation=name, column=column, count=n, examples=examples, severity="warning"
+    )
+
+
+def blocking_reasons(params: ValidateParams, suite: ExpectationSuite, tally: Tally) -> list[str]:
+    """Return why the file as a whole is refused, all reasons at once; none: it is not."""
+    labels = sorted(tally.kept_labels)
+    share = lost_share(tally)
+    summary = {"n_rows": tally.n_kept, "n_labels": len(labels), "quarantined_share": share}
+    words = {
+        "too_few_rows": f"{tally.n_kept} rows are left; {params.min_rows} are needed (min_rows)",
+        "one_label_only": f"{len(labels)} label is left: {', '.join(labels)}"
+        "; a classifier needs two",
+        "too_much_quarantined": f"{share:.1%} of the rows would be set aside; the cap is "
+        f"{params.max_quarantined_share:.1%} (max_quarantined_share); they are {tally.n_lost} of "
+        f"{tally.n_rows}, most often: {_most_frequent(tally)}",
+    }
+    reasons = [words[finding.reason] for finding in suite.check_table(summary)]
+    for name in COUNTED_COLUMNS:
+        found = selective_values(
+            tally.totals[name],
+            tally.lost[name],
+            alpha=params.selective_alpha,
+            min_excess=params.selective_min_excess,
+        )
+        reasons += [_selective_reason(name, finding) for finding in found[:_EXAMPLES]]
+    return reasons
+
+
+def lost_share(tally: Tally) -> float:
+    """Return the share of rows set aside for more than being a repeat; 1 where there is no row."""
+    return tally.n_lost / tally.n_rows if tally.n_rows else 1.0
+
+
+def _most_frequent(tally: Tally) -> str:
+    counts = tally.counts.most_common(3)
+    return ", ".join(f"{reason} ({n})" for reason, n in counts) or "unreadable rows"
+
+
+def _selective_reason(name: str, found: SelectiveFinding) -> str:
+    return (
+        f"quarantine would take {found.n_quarantined} of {found.n_rows} rows of {name} "
+        f"{found.value!r} ({found.share:.1%}, elsewhere {found.share_elsewhere:.1%}, "
+        f"Fisher p = {found.p_value:.1g}): what is learnt would be biased "
+        "(selective_alpha, selective_min_excess)"
+    )

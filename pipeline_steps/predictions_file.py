@@ -93,14 +93,9 @@ def read_predictions(source: Path | Predictions) -> PredictionTable:
         If the file is missing, truncated, foreign, or not the one that a reference names.
     """
     path = source.path if isinstance(source, Predictions) else source
-    arrow = _open(path).read()
-    if isinstance(source, Predictions) and file_digest(path) != source.digest:
-        raise DataError(
-            f"{path} has changed since it was written",
-            expected=f"the content with sha256 {source.digest}",
-            fix=f"remove {path} and run the command again; it is predicted anew",
-        )
-    labels = tuple(json.loads(_metadata(path, arrow.schema)["labels"]))
+    if isinstance(source, Predictions):
+        _refuse_changed(source)
+    labels, arrow = _read(path)
     logits = arrow["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return PredictionTable(
         example_ids=_strings(arrow["example_id"]),
@@ -136,24 +131,56 @@ def _strings(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     return np.array(column.to_pylist(), dtype=object)
 
 
+def _refuse_changed(reference: Predictions) -> None:
+    _open(reference.path)  # a missing or foreign file is named as such first
+    if file_digest(reference.path) != reference.digest:
+        raise DataError(
+            f"{reference.path} has changed since it was written",
+            expected=f"the content with sha256 {reference.digest}",
+            fix=f"remove {reference.path} and run the command again; it is predicted anew",
+        )
+
+
+def _read(path: Path) -> tuple[tuple[str, ...], pa.Table]:
+    """Return the labels and the columns, whose types fit the labels."""
+    file = _open(path)
+    labels = tuple(json.loads(_metadata(path, file.schema_arrow)["labels"]))
+    expected = _schema(len(labels))
+    if file.schema_arrow.remove_metadata() != expected:
+        raise _foreign(path, "its columns are not those of predictions with these labels")
+    try:
+        return labels, file.read()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _foreign(path, str(error)) from error
+
+
+def _schema(width: int) -> pa.Schema:
+    texts = ("example_id", "truth", "predicted")
+    return pa.schema(
+        [(name, pa.string()) for name in texts]
+        + [("logits", pa.list_(pa.float32(), width)), ("n_tokens", pa.int32())]
+        + [(name, pa.string()) for name in METADATA_COLUMNS]
+    )
+
+
 def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"{path} cannot be read as a predictions file: {error}",
-            expected="a Parquet file as inference writes it",
-            fix=f"remove {path} and run the command again; it is predicted anew",
-        ) from error
+        raise _foreign(path, str(error)) from error
 
 
 def _metadata(path: Path, schema: pa.Schema) -> dict[str, str]:
     metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     missing = {"labels", "checkpoint_digest", "dataset_digest", "suite", "kind"} - metadata.keys()
     if missing:
-        raise DataError(
-            f"{path} is no predictions file: its metadata lack {', '.join(sorted(missing))}",
-            expected="a Parquet file as inference writes it",
-            fix=f"remove {path} and run the command again",
-        )
+        raise _foreign(path, f"its metadata lack {', '.join(sorted(missing))}")
     return metadata
+
+
+def _foreign(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path} cannot be read as a predictions file: {why}",
+        expected="a Parquet file as inference writes it",
+        fix=f"remove {path} and run the command again; it is predicted anew",
+    )

@@ -2,102 +2,112 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pipeline_steps.errors import DataError
-from pipeline_steps.evaluation.outcomes import Outcomes, outcomes
-from pipeline_steps.evaluation.uncertainty import (
-    GREATER_IS_BETTER,
-    bootstrap_metrics,
-    percentile_interval,
-    point_metrics,
-)
+from pipeline_steps.evaluation.intervals import bias_corrected_interval, tango_interval
+from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
+from pipeline_steps.evaluation.paired_tests import mcnemar_p, swap_p_values
+from pipeline_steps.evaluation.uncertainty import SHARES, bootstrap_metrics
+from pipeline_steps.evaluation.weighted_metrics import GREATER_IS_BETTER, point_metrics
 from pipeline_steps.params import EvaluateParams
 from pipeline_steps.predictions_file import PredictionTable, read_predictions
 from pipeline_steps.types import PairedComparison, PairedDifference, Predictions
+
+_F1_AVERAGES = ("macro_f1", "weighted_f1")
 
 
 def compare(
     candidate: Predictions, champion: Predictions, params: EvaluateParams
 ) -> PairedComparison:
-    """Return the paired differences of two checkpoints on one suite.
+    """Return the paired differences of two checkpoints on one suite, candidate minus champion.
 
-    Accuracy carries the one-sided exact McNemar p-value (McNemar 1947) of "the candidate is
-    better"; the other metrics carry the share of paired bootstrap resamples in which it is not.
+    Each carries the one-sided p-value of "the candidate is better" and a two-sided interval.
+    Accuracy: the exact McNemar test and Tango's score interval. The other metrics: a test by
+    random swaps of the two outputs of a row, and bias-corrected paired bootstrap percentiles. A
+    metric that is undefined for one of the two is left out.
 
     Raises
     ------
     DataError
-        If the two files are not about the same rows in the same order.
+        If the two files are not about the same rows.
     """
-    ours, theirs = read_predictions(candidate), read_predictions(champion)
+    ours = in_id_order(read_predictions(candidate))
+    theirs = in_id_order(read_predictions(champion))
     _refuse_other_rows(candidate, champion, ours, theirs)
     a = outcomes(ours, params.calibration_bins)
     b = outcomes(theirs, params.calibration_bins)
-    only_candidate = int((a.correct & ~b.correct).sum())
-    only_champion = int((~a.correct & b.correct).sum())
+    wins, losses = discordant_rows(a, b)
     return PairedComparison(
         suite=candidate.suite,
         dataset_digest=candidate.dataset_digest,
         candidate_digest=candidate.checkpoint_digest,
         champion_digest=champion.checkpoint_digest,
         n=len(a),
-        n_only_candidate_correct=only_candidate,
-        n_only_champion_correct=only_champion,
-        differences=_differences(a, b, params, mcnemar_p(only_candidate, only_champion)),
+        n_only_candidate_correct=wins,
+        n_only_champion_correct=losses,
+        differences=paired_differences(a, b, params),
     )
 
 
-def mcnemar_p(only_candidate: int, only_champion: int) -> float:
-    """Return the exact one-sided p-value that the candidate is right more often (McNemar 1947).
-
-    Among the rows on which exactly one of the two is right, the candidate's share is 1/2 under
-    the null hypothesis.
-
-    Examples
-    --------
-    >>> mcnemar_p(0, 0)
-    1.0
-    >>> round(mcnemar_p(9, 1), 4)
-    0.0107
-    """
-    from scipy.stats import binomtest
-
-    discordant = only_candidate + only_champion
-    if not discordant:
-        return 1.0
-    return float(binomtest(only_candidate, discordant, 0.5, alternative="greater").pvalue)
+def discordant_rows(candidate: Outcomes, champion: Outcomes) -> tuple[int, int]:
+    """Return on how many rows only the candidate, and only the champion, is right."""
+    ours, theirs = candidate.correct, champion.correct
+    return int((ours & ~theirs).sum()), int((~ours & theirs).sum())
 
 
-def _differences(
-    a: Outcomes, b: Outcomes, params: EvaluateParams, accuracy_p: float
+def paired_differences(
+    candidate: Outcomes, champion: Outcomes, params: EvaluateParams
 ) -> tuple[PairedDifference, ...]:
-    # The same seed resamples the same rows on both sides: that is what makes it paired.
-    ours = bootstrap_metrics(a, params.bootstrap_resamples, params.seed)
-    theirs = bootstrap_metrics(b, params.bootstrap_resamples, params.seed)
-    points, champion_points = point_metrics(a), point_metrics(b)
-    differences = []
-    for name, better in GREATER_IS_BETTER.items():
-        if not (np.isfinite(points[name]) and np.isfinite(champion_points[name])):
-            continue
-        resampled = ours[name] - theirs[name]
-        low, high = percentile_interval(resampled, params.confidence)
-        not_better = resampled <= 0 if better else resampled >= 0
-        bootstrap_p = (1 + int(not_better.sum())) / (1 + len(resampled))
-        differences.append(
-            PairedDifference(
-                name=name,
-                candidate=points[name],
-                champion=champion_points[name],
-                difference=points[name] - champion_points[name],
-                ci_low=low,
-                ci_high=high,
-                p_value=accuracy_p if name in ("accuracy", "micro_f1") else bootstrap_p,
-                n=len(a),
-                greater_is_better=better,
-            )
+    """Return the difference in each metric that is defined for both."""
+    points, other = point_metrics(candidate), point_metrics(champion)
+    names = [n for n in points if math.isfinite(points[n]) and math.isfinite(other[n])]
+    gains = {n: (points[n] - other[n]) * (1 if GREATER_IS_BETTER[n] else -1) for n in names}
+    p_values = swap_p_values(candidate, champion, gains, params.bootstrap_resamples, params.seed)
+    p_values.update(dict.fromkeys(SHARES, mcnemar_p(*discordant_rows(candidate, champion))))
+    intervals = _intervals(candidate, champion, params)
+    return tuple(
+        PairedDifference(
+            name=name,
+            candidate=points[name],
+            champion=other[name],
+            difference=points[name] - other[name],
+            ci_low=intervals[name][0],
+            ci_high=intervals[name][1],
+            p_value=p_values[name],
+            n=len(candidate),
+            greater_is_better=GREATER_IS_BETTER[name],
         )
-    return tuple(differences)
+        for name in names
+    )
+
+
+def _intervals(
+    candidate: Outcomes, champion: Outcomes, params: EvaluateParams
+) -> dict[str, tuple[float, float]]:
+    """Return the interval of the difference in each metric."""
+    # The same seed resamples the same rows on both sides: that is what makes it paired.
+    ours = bootstrap_metrics(candidate, params.bootstrap_resamples, params.seed)
+    theirs = bootstrap_metrics(champion, params.bootstrap_resamples, params.seed)
+    points, other = point_metrics(candidate), point_metrics(champion)
+    wins, losses = discordant_rows(candidate, champion)
+    share = tango_interval(wins, losses, len(candidate), params.confidence)
+    # Models that predict alike cannot differ in a resample; F1 is then as uncertain as accuracy.
+    alike = np.array_equal(_predicted(candidate), _predicted(champion))
+    computed = (*SHARES, *_F1_AVERAGES) if alike else SHARES
+    intervals = dict.fromkeys(computed, share)
+    for name in GREATER_IS_BETTER:
+        resampled = ours[name] - theirs[name]
+        if name not in intervals and np.isfinite(resampled).all():
+            difference = points[name] - other[name]
+            intervals[name] = bias_corrected_interval(difference, resampled, params.confidence)
+    return intervals
+
+
+def _predicted(rows: Outcomes) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    return np.array(rows.labels, dtype=object)[rows.predicted]
 
 
 def _refuse_other_rows(
@@ -105,6 +115,7 @@ def _refuse_other_rows(
 ) -> None:
     same = (
         candidate.dataset_digest == champion.dataset_digest
+        and candidate.suite == champion.suite
         and np.array_equal(ours.example_ids, theirs.example_ids)
         and np.array_equal(ours.truth, theirs.truth)
     )

@@ -57,11 +57,15 @@ def softmax(logits: Array) -> Array:
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
-def negative_log_likelihood(probabilities: Array, truth: Array) -> Array:
-    """Return -log p(truth) of each row in nats; a truth outside the labels (-1) is infinite."""
-    chosen = np.where(truth >= 0, probabilities[np.arange(len(truth)), truth], 0.0)
-    with np.errstate(divide="ignore"):
-        return -np.log(chosen)
+def negative_log_likelihood(logits: Array, truth: Array) -> Array:
+    """Return -log p(truth) of each row in nats, (n,); a truth outside the labels (-1) is infinite.
+
+    It is taken from the logits: a probability that underflows to 0 still has a finite logarithm.
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    chosen = shifted[np.arange(len(truth)), truth]
+    losses = np.log(np.exp(shifted).sum(axis=1)) - chosen
+    return np.where(truth >= 0, losses, np.inf)
 
 
 def brier_scores(probabilities: Array, truth: Array) -> Array:
@@ -76,12 +80,19 @@ def brier_scores(probabilities: Array, truth: Array) -> Array:
 
 
 def calibration_bins(confidence: Array, n_bins: int) -> Array:
-    """Return the equal-width bin of each confidence, (n,) integers in [0, n_bins)."""
-    return np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)
+    """Return the equal-width bin of each confidence, (n,) integers in [0, n_bins).
+
+    Bin m holds the confidences in (m / n_bins, (m + 1) / n_bins], as in Guo et al. 2017.
+    """
+    edges = np.linspace(0.0, 1.0, n_bins + 1)
+    return np.searchsorted(edges[1:-1], confidence)
 
 
 def expected_calibration_error(gaps: Array, weights: Array) -> Array:
-    """Return the mean absolute gap between confidence and accuracy over bins (Guo et al. 2017).
+    """Return the mean absolute gap between confidence and accuracy over bins, weighted by rows.
+
+    This is equation 3 of Guo et al. (2017), "On calibration of modern neural networks", over
+    equal-width bins of the confidence in the predicted label.
 
     Parameters
     ----------

@@ -54,13 +54,27 @@ class Outcomes:
         )
 
 
+def in_id_order(table: PredictionTable) -> PredictionTable:
+    """Return the table sorted by example id, so that no result depends on the order of rows."""
+    order = np.argsort(table.example_ids.astype(str), kind="stable")
+    return PredictionTable(
+        example_ids=table.example_ids[order],
+        truth=table.truth[order],
+        logits=table.logits[order],
+        labels=table.labels,
+        n_tokens=table.n_tokens[order],
+        columns={name: values[order] for name, values in table.columns.items()},
+    )
+
+
 def outcomes(table: PredictionTable, n_bins: int) -> Outcomes:
-    """Return the outcomes of a prediction table.
+    """Return the outcomes of a prediction table, row by row.
 
     Raises
     ------
     DataError
-        If the table is empty or holds a logit that is not finite: no metric would mean anything.
+        If the table is empty, holds a row twice or a logit that is not finite: no metric would
+        mean anything.
     """
     _refuse_unusable(table)
     probabilities = softmax(table.logits)
@@ -75,7 +89,7 @@ def outcomes(table: PredictionTable, n_bins: int) -> Outcomes:
         labels,
         truth,
         predicted,
-        negative_log_likelihood(probabilities, known),
+        negative_log_likelihood(table.logits, known),
         brier_scores(probabilities, known),
         confidence,
         calibration_bins(confidence, n_bins),
@@ -89,6 +103,13 @@ def _refuse_unusable(table: PredictionTable) -> None:
             "predictions of 0 rows",
             expected="at least one row: a metric over no rows is undefined",
             fix="look at data/splits/report.json for where the rows went",
+        )
+    repeated = len(table.example_ids) - len(set(table.example_ids.tolist()))
+    if repeated:
+        raise DataError(
+            f"{repeated} of {len(table.truth)} predictions repeat an example_id",
+            expected="one prediction of each example",
+            fix="remove the predictions file and run the command again; it is predicted anew",
         )
     broken = int((~np.isfinite(table.logits)).any(axis=1).sum())
     if broken:

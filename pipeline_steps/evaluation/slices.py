@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 
 from pipeline_steps.evaluation.outcomes import Outcomes
-from pipeline_steps.evaluation.uncertainty import (
-    bootstrap_metrics,
-    percentile_interval,
-    point_metrics,
-)
+from pipeline_steps.evaluation.uncertainty import metric_values
 from pipeline_steps.params import EvaluateParams
-from pipeline_steps.types import MetricValue, SliceMetrics
+from pipeline_steps.types import SliceMetrics
 
 _SLICE_METRICS = ("accuracy", "macro_f1")
 
@@ -43,7 +39,10 @@ def slice_metrics(
 
 
 def worst_slice(slices: tuple[SliceMetrics, ...]) -> SliceMetrics | None:
-    """Return the slice with the lowest accuracy; of equals, the one with more rows."""
+    """Return the slice with the lowest accuracy; of equals, the one with more rows.
+
+    The lowest of many small slices is low by chance as well: read it with its n and interval.
+    """
 
     def accuracy(part: SliceMetrics) -> tuple[float, int]:
         value = part.metrics[0].value
@@ -56,12 +55,5 @@ def _slice(
     rows: Outcomes, column: str, value: str, mask: np.ndarray[Any, Any], params: EvaluateParams
 ) -> SliceMetrics:
     inside = rows.take(mask)
-    points = point_metrics(inside)
-    resampled = bootstrap_metrics(inside, params.bootstrap_resamples, params.seed)
-    metrics = []
-    for name in _SLICE_METRICS:
-        low, high = percentile_interval(resampled[name], params.confidence)
-        metrics.append(
-            MetricValue(name=name, value=points[name], n=len(inside), ci_low=low, ci_high=high)
-        )
-    return SliceMetrics(column=column, value=value, n=len(inside), metrics=tuple(metrics))
+    metrics = metric_values(inside, params, _SLICE_METRICS)
+    return SliceMetrics(column=column, value=value, n=len(inside), metrics=metrics)

@@ -52,3 +52,29 @@ def test_a_parquet_file_of_something_else_is_refused(tmp_path) -> None:
 
 def test_zero_rows_can_be_written_and_read(save) -> None:
     assert read_predictions(save([], [])).logits.shape == (0, 3)
+
+
+def test_a_damaged_page_is_refused_by_name(save) -> None:
+    """The footer is whole, the data are not: a file that a disk has spoilt in the middle."""
+    path = save([0, 1] * 50, [0, 1] * 50).path
+    content = bytearray(path.read_bytes())
+    content[4:60] = bytes(56)
+    path.write_bytes(bytes(content))
+    with pytest.raises(
+        DataError, match=r"model-test\.parquet cannot be read as a predictions file"
+    ):
+        read_predictions(path)
+
+
+def test_columns_that_do_not_fit_the_labels_are_refused(save, tmp_path) -> None:
+    arrow = pq.read_table(save([0, 1], [0, 1]).path)
+    metadata = {**arrow.schema.metadata, b"labels": b'["x", "y"]'}
+    path = tmp_path / "two-labels.parquet"
+    pq.write_table(arrow.replace_schema_metadata(metadata), path)
+    with pytest.raises(DataError, match="its columns are not those of predictions"):
+        read_predictions(path)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path) -> None:
+    with pytest.raises(DataError, match=r"gone\.parquet cannot be read"):
+        read_predictions(tmp_path / "gone.parquet")

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from pipeline_steps.evaluation import metrics
+from pipeline_steps.evaluation.calibration import reliability_points
 from pipeline_steps.evaluation.metrics import class_scores, confusion_counts
 from pipeline_steps.evaluation.outcomes import Outcomes
-from pipeline_steps.evaluation.uncertainty import point_metrics
+from pipeline_steps.evaluation.weighted_metrics import point_metrics
 
 N_LABELS = 5
 labels = st.integers(0, N_LABELS - 1)
@@ -56,14 +58,36 @@ def test_precision_recall_f1_and_support_of_each_label(rows) -> None:
 def test_negative_log_likelihood_and_brier_score(logits, truth) -> None:
     probabilities = metrics.softmax(logits)
     truth = np.array(truth)
-    nll = metrics.negative_log_likelihood(probabilities, truth).mean()
+    nll = metrics.negative_log_likelihood(logits, truth).mean()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = reference.log_loss(truth, probabilities, labels=range(N_LABELS))
     assert np.isclose(nll, theirs, rtol=1e-4)
-    one_hot = np.eye(N_LABELS)[truth]
     brier = metrics.brier_scores(probabilities, truth).mean()
-    assert np.isclose(brier, ((probabilities - one_hot) ** 2).sum(axis=1).mean())
+    theirs = reference.brier_score_loss(
+        truth, probabilities, labels=range(N_LABELS), scale_by_half=False
+    )
+    assert np.isclose(brier, theirs)
+
+
+@given(
+    hnp.arrays(np.float64, 40, elements=st.floats(0.2, 1.0)),
+    hnp.arrays(np.bool_, 40),
+    st.integers(2, 20),
+)
+def test_reliability_points_are_those_of_the_calibration_curve(confidence, right, n_bins) -> None:
+    """The bins are scikit-learn's, closed on the right; the error is their weighted mean gap."""
+    zeros = np.zeros(40)
+    rows = Outcomes(
+        ("a", "b"), zeros.astype(int), np.where(right, 0, 1), zeros, zeros, confidence,
+        metrics.calibration_bins(confidence, n_bins), n_bins,
+    )  # fmt: skip
+    points = np.array(reliability_points(rows))
+    accuracy, mean_confidence = calibration_curve(right, confidence, n_bins=n_bins)
+    assert np.allclose(points[:, 0], mean_confidence)
+    assert np.allclose(points[:, 1], accuracy)
+    gaps = np.abs(points[:, 0] - points[:, 1])
+    assert np.isclose(point_metrics(rows)["ece"], np.average(gaps, weights=points[:, 2]))
 
 
 def test_calibration_error_of_a_case_computed_by_hand() -> None:

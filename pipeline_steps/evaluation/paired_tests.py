@@ -1,0 +1,107 @@
+"""One-sided paired tests of "the candidate is better" over the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pipeline_steps.evaluation.outcomes import Outcomes
+from pipeline_steps.evaluation.weighted_metrics import GREATER_IS_BETTER, weighted_metrics
+
+Array = np.ndarray[Any, Any]
+_CHUNK = 64
+_ROUNDING = 1e-12
+
+
+def mcnemar_p(only_candidate: int, only_champion: int) -> float:
+    """Return the exact one-sided p-value that the candidate is right more often (McNemar 1947).
+
+    Among the rows on which exactly one of the two is right, the candidate's share is 1/2 under
+    the null hypothesis.
+
+    Examples
+    --------
+    >>> mcnemar_p(0, 0)
+    1.0
+    >>> round(mcnemar_p(9, 1), 4)
+    0.0107
+    """
+    from scipy.stats import binomtest
+
+    discordant = only_candidate + only_champion
+    if not discordant:
+        return 1.0
+    return float(binomtest(only_candidate, discordant, 0.5, alternative="greater").pvalue)
+
+
+def swap_p_values(
+    candidate: Outcomes,
+    champion: Outcomes,
+    gains: Mapping[str, float],
+    resamples: int,
+    seed: int,
+) -> dict[str, float]:
+    """Return the p-value of each gain by randomly swapping the two models' outputs of a row.
+
+    If the models were the same in all but chance, swapping would change nothing: the p-value is
+    the share of swapped pairs that show a gain as large, the observed one counted among them.
+
+    Parameters
+    ----------
+    candidate, champion : Outcomes
+        The same rows in the same order.
+    gains : mapping of str to float
+        Candidate minus champion in each metric, signed so that more is better.
+    resamples : int
+        Number of random swaps.
+    seed : int
+        Same seed, same swaps.
+
+    References
+    ----------
+    Noreen (1989), "Computer-intensive methods for testing hypotheses"; Yeh (2000), "More accurate
+    tests for the statistical significance of result differences", COLING 2000, section 3.2.
+    """
+    both = _side_by_side(candidate, champion)
+    generator = np.random.default_rng((seed, 2))  # not the stream that draws the bootstrap rows
+    reached = dict.fromkeys(gains, 1)
+    for start in range(0, resamples, _CHUNK):
+        size = min(_CHUNK, resamples - start)
+        keep = generator.integers(0, 2, size=(size, len(candidate))).astype(np.float64)
+        ours = weighted_metrics(both, np.hstack([keep, 1.0 - keep]))
+        theirs = weighted_metrics(both, np.hstack([1.0 - keep, keep]))
+        for name, gain in gains.items():
+            sign = 1.0 if GREATER_IS_BETTER[name] else -1.0
+            swapped = sign * (ours[name] - theirs[name])
+            reached[name] += int((swapped >= gain - _ROUNDING).sum())
+    return {name: count / (1 + resamples) for name, count in reached.items()}
+
+
+def _side_by_side(candidate: Outcomes, champion: Outcomes) -> Outcomes:
+    """Return the rows of both, the candidate's first, with labels numbered alike."""
+    labels = tuple(sorted({*candidate.labels, *champion.labels}))
+    index = {label: position for position, label in enumerate(labels)}
+
+    def stack(field: str) -> Array:
+        return np.concatenate([getattr(candidate, field), getattr(champion, field)])
+
+    def numbered(field: str) -> Array:
+        parts = []
+        for rows in (candidate, champion):
+            positions = np.array([index[label] for label in rows.labels], dtype=np.int64)
+            parts.append(positions[getattr(rows, field)])
+        return np.concatenate(parts)
+
+    return replace(
+        candidate,
+        labels=labels,
+        truth=numbered("truth"),
+        predicted=numbered("predicted"),
+        nll=stack("nll"),
+        brier=stack("brier"),
+        confidence=stack("confidence"),
+        bins=stack("bins"),
+    )

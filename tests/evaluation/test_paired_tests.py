@@ -1,0 +1,62 @@
+"""Paired tests: exact where they can be, at most as often wrong as they say."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_steps.evaluation.outcomes import Outcomes
+from pipeline_steps.evaluation.paired_tests import mcnemar_p, swap_p_values
+from pipeline_steps.evaluation.weighted_metrics import point_metrics
+
+counts = st.integers(0, 40)
+
+
+def make_rows(truth: np.ndarray, predicted: np.ndarray) -> Outcomes:
+    n = len(truth)
+    zeros = np.zeros(n)
+    labels = tuple("abcd")
+    return Outcomes(labels, truth, predicted, zeros, zeros, np.full(n, 0.5), zeros.astype(int), 10)
+
+
+@given(counts, counts)
+def test_mcnemar_counts_the_heads_of_a_fair_coin(wins: int, losses: int) -> None:
+    n = wins + losses
+    expected = sum(math.comb(n, k) for k in range(wins, n + 1)) / 2**n
+    assert mcnemar_p(wins, losses) == pytest.approx(expected)
+
+
+def test_swapping_agrees_with_mcnemar_on_accuracy() -> None:
+    """For accuracy the two are the same test, one by drawing and one by counting."""
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 4, 400)
+    ours = np.where(generator.random(400) < 0.90, truth, (truth + 1) % 4)
+    theirs = np.where(generator.random(400) < 0.87, truth, (truth + 2) % 4)
+    a, b = make_rows(truth, ours), make_rows(truth, theirs)
+    gain = point_metrics(a)["accuracy"] - point_metrics(b)["accuracy"]
+    drawn = swap_p_values(a, b, {"accuracy": gain}, 4000, seed=0)["accuracy"]
+    exact = mcnemar_p(int((a.correct & ~b.correct).sum()), int((b.correct & ~a.correct).sum()))
+    assert 0.005 < exact < 0.5
+    assert drawn == pytest.approx(exact, abs=0.03)
+
+
+def test_a_p_value_of_no_gain_at_all_is_one() -> None:
+    truth = np.arange(40) % 4
+    rows = make_rows(truth, truth)
+    assert swap_p_values(rows, rows, {"macro_f1": 0.0}, 100, seed=0) == {"macro_f1": 1.0}
+
+
+def test_equal_models_show_a_gain_in_macro_f1_at_most_as_often_as_alpha() -> None:
+    found = 0
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        truth = generator.choice(4, size=120, p=[0.6, 0.2, 0.15, 0.05])
+        noise = [generator.random(120) < 0.2 for _ in range(2)]
+        a, b = (make_rows(truth, np.where(wrong, (truth + 1) % 4, truth)) for wrong in noise)
+        gain = point_metrics(a)["macro_f1"] - point_metrics(b)["macro_f1"]
+        found += swap_p_values(a, b, {"macro_f1": gain}, 200, seed)["macro_f1"] <= 0.05
+    assert found / 300 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builders import ingest_params, rows, write_jsonl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_steps.data_preparation.ingest import ingest
@@ -86,12 +86,25 @@ def test_columns_are_mapped_and_typed(tmp_path: Path) -> None:
     assert report["unparsed_timestamps"] == 1
 
 
-@given(batch_rows=st.integers(1, 40))
-def test_the_batch_size_changes_nothing(tmp_path_factory, batch_rows: int) -> None:
-    root = tmp_path_factory.mktemp("batches")
-    write_jsonl(root / "raw.jsonl", rows(30))
-    ingest(ingest_params({"path": "raw.jsonl"}, batch_rows=batch_rows), root)
-    assert [r["text"] for r in read(root)] == [row["text"] for row in rows(30)]
+FLAWED = [
+    *(json.dumps(row).encode() for row in rows(20)),
+    b"{broken", b"\xff\xfe", b'{"text": 12, "label": "a"}', b'{"label": "a"}', b'{"text": "b"}',
+    *(json.dumps(row).encode() for row in rows(3)),
+]  # fmt: skip
+
+
+@given(batch_rows=st.integers(1, 40), order=st.permutations(FLAWED))
+@settings(max_examples=15)
+def test_the_batch_size_changes_nothing(tmp_path_factory, batch_rows: int, order: list) -> None:
+    results = []
+    for size in (batch_rows, 1000):
+        root = tmp_path_factory.mktemp("batches")
+        (root / "raw.jsonl").write_bytes(b"\n".join(order))
+        ingest(ingest_params({"path": "raw.jsonl"}, batch_rows=size), root)
+        names = ("ingested/examples", "ingested/origins", "quarantine/ingest/rows")
+        tables = [pq.read_table(root / f"data/{name}.parquet").to_pylist() for name in names]
+        results.append((tables, (root / "data/ingested/report.json").read_text()))
+    assert results[0] == results[1]
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -177,3 +190,51 @@ def test_what_a_killed_writer_left_is_cleared(tmp_path: Path) -> None:
     leftover.mkdir(parents=True)
     ingest(ingest_params({"path": "raw.jsonl"}), tmp_path)
     assert not leftover.exists()
+
+
+def test_two_files_of_one_name_give_different_ids(tmp_path: Path) -> None:
+    for directory in ("a", "b"):
+        write_jsonl(tmp_path / directory / "raw.jsonl", rows(3))
+    ingest(ingest_params({"path": "a/raw.jsonl"}, {"path": "b/raw.jsonl"}), tmp_path)
+    assert [r["example_id"] for r in read(tmp_path)][2:4] == ["a/raw.jsonl:3", "b/raw.jsonl:1"]
+
+
+def test_a_field_that_some_rows_leave_out_is_null_there(tmp_path: Path) -> None:
+    """JSON Lines leave out what is null: only a field that no row has is a missing column."""
+    first, second, third = rows(3)
+    write_jsonl(tmp_path / "raw.jsonl", [first, second | {"who": "anna"}, third])
+    ingest(ingest_params({"path": "raw.jsonl"}, columns={"group": "who"}), tmp_path)
+    assert [r["group"] for r in read(tmp_path)] == [None, "anna", None]
+    with pytest.raises(DataError, match=r"has no column 'whom'; did you mean 'who'"):
+        ingest(ingest_params({"path": "raw.jsonl"}, columns={"group": "whom"}), tmp_path)
+
+
+def test_a_missing_text_is_noticed_early_in_a_long_file(tmp_path: Path) -> None:
+    """After 1,000 rows, not after all: the last line here would be another refusal."""
+    content = [{"txt": row["text"], "label": row["label"]} for row in rows(1_500)]
+    write_jsonl(tmp_path / "raw.jsonl", content)
+    with pytest.raises(DataError, match=r"no column 'text'; did you mean 'txt'"):
+        ingest(ingest_params({"path": "raw.jsonl"}), tmp_path)
+
+
+def test_origins_name_file_and_line_of_every_example(tmp_path: Path) -> None:
+    (tmp_path / "raw.csv").write_text('text,label\n"two\nlines",a\n"open,b\nlast,c\n')
+    ingest(ingest_params({"path": "raw.csv"}), tmp_path)
+    origins = pq.read_table(tmp_path / "data/ingested/origins.parquet").to_pylist()
+    assert origins == [{"source_file": "raw.csv", "line": n} for n in (2, 5)]
+
+
+def test_labels_lose_the_white_space_around_them(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "raw.jsonl", [{"text": "t", "label": v} for v in (" a ", "a", "  ")])
+    ingest(ingest_params({"path": "raw.jsonl"}), tmp_path)
+    assert [r["label"] for r in read(tmp_path)] == ["a", "a", None]
+
+
+def test_rows_set_aside_are_counted_by_what_is_known_of_them(tmp_path: Path) -> None:
+    lines = [json.dumps(row) for row in rows(5)] + ["{broken", '{"text": 1, "label": "label0"}']
+    (tmp_path / "raw.jsonl").write_text("\n".join(lines))
+    ingest(ingest_params({"path": "raw.jsonl", "domain": "shop"}), tmp_path)
+    report = json.loads((tmp_path / "data/ingested/report.json").read_text())
+    assert report["rejected_by"] == {
+        "label": {"label0": 1}, "source": {"raw.jsonl": 2}, "domain": {"shop": 2},
+    }  # fmt: skip

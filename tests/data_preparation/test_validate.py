@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from builders import rows, write_examples
+from builders import ingest_params, rows, write_examples, write_jsonl
 from scipy.stats import fisher_exact
 
+from pipeline_steps.data_preparation.ingest import ingest
 from pipeline_steps.data_preparation.selective import selective_values
+from pipeline_steps.data_preparation.tally import UnreadRows
 from pipeline_steps.data_preparation.validate import validate, validate_examples
-from pipeline_steps.errors import ValidationBlockedError
+from pipeline_steps.errors import DataError, ValidationBlockedError
 from pipeline_steps.params import ValidateParams
+from pipeline_steps.types import EXAMPLE_COLUMNS
 
 LOOSE = ValidateParams(max_quarantined_share=0.9)
 
@@ -39,7 +43,37 @@ BAD_ROWS = {
     "text_too_long": {"text": "x" * 5001},
     "replacement_characters": {"text": "my ca\ufffdrd"},
     "encoding_damage": {"text": "my cafÃ© card"},
+    "id_missing": {"example_id": None},
 }
+
+DAMAGED = {
+    "Latin-1": "café".encode().decode("latin-1"),
+    "Windows-1252 capital": "MÜNCHEN".encode().decode("cp1252"),
+    "Windows-1252 apostrophe": "it\u2019s".encode().decode("cp1252"),
+    "Cyrillic": "карта".encode().decode("latin-1"),
+    "no-break space": "10\u00a0EUR".encode().decode("latin-1"),
+    "a control character": "ca\x00rd",
+    "a C1 control character": "ca\x93rd",
+}
+WHOLE = [
+    "São João, MAÇÃ e “MANHÔ",
+    "ÎN ÂNUL „ÂLA”",
+    "карта и Ñandú Ð",
+    "tab\tand\nline",
+    "5 °C, 3 €",
+]
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_damaged_encodings_are_set_aside(tmp_path: Path, case: str) -> None:
+    content = rows(40)
+    content[7]["text"] = DAMAGED[case]
+    assert check(tmp_path, content).quarantined == {"encoding_damage": 1}
+
+
+def test_foreign_letters_are_no_damage(tmp_path: Path) -> None:
+    content = [*rows(40), *({"text": text, "label": "label0"} for text in WHOLE)]
+    assert check(tmp_path, content).quarantined == {}
 
 
 @pytest.mark.parametrize("reason", BAD_ROWS)
@@ -47,10 +81,12 @@ def test_each_kind_of_bad_row_is_set_aside_under_its_reason(tmp_path: Path, reas
     content = rows(40)
     content[7] |= BAD_ROWS[reason]
     report = check(tmp_path, content)
-    assert aside(tmp_path) == {"r7": reason}
+    named = None if reason == "id_missing" else "r7"
+    assert aside(tmp_path) == {named: reason}
     assert report.quarantined == {reason: 1}
     assert report.n_kept == 39
-    assert report.failures[0].examples == ("r7",)
+    assert report.failures[0].examples == (f"{named}",)
+    assert report.failures[0].column in EXAMPLE_COLUMNS
 
 
 def test_clean_rows_are_all_kept(tmp_path: Path) -> None:
@@ -92,15 +128,20 @@ def test_an_unknown_label_is_set_aside_where_labels_are_declared(tmp_path: Path)
     assert check(tmp_path, rows(60), params).quarantined == {"label_unknown": 20}
 
 
-@pytest.mark.parametrize("batch_rows", [7, 40, 1000])
+@pytest.mark.parametrize("batch_rows", [7, 40])
 def test_chunks_change_nothing(tmp_path: Path, batch_rows: int) -> None:
     content = rows(100)
     content[50]["text"] = None
     content[99] = dict(content[0])
-    params = LOOSE.model_copy(update={"batch_rows": batch_rows})
-    report = check(tmp_path, content, params)
-    assert aside(tmp_path) == {"r50": "text_missing", "r99": "duplicate_row"}
-    assert report.n_kept == 98
+    content[30]["label"] = "rare"
+    content[31] |= {"text": content[30]["text"], "example_id": "r2"}
+    results = []
+    for size in (batch_rows, 1000):
+        report = check(tmp_path, content, LOOSE.model_copy(update={"batch_rows": size}))
+        kept = pq.read_table(tmp_path / "out/examples.parquet")
+        results.append((report, aside(tmp_path), kept.to_pylist()))
+    assert results[0] == results[1]
+    assert results[0][1] == {"r50": "text_missing", "r99": "duplicate_row", "r2": "duplicate_id"}
 
 
 BLOCKED = {
@@ -176,3 +217,93 @@ def test_blind_quarantine_is_rarely_called_selective() -> None:
         quarantined = dict(zip(totals, taken.tolist(), strict=True))
         alarms += bool(selective_values(totals, quarantined, alpha=0.05, min_excess=0.0))
     assert alarms / 300 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_repeats_count_neither_for_the_cap_nor_as_selective(tmp_path: Path) -> None:
+    """The first of equal rows stays: nothing that could be learnt is lost."""
+    content = rows(100)
+    content += [dict(row) for row in content[:60] if row["label"] == "label1"]
+    report = check(tmp_path, content, ValidateParams(max_quarantined_share=0.05))
+    assert report.quarantined == {"duplicate_row": 20}
+    assert report.blocked_because == ()
+
+
+def test_a_repeated_id_with_another_text_counts_for_the_cap(tmp_path: Path) -> None:
+    content = rows(40) + [
+        row | {"example_id": "r0", "text": f"new {i}"} for i, row in enumerate(rows(9))
+    ]
+    [blocked] = check(tmp_path, content, ValidateParams()).blocked_because
+    assert "most often: duplicate_id (9)" in blocked
+
+
+@pytest.mark.parametrize("column", ["domain", "source", "group"])
+def test_quarantine_that_takes_one_group_out_is_refused(tmp_path: Path, column: str) -> None:
+    content = [row | {column: f"g{i % 5}"} for i, row in enumerate(rows(300))]
+    for row in content[:100]:
+        if row[column] == "g3":
+            row["text"] = "x" * 6000
+    [blocked] = check(tmp_path, content).blocked_because
+    assert f"20 of 60 rows of {column} 'g3' (33.3%, elsewhere 0.0%" in blocked
+
+
+def test_rows_that_ingest_set_aside_count_as_taken_from_their_file(tmp_path: Path) -> None:
+    content = [
+        row | {"source": "b.jsonl" if i % 2 else "a.jsonl"} for i, row in enumerate(rows(200))
+    ]
+    unread = UnreadRows(n_rows=60, by_value={"source": {"b.jsonl": 60}})
+    path = write_examples(tmp_path / "in.parquet", content)
+    report = validate_examples(
+        path, LOOSE, "text_classification", tmp_path / "out",
+        quarantine_directory=tmp_path / "aside", unread=unread,
+    )  # fmt: skip
+    assert "60 of 160 rows of source 'b.jsonl'" in report.blocked_because[0]
+    assert report.n_rows == 260
+
+
+def test_all_reasons_to_refuse_are_named_at_once(tmp_path: Path) -> None:
+    content = rows(30, labels=1) + [{"text": None, "label": "label0"}] * 10
+    report = check(tmp_path, content, ValidateParams(min_rows=100))
+    assert len(report.blocked_because) == 3
+
+
+def test_a_file_without_any_row_is_refused(tmp_path: Path) -> None:
+    report = check(tmp_path, [])
+    assert (report.n_kept, report.success) == (0, False)
+    assert "0 rows are left" in report.blocked_because[0]
+
+
+def test_set_aside_rows_name_their_line_in_the_raw_file(tmp_path: Path) -> None:
+    lines = [json.dumps(row) for row in rows(40)]
+    lines[10:10] = ["{broken", json.dumps({"text": " ", "label": "label0"})]
+    (tmp_path / "raw.jsonl").write_text("\n".join(lines))
+    ingest(ingest_params({"path": "raw.jsonl"}), tmp_path)
+    validate(LOOSE, "text_classification", tmp_path)
+    [row] = pq.read_table(tmp_path / "data/quarantine/validate/rows.parquet").to_pylist()
+    assert (row["source_file"], row["line"], row["reason"]) == ("raw.jsonl", 12, "text_too_short")
+
+
+def test_unreadable_dates_are_a_warning_with_examples(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "raw.jsonl", [row | {"at": "soon"} for row in rows(40)])
+    ingest(ingest_params({"path": "raw.jsonl"}, columns={"timestamp": "at"}), tmp_path)
+    [warning] = validate(LOOSE, "text_classification", tmp_path).failures
+    assert (warning.expectation, warning.severity, warning.count) == (
+        "timestamp_unparsed",
+        "warning",
+        40,
+    )
+    assert warning.examples[0] == "raw.jsonl:1: 'soon'"
+
+
+def test_a_file_that_holds_no_examples_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "in.parquet")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1")
+    for name, message in (
+        ("in", "has the columns text"),
+        ("cut", "corrupt"),
+        ("no", "there is no"),
+    ):
+        with pytest.raises(DataError, match=message):
+            validate_examples(
+                tmp_path / f"{name}.parquet", LOOSE, "text_classification", tmp_path / "out",
+                quarantine_directory=tmp_path / "aside",
+            )  # fmt: skip

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.mistakes import explain_mistakes
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
+Axis = Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
 Problem = Literal["text_classification"]
 
 
@@ -239,12 +240,12 @@ class EvaluateParams(Section):
 class GateParams(Section):
     """What a candidate must show before it may become champion."""
 
-    floors: dict[str, float] = {"test/accuracy": 0.5}
+    floors: dict[Axis, FiniteFloat] = {"test/accuracy": 0.5}
     """SUITE/METRIC: value that the candidate must reach."""
-    superiority: tuple[str, ...] = ("test/accuracy",)
+    superiority: tuple[Axis, ...] = ("test/accuracy",)
     """SUITE/METRIC in which the candidate must beat the champion."""
-    non_inferiority: dict[str, float] = {}
-    """SUITE/accuracy: margin by which the candidate may be worse than the champion there."""
+    non_inferiority: dict[Axis, FiniteFloat] = {}
+    """SUITE/METRIC: margin by which the candidate may be worse than the champion there."""
     default_margin: Share = 0.03
     """Margin of every suite that non_inferiority does not name (accuracy, absolute)."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)

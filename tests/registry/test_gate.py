@@ -1,68 +1,28 @@
-"""The gate fails closed: whatever is missing, it never promotes."""
+"""The gate: each verdict has its case, and whatever is missing, it never promotes."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from gate_builders import POLICY, comparison, report
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_steps.evaluation.compare import mcnemar_p
+from pipeline_steps.evaluation.intervals import tango_interval
+from pipeline_steps.evaluation.paired_tests import mcnemar_p
 from pipeline_steps.params import GateParams
 from pipeline_steps.registry.gate import gate
-from pipeline_steps.types import (
-    EvaluationReport,
-    MetricValue,
-    PairedComparison,
-    PairedDifference,
-    Verdict,
-)
-
-POLICY = GateParams(floors={"test/accuracy": 0.7}, superiority=("test/accuracy",), min_rows=50)
+from pipeline_steps.types import Verdict
 
 
-def report(suite: str = "test", accuracy: float | None = 0.9, n: int = 500, digest: str = "new"):
-    metric = MetricValue(name="accuracy", value=accuracy, n=n, ci_low=0.0, ci_high=1.0)
-    return EvaluationReport(
-        checkpoint_digest=digest,
-        dataset_digest=f"rows of {suite}",
-        predictions_digest="p",
-        suite=suite,
-        kind="clean",
-        n=n,
-        metrics=(metric,),
-    )
+def verdict(reports, comparisons, policy=POLICY) -> Verdict:
+    return gate(reports, comparisons, policy).verdict
 
 
-def comparison(
-    suite: str = "test",
-    difference: float = 0.03,
-    half_width: float = 0.01,
-    p_value: float = 0.001,
-    n: int = 500,
-    champion: str = "old",
-):
-    return PairedComparison(
-        suite=suite,
-        dataset_digest=f"rows of {suite}",
-        candidate_digest="new",
-        champion_digest=champion,
-        n=n,
-        n_only_candidate_correct=0,
-        n_only_champion_correct=0,
-        differences=(
-            PairedDifference(
-                name="accuracy",
-                candidate=0.9,
-                champion=0.9 - difference,
-                difference=difference,
-                ci_low=difference - half_width,
-                ci_high=difference + half_width,
-                p_value=p_value,
-                n=n,
-            ),
-        ),
-    )
+def check(decision, name: str):
+    return next(check for check in decision.checks if check.name == name)
 
 
 def test_a_first_version_is_promoted_when_every_floor_is_reached() -> None:
@@ -74,7 +34,28 @@ def test_a_first_version_is_promoted_when_every_floor_is_reached() -> None:
 def test_a_first_version_below_a_floor_is_rejected() -> None:
     decision = gate([report(accuracy=0.6)], None, POLICY)
     assert decision.verdict is Verdict.REJECT
-    assert "does not reach 0.7000" in decision.reasons[0]
+    assert "does not reach the floor 0.7000" in decision.reasons[0]
+
+
+def test_a_first_version_under_a_policy_without_floors_is_rejected() -> None:
+    """Nothing would have judged it."""
+    decision = gate([report()], None, GateParams(floors={}))
+    assert decision.verdict is Verdict.REJECT
+    assert "gate.floors" in decision.reasons[0]
+
+
+def test_a_first_version_on_few_rows_is_inconclusive() -> None:
+    decision = gate([report(n=20)], None, POLICY)
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "rests on 20 rows, the policy asks for 50" in decision.reasons[0]
+
+
+def test_a_floor_is_a_ceiling_where_less_is_better() -> None:
+    policy = GateParams(floors={"test/ece": 0.1})
+    assert verdict([report(ece=0.05)], None, policy) is Verdict.PROMOTE
+    decision = gate([report(ece=0.2)], None, policy)
+    assert decision.verdict is Verdict.REJECT
+    assert "does not reach the ceiling 0.1000" in decision.reasons[0]
 
 
 def test_a_shown_gain_without_loss_elsewhere_is_promoted() -> None:
@@ -82,6 +63,10 @@ def test_a_shown_gain_without_loss_elsewhere_is_promoted() -> None:
         [report(), report("noise")], [comparison(), comparison("noise", 0.0, 0.01, 0.5)], POLICY
     )
     assert decision.verdict is Verdict.PROMOTE
+    gained = check(decision, "superiority test/accuracy")
+    assert (gained.candidate, gained.champion) == (0.9, pytest.approx(0.87))
+    assert (gained.ci_low, gained.ci_high) == (pytest.approx(0.02), pytest.approx(0.04))
+    assert "a gain is shown (p = 0.0010)" in gained.reason
 
 
 def test_a_gain_on_clean_rows_does_not_pay_for_a_loss_under_noise() -> None:
@@ -89,51 +74,79 @@ def test_a_gain_on_clean_rows_does_not_pay_for_a_loss_under_noise() -> None:
         [report(), report("noise")], [comparison(), comparison("noise", -0.06, 0.01, 1.0)], POLICY
     )
     assert decision.verdict is Verdict.REJECT
-    assert "noise/accuracy" in decision.reasons[0]
+    assert "noise/accuracy -0.0600 [-0.0700, -0.0500] is shown to be worse" in decision.reasons[0]
+
+
+def test_a_floor_that_is_missed_rejects_a_candidate_that_beats_the_champion() -> None:
+    policy = GateParams(floors={"test/accuracy": 0.95})
+    decision = gate([report()], [comparison()], policy)
+    assert decision.verdict is Verdict.REJECT
+    assert check(decision, "superiority test/accuracy").passed
 
 
 def test_no_shown_gain_is_a_hold() -> None:
     decision = gate([report()], [comparison(difference=0.001, p_value=0.4)], POLICY)
     assert decision.verdict is Verdict.HOLD
+    assert "no gain is shown" in decision.reasons[0]
 
 
 def test_a_wide_interval_is_inconclusive_and_says_how_many_rows_would_decide() -> None:
+    """Half-width 0.08 must shrink to the margin 0.03: (0.08 / 0.03)^2 times the 500 rows."""
     decision = gate([report()], [comparison(difference=0.0, half_width=0.08, p_value=0.5)], POLICY)
     assert decision.verdict is Verdict.INCONCLUSIVE
-    assert any("more rows would decide" in reason for reason in decision.reasons)
+    more = round(500 * ((0.08 / 0.03) ** 2 - 1))
+    assert f"test/accuracy: about {more} more rows would decide" in decision.reasons
+
+
+def test_a_loss_that_is_not_shown_is_inconclusive() -> None:
+    """Beyond the margin by estimate, but the interval holds 0: half-width 0.08 to 0.05."""
+    decision = gate([report()], [comparison(difference=-0.05, half_width=0.08)], POLICY)
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "about 780 more rows would decide" in decision.reasons[1]
 
 
 def test_the_same_checkpoint_is_a_hold() -> None:
-    decision = gate([report()], [comparison(difference=0.0, champion="new")], POLICY)
+    same = comparison(difference=0.0, champion="new", p_value=0.001)
+    decision = gate([report()], [same], POLICY)
     assert decision.verdict is Verdict.HOLD
+    assert decision.reasons == ("candidate and champion are the same checkpoint",)
 
 
 def test_few_rows_never_promote() -> None:
-    decision = gate([report(n=20)], [comparison(n=20)], POLICY)
-    assert decision.verdict is not Verdict.PROMOTE
+    assert verdict([report(n=20)], [comparison(n=20)]) is Verdict.INCONCLUSIVE
+    wide = GateParams(floors={}, min_rows=50)
+    assert verdict([report(n=20)], [comparison(n=20)], wide) is Verdict.INCONCLUSIVE
 
 
-MISSING = {
-    "no report": ([], [comparison()]),
-    "no comparison of a suite": ([report(), report("noise")], [comparison()]),
-    "a comparison without its report": ([report()], [comparison(), comparison("noise")]),
-    "an undefined metric": ([report(accuracy=None)], [comparison()]),
-    "the floor's suite": ([report("noise")], [comparison("noise")]),
-    "reports of two checkpoints": ([report(), report("noise", digest="x")], [comparison()]),
-    "other rows": ([report(n=499)], [comparison()]),
-    "two champions": (
-        [report(), report("noise")],
-        [comparison(), comparison("noise", champion="x")],
-    ),
-    "an infinite difference": ([report()], [comparison(half_width=float("inf"))]),
-    "an empty list of comparisons": ([report()], []),
-}
+def test_an_axis_where_less_is_better_is_turned_round() -> None:
+    policy = GateParams(floors={}, non_inferiority={"test/ece": 0.02})
+    better = comparison(ece_difference=-0.05)
+    worse = comparison(ece_difference=0.05)
+    assert verdict([report(ece=0.05)], [better], policy) is Verdict.PROMOTE
+    decision = gate([report(ece=0.05)], [worse], policy)
+    assert decision.verdict is Verdict.REJECT
+    assert "test/ece +0.0500" in decision.reasons[0]
 
 
-@pytest.mark.parametrize("case", MISSING)
-def test_a_missing_or_foreign_piece_is_refused(case: str) -> None:
-    reports, comparisons = MISSING[case]
-    assert gate(reports, comparisons, POLICY).verdict is Verdict.REJECT
+def test_every_named_margin_is_asked_beside_the_accuracy_of_every_suite() -> None:
+    policy = GateParams(floors={}, non_inferiority={"test/ece": 0.02, "noise/accuracy": 0.005})
+    pairs = [comparison(ece_difference=0.0), comparison("noise", 0.0, 0.01, 0.5)]
+    decision = gate([report(ece=0.05), report("noise")], pairs, policy)
+    margins = {c.name: c.margin for c in decision.checks if c.name.startswith("non-inferiority")}
+    assert margins == {
+        "non-inferiority test/accuracy": 0.03,
+        "non-inferiority test/ece": 0.02,
+        "non-inferiority noise/accuracy": 0.005,
+    }
+    assert decision.verdict is Verdict.INCONCLUSIVE
+
+
+def test_holm_lets_nothing_pass_after_the_first_failure() -> None:
+    policy = POLICY.model_copy(update={"superiority": ("test/accuracy", "noise/accuracy")})
+    pairs = [comparison(p_value=0.04), comparison("noise", p_value=0.045)]
+    assert verdict([report(), report("noise")], pairs, policy) is Verdict.HOLD
+    pairs = [comparison(p_value=0.02), comparison("noise", p_value=0.045)]
+    assert verdict([report(), report("noise")], pairs, policy) is Verdict.PROMOTE
 
 
 @given(
@@ -141,39 +154,52 @@ def test_a_missing_or_foreign_piece_is_refused(case: str) -> None:
     half_width=st.floats(0, 0.2),
     p_value=st.floats(0, 1),
     better=st.floats(0, 0.2),
+    surer=st.floats(0, 1),
 )
-def test_a_better_candidate_is_never_judged_worse(difference, half_width, p_value, better) -> None:
-    """PROMOTE stays PROMOTE when the difference grows and nothing else changes."""
-    before = gate(
-        [report()],
-        [comparison(difference=difference, half_width=half_width, p_value=p_value)],
-        POLICY,
+def test_a_better_candidate_is_never_judged_worse(
+    difference, half_width, p_value, better, surer
+) -> None:
+    """PROMOTE stays PROMOTE when the gain grows and its p-value falls; REJECT cannot appear."""
+    before = gate([report()], [comparison("test", difference, half_width, p_value)], POLICY)
+    pair = comparison(
+        "test", difference + better, half_width, p_value * surer, accuracy=0.9 + better / 2
     )
-    after = gate(
-        [report()],
-        [comparison(difference=difference + better, half_width=half_width, p_value=p_value)],
-        POLICY,
-    )
+    after = gate([report(accuracy=0.9 + better / 2)], [pair], POLICY)
     if before.verdict is Verdict.PROMOTE:
         assert after.verdict is Verdict.PROMOTE
+    if before.verdict is not Verdict.REJECT:
+        assert after.verdict is not Verdict.REJECT
 
 
-def test_without_a_real_gain_promotions_stay_below_alpha() -> None:
-    """Exact McNemar on simulated equal models: at most alpha of them pass superiority."""
+def comparison_of_counts(wins: int, losses: int, n: int):
+    low, high = tango_interval(wins, losses, n, 0.95)
+    gain = (wins - losses) / n
+    pair = comparison(difference=gain, p_value=mcnemar_p(wins, losses), n=n)
+    difference = pair.differences[0].model_copy(update={"ci_low": low, "ci_high": high})
+    return pair.model_copy(update={"differences": (difference,)})
+
+
+@pytest.mark.parametrize("discordant", [0.01, 0.05, 0.15])
+def test_models_that_are_equally_good_are_promoted_at_most_as_often_as_alpha(discordant) -> None:
+    """Exact McNemar and Tango's interval on simulated pairs that differ by chance alone."""
     generator = np.random.default_rng(0)
-    promoted = 0
-    for _ in range(500):
-        wins, losses = generator.binomial(1000, 0.05, size=2)
-        gain = (wins - losses) / 1000
-        pair = comparison(
-            difference=gain, half_width=0.02, p_value=mcnemar_p(int(wins), int(losses)), n=1000
-        )
-        promoted += gate([report(n=1000)], [pair], POLICY).verdict is Verdict.PROMOTE
-    assert promoted / 500 <= POLICY.alpha + 2 * np.sqrt(0.05 * 0.95 / 500)
+    drawn = generator.multinomial(1000, [discordant, discordant, 1 - 2 * discordant], size=1000)
+    promoted = sum(
+        verdict([report(n=1000)], [comparison_of_counts(int(w), int(b), 1000)]) is Verdict.PROMOTE
+        for w, b, _ in drawn
+    )
+    assert promoted / 1000 <= POLICY.alpha + 2 * math.sqrt(0.05 * 0.95 / 1000)
 
 
-def test_holm_lets_nothing_pass_after_the_first_failure() -> None:
-    policy = POLICY.model_copy(update={"superiority": ("test/accuracy", "noise/accuracy")})
-    pairs = [comparison(p_value=0.04), comparison("noise", p_value=0.045)]
-    decision = gate([report(), report("noise")], pairs, policy)
-    assert decision.verdict is Verdict.HOLD
+def test_a_candidate_that_is_worse_by_the_margin_passes_in_at_most_one_of_forty() -> None:
+    """Non-inferiority at the border of the margin is wrongly found at 2.5 % or less."""
+    generator = np.random.default_rng(1)
+    drawn = generator.multinomial(800, [0.03, 0.06, 0.91], size=1000)
+    passed = sum(
+        check(
+            gate([report(n=800)], [comparison_of_counts(int(w), int(b), 800)], POLICY),
+            "non-inferiority test/accuracy",
+        ).passed
+        for w, b, _ in drawn
+    )
+    assert passed / 1000 <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / 1000)

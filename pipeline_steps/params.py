@@ -41,7 +41,7 @@ class ColumnsParams(Section):
     id: str | None = None
     """The row's own identifier; without one, rows are named by file and line."""
     timestamp: str | None = None
-    """When the row was written: ISO 8601, or seconds since 1970."""
+    """When the row was written: ISO 8601, or (milli)seconds since 1970."""
     domain: str | None = None
     """Where the row comes from (a channel, a product): a slice of every report."""
     source: str | None = None
@@ -90,13 +90,15 @@ class ValidateParams(Section):
     min_rows: Positive = 20
     """Rows in the whole file; fewer block it."""
     min_rows_per_label: Positive = 2
-    """Rows of each label; fewer block the file."""
+    """Rows of each label; labels with fewer are reported as a warning."""
     max_quarantined_share: Share = 0.10
-    """Share of rows; more set aside than this block the file."""
+    """Share of rows; more set aside than this (repeats of a row apart) block the file."""
     selective_alpha: Share = 0.001
     """Significance at which quarantine counts as aimed at one label or group."""
     selective_min_excess: Share = 0.10
     """Share by which a label or group must exceed the rest to block the file."""
+    selective_min_rows: Positive = 10
+    """Rows from which a domain, source or group can block the file; a label always can."""
     batch_rows: Positive = 50_000
     """Rows held in memory at a time."""
 

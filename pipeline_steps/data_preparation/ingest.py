@@ -141,7 +141,7 @@ def _examples(
     for row in _with_columns(reader, source, list(columns.values())):
         example = _example(row, source, columns, seen) if isinstance(row, RawRow) else row
         if isinstance(example, RejectedRow):
-            _set_aside(seen, source, example)
+            _set_aside(seen, source, columns, example)
         else:
             yield row.line, example
     seen.sources.append({"path": source.path, "role": source.role, "rows": reader.n_rows})
@@ -170,7 +170,9 @@ def _with_columns(
         require_columns(path, names, [name for name in wanted if name in missing])
 
 
-def _set_aside(seen: _Ingested, source: SourceParams, row: RejectedRow) -> None:
+def _set_aside(
+    seen: _Ingested, source: SourceParams, columns: dict[str, str], row: RejectedRow
+) -> None:
     seen.quarantine.add(
         row.reason,
         example_id=_row_name(source, row.line),
@@ -180,7 +182,12 @@ def _set_aside(seen: _Ingested, source: SourceParams, row: RejectedRow) -> None:
         text=row.excerpt,
         label=row.label,
     )
-    known = {"label": row.label, "source": Path(source.path).name, "domain": source.domain}
+    # Where a column tells source or domain, those of an unreadable row are unknown.
+    known = {
+        "label": row.label,
+        "source": None if "source" in columns else Path(source.path).name,
+        "domain": None if "domain" in columns else source.domain,
+    }
     for name, value in known.items():
         if value is not None:
             seen.rejected_by[name][value] += 1

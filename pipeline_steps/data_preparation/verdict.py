@@ -85,7 +85,9 @@ def blocking_reasons(params: ValidateParams, suite: ExpectationSuite, tally: Tal
             alpha=params.selective_alpha,
             min_excess=params.selective_min_excess,
         )
-        reasons += [_selective_reason(name, finding) for finding in found[:_EXAMPLES]]
+        needed = 1 if name == "label" else params.selective_min_rows
+        weighty = [finding for finding in found if finding.n_rows >= needed]
+        reasons += [_selective_reason(name, finding) for finding in weighty[:_EXAMPLES]]
     return reasons
 
 

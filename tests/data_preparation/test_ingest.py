@@ -238,3 +238,7 @@ def test_rows_set_aside_are_counted_by_what_is_known_of_them(tmp_path: Path) -> 
     assert report["rejected_by"] == {
         "label": {"label0": 1}, "source": {"raw.jsonl": 2}, "domain": {"shop": 2},
     }  # fmt: skip
+    columns = {"source": "text", "domain": "label"}
+    ingest(ingest_params({"path": "raw.jsonl"}, columns=columns), tmp_path)
+    report = json.loads((tmp_path / "data/ingested/report.json").read_text())
+    assert report["rejected_by"] == {"label": {"label0": 1}, "source": {}, "domain": {}}

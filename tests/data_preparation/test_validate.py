@@ -307,3 +307,15 @@ def test_a_file_that_holds_no_examples_is_refused(tmp_path: Path) -> None:
                 tmp_path / f"{name}.parquet", LOOSE, "text_classification", tmp_path / "out",
                 quarantine_directory=tmp_path / "aside",
             )  # fmt: skip
+
+
+def test_a_group_of_few_rows_cannot_block_but_a_label_can(tmp_path: Path) -> None:
+    """One customer's four broken messages are no bias; a label without a row left is."""
+    content = [row | {"group": f"g{i // 4}"} for i, row in enumerate(rows(400))]
+    for row in content[:4]:
+        row["text"] = None
+    assert check(tmp_path, content).blocked_because == ()
+    for row in content[:4]:
+        row["label"] = "rare"
+    [blocked] = check(tmp_path, content).blocked_because
+    assert "4 of 4 rows of label 'rare'" in blocked

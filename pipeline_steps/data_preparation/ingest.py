@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,7 @@ ORIGINS_SCHEMA = pa.schema([("source_file", pa.string()), ("line", pa.int64())])
 INGESTED = Path("data/ingested")
 QUARANTINE = Path("data/quarantine/ingest")
 _HEAD_ROWS = 1_000
+_BATCH_CHARACTERS = 32_000_000
 
 Progress = Callable[[int], None]
 """Called with the rows done so far."""
@@ -122,14 +122,29 @@ def _write_examples(
         pq.ParquetWriter(directory / "origins.parquet", ORIGINS_SCHEMA) as origins,
     ):
         for source in params.sources:
-            rows = _examples(source, params, root, seen)
-            while batch := list(islice(rows, params.batch_rows)):
+            for batch in _batches(_examples(source, params, root, seen), params.batch_rows):
                 content = [example for _, example in batch]
                 where = [{"source_file": source.path, "line": line} for line, _ in batch]
                 examples.write_table(pa.Table.from_pylist(content, schema=EXAMPLES_SCHEMA))
                 origins.write_table(pa.Table.from_pylist(where, schema=ORIGINS_SCHEMA))
                 seen.n_kept += len(batch)
                 progress(seen.n_kept)
+
+
+def _batches(
+    rows: Iterator[tuple[int, dict[str, Any]]], batch_rows: int
+) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """Yield lists of so many rows, of fewer where the rows are long."""
+    batch: list[tuple[int, dict[str, Any]]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += len(row[1]["text"] or "") + len(row[1]["text_pair"] or "")
+        if len(batch) >= batch_rows or size >= _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _examples(

@@ -17,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_steps.data_preparation.chunks import read_chunks
+
 Array = np.ndarray[Any, Any]
 DUPLICATE_ID, DUPLICATE_ROW = "duplicate_id", "duplicate_row"
 _CONTENT = ["text", "text_pair", "label", "role"]
@@ -66,9 +68,7 @@ def _hashes(path: Path, batch_rows: int) -> _Hashes:
 
 
 def _batches(path: Path, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    columns = ["example_id", *_CONTENT]
-    with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=batch_rows, columns=columns)
+    return read_chunks(path, batch_rows, ["example_id", *_CONTENT])
 
 
 def _hash_batch(batch: pa.RecordBatch) -> tuple[Array, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_steps.data_preparation.chunks import read_chunks
 from pipeline_steps.data_preparation.expectations import ExpectationSuite
 from pipeline_steps.data_preparation.ingest import (
     EXAMPLES_SCHEMA,
@@ -174,13 +175,10 @@ def _chunks(
 ) -> Iterator[tuple[int, pa.RecordBatch, pa.RecordBatch | None]]:
     """Yield chunks with the number of their first row and, where they are known, their origins."""
     start, beside = 0, path.with_name("origins.parquet")
-    with pq.ParquetFile(path) as file:
-        origins = (
-            pq.ParquetFile(beside).iter_batches(batch_size=batch_rows) if beside.exists() else None
-        )
-        for batch in file.iter_batches(batch_size=batch_rows):
-            yield start, batch, None if origins is None else next(origins)
-            start += batch.num_rows
+    origins = read_chunks(beside, batch_rows) if beside.exists() else None
+    for batch in read_chunks(path, batch_rows):
+        yield start, batch, None if origins is None else next(origins)
+        start += batch.num_rows
 
 
 @dataclass

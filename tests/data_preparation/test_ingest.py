@@ -242,3 +242,12 @@ def test_rows_set_aside_are_counted_by_what_is_known_of_them(tmp_path: Path) -> 
     ingest(ingest_params({"path": "raw.jsonl"}, columns=columns), tmp_path)
     report = json.loads((tmp_path / "data/ingested/report.json").read_text())
     assert report["rejected_by"] == {"label": {"label0": 1}, "source": {}, "domain": {}}
+
+
+def test_long_rows_are_held_a_few_at_a_time(tmp_path: Path) -> None:
+    """What a row group holds is bounded by its characters, not by its rows alone."""
+    content = ({"text": f"{i} " + "x" * 900_000, "label": "a"} for i in range(80))
+    write_jsonl(tmp_path / "raw.jsonl", content)
+    path = ingest(ingest_params({"path": "raw.jsonl"}), tmp_path).path
+    groups = pq.ParquetFile(path).metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [36, 36, 8]

@@ -32,6 +32,8 @@ from pipeline_steps.types import (
     Verdict,
 )
 
+_SMALLEST_P = 0.0001
+
 
 def gate(
     reports: Sequence[EvaluationReport],
@@ -199,7 +201,9 @@ def _holm(p_values: dict[str, float], alpha: float) -> dict[str, bool]:
 
 def _superiority_check(axis: str, difference: PairedDifference, shown: bool) -> GateCheck:
     words = "a gain is shown" if shown else "no gain is shown"
-    reason = f"{axis} {_with_interval(difference)}: {words} (p = {_p_value(difference):.4f})"
+    p_value = _p_value(difference)
+    written = f"p = {p_value:.4f}" if p_value >= _SMALLEST_P else f"p < {_SMALLEST_P}"
+    reason = f"{axis} {_with_interval(difference)}: {words} ({written})"
     return _difference_check(f"superiority {axis}", difference, None, passed=shown, reason=reason)
 
 

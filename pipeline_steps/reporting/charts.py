@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
 from pipeline_steps.types import EvaluationReport, MetricValue
 
-_ROW = 30
-_LABEL_WIDTH = 130
-_PLOT_WIDTH = 420
-_RIGHT = 60
-_SIDE = 260
-_MARGIN = 36
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
+_MOST_TICKS = 6
+_LANE = 18
+_SIDE = 240
+_LEFT = 44
+_TOP = 10
+_CURVE_WIDTH, _CURVE_HEIGHT = 300, 120
 
 
-def interval_chart(rows: Sequence[tuple[str, MetricValue]], low: float, high: float) -> str:
-    """Return a dot with its whisker for each named metric, on one axis from ``low`` to ``high``."""
-    width = _LABEL_WIDTH + _PLOT_WIDTH + _RIGHT
-    height = _ROW * (len(rows) + 1)
-    parts = [_axis(low, high, _ROW * len(rows))]
-    for index, (name, metric) in enumerate(rows):
-        parts.append(_whisker(name, metric, low, high, _ROW * index + _ROW / 2))
-    return _svg(width, height, "".join(parts), "metrics with their intervals")
+def axis_ticks(lowest: float) -> list[float]:
+    """Return round ticks from just below ``lowest`` up to 1, at most six.
+
+    Examples
+    --------
+    >>> axis_ticks(0.87)
+    [0.85, 0.9, 0.95, 1.0]
+    >>> axis_ticks(0.0)
+    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    """
+    for step in _STEPS:
+        first = math.floor(round(max(0.0, min(lowest, 0.99)) / step, 6))
+        last = round(1.0 / step)
+        if last - first < _MOST_TICKS:
+            break
+    return [round(index * step, 4) for index in range(first, last + 1)]
+
+
+def interval_lanes(
+    metrics: Sequence[MetricValue | None], low: float, champion: float | None = None
+) -> str:
+    """Return a dot with its whisker for each metric, one above the other, from ``low`` to 1.
+
+    The drawing stretches with its place and holds no text. ``champion`` marks the champion's
+    value of the first metric.
+    """
+    height = _LANE * len(metrics)
+    marks = [_lane(metric, low, _LANE * (i + 0.5), i) for i, metric in enumerate(metrics)]
+    if champion is not None:
+        x = _percent(champion, low)
+        marks.append(f'<path d="M{x:.2f} 1V{_LANE - 1}" class="champion"/>')
+    return (
+        f'<svg viewBox="0 0 100 {height}" preserveAspectRatio="none" class="lanes" '
+        f'style="height:{height}px" aria-hidden="true">{"".join(marks)}</svg>'
+    )
 
 
 def reliability_chart(report: EvaluationReport) -> str:
@@ -30,79 +59,78 @@ def reliability_chart(report: EvaluationReport) -> str:
     side = _SIDE
     largest = max((n for _, _, n in report.reliability), default=1)
     dots = "".join(
-        f'<circle cx="{_MARGIN + confidence * side:.1f}" cy="{side - accuracy * side + 8:.1f}" '
-        f'r="{3 + 7 * (n / largest) ** 0.5:.1f}" class="dot"><title>{n} rows, confidence '
-        f"{confidence:.2f}, accuracy {accuracy:.2f}</title></circle>"
+        f'<circle cx="{_LEFT + confidence * side:.1f}" cy="{_TOP + (1 - accuracy) * side:.1f}" '
+        f'r="{3 + 6 * (n / largest) ** 0.5:.1f}" class="dot see-through"><title>{n} rows, '
+        f"confidence {confidence:.2f}, accuracy {accuracy:.2f}</title></circle>"
         for confidence, accuracy, n in report.reliability
     )
     ticks = "".join(_square_ticks(value, side) for value in (0.0, 0.5, 1.0))
     body = (
-        f'<rect x="{_MARGIN}" y="8" width="{side}" height="{side}" class="frame"/>'
-        f'<line x1="{_MARGIN}" y1="{side + 8}" x2="{_MARGIN + side}" y2="8" class="guide"/>'
-        f"{ticks}{dots}"
-        f'<text x="{_MARGIN + side / 2}" y="{side + 40}" class="label middle">confidence</text>'
+        f'<rect x="{_LEFT}" y="{_TOP}" width="{side}" height="{side}" class="frame"/>'
+        f'<path d="M{_LEFT} {_TOP + side}L{_LEFT + side} {_TOP}" class="guide"/>{ticks}{dots}'
+        f'<text x="{_LEFT + side / 2}" y="{_TOP + side + 34}" class="middle">confidence</text>'
+        f'<text transform="translate(12 {_TOP + side / 2}) rotate(-90)" class="middle">'
+        "accuracy</text>"
     )
-    return _svg(side + _MARGIN + 16, side + 48, body, "reliability diagram")
+    return _svg(side + _LEFT + 14, side + _TOP + 40, body, "reliability diagram")
 
 
 def curve_chart(points: Sequence[tuple[float, float]], name: str) -> str:
-    """Return a line through (step, value), with the first and last value written out."""
+    """Return a line through (step, value) between its lowest and highest value, or nothing."""
     if len(points) < 2:  # noqa: PLR2004 - a line needs two points
         return ""
-    width, height = _PLOT_WIDTH, 140
-    xs = [x for x, _ in points]
-    ys = [y for _, y in points]
-    span_x = (max(xs) - min(xs)) or 1.0
-    span_y = (max(ys) - min(ys)) or 1.0
+    xs, ys = [x for x, _ in points], [y for _, y in points]
     placed = [
-        (40 + (x - min(xs)) / span_x * (width - 100), 110 - (y - min(ys)) / span_y * 80)
+        (
+            _LEFT + _share(x, min(xs), max(xs)) * (_CURVE_WIDTH - _LEFT - 20),
+            _TOP + 20 + (1 - _share(y, min(ys), max(ys))) * (_CURVE_HEIGHT - 60),
+        )
         for x, y in points
     ]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" class="dot"/>' for x, y in placed)
-    ends = "".join(
-        f'<text x="{x:.1f}" y="{y - 10:.1f}" class="label middle">{value:.3f}</text>'
-        for (x, y), value in ((placed[0], ys[0]), (placed[-1], ys[-1]))
+    sides = "".join(
+        f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" class="end">{value:.3f}</text>'
+        for value, y in {
+            max(ys): min(y for _, y in placed),
+            min(ys): max(y for _, y in placed),
+        }.items()
     )
-    title = f'<text x="40" y="136" class="label">{escape(name)}, by step</text>'
-    return _svg(width, height, f'<polyline points="{path}" class="line"/>{dots}{ends}{title}', name)
-
-
-def _axis(low: float, high: float, bottom: float) -> str:
-    values = [low + (high - low) * step / 4 for step in range(5)]
-    return "".join(
-        f'<line x1="{_x(v, low, high):.1f}" y1="0" x2="{_x(v, low, high):.1f}" y2="{bottom}" '
-        f'class="grid"/><text x="{_x(v, low, high):.1f}" y="{bottom + 18}" class="label middle">'
-        f"{v:.2f}</text>"
-        for v in values
+    feet = "".join(
+        f'<text x="{x:.1f}" y="{_CURVE_HEIGHT - 8}" class="middle">{step:g}</text>'
+        for (x, _), step in ((placed[0], xs[0]), (placed[-1], xs[-1]))
     )
+    title = f'<text x="{_LEFT}" y="14">{escape(name)}</text>'
+    body = f'{title}<polyline points="{path}" class="line"/>{dots}{sides}{feet}'
+    return _svg(_CURVE_WIDTH, _CURVE_HEIGHT, body, name)
 
 
-def _whisker(name: str, metric: MetricValue, low: float, high: float, y: float) -> str:
-    label = f'<text x="{_LABEL_WIDTH - 10}" y="{y + 4}" class="label end">{escape(name)}</text>'
-    if metric.value is None:
-        return f'{label}<text x="{_LABEL_WIDTH}" y="{y + 4}" class="label">undefined</text>'
-    left = _x(metric.ci_low if metric.ci_low is not None else metric.value, low, high)
-    right = _x(metric.ci_high if metric.ci_high is not None else metric.value, low, high)
-    dot = _x(metric.value, low, high)
+def _lane(metric: MetricValue | None, low: float, y: float, series: int) -> str:
+    if metric is None or metric.value is None:
+        return ""
+    left = _percent(metric.value if metric.ci_low is None else metric.ci_low, low)
+    right = _percent(metric.value if metric.ci_high is None else metric.ci_high, low)
+    dot = _percent(metric.value, low)
+    # A line of no length with round ends is a dot that does not stretch with the drawing.
     return (
-        f'{label}<line x1="{left:.1f}" y1="{y}" x2="{right:.1f}" y2="{y}" class="whisker"/>'
-        f'<circle cx="{dot:.1f}" cy="{y}" r="5" class="dot"/>'
-        f'<text x="{_LABEL_WIDTH + _PLOT_WIDTH + 8}" y="{y + 4}" class="label">'
-        f"{metric.value:.3f}</text>"
+        f'<g class="series-{series}"><path d="M{left:.2f} {y}H{right:.2f}" class="whisker"/>'
+        f'<path d="M{dot:.2f} {y}h0" class="point"/></g>'
     )
 
 
-def _x(value: float, low: float, high: float) -> float:
-    share = (min(max(value, low), high) - low) / ((high - low) or 1.0)
-    return _LABEL_WIDTH + share * _PLOT_WIDTH
+def _percent(value: float, low: float) -> float:
+    return 100.0 * (min(max(value, low), 1.0) - low) / ((1.0 - low) or 1.0)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    return (value - low) / (high - low) if high > low else 0.5
 
 
 def _square_ticks(value: float, side: float) -> str:
-    x, y = _MARGIN + value * side, side - value * side + 8
+    x, y = _LEFT + value * side, _TOP + (1 - value) * side
     return (
-        f'<text x="{x}" y="{side + 24}" class="label middle">{value:.1f}</text>'
-        f'<text x="{_MARGIN - 6}" y="{y + 4}" class="label end">{value:.1f}</text>'
+        f'<text x="{x}" y="{_TOP + side + 16}" class="middle">{value:.1f}</text>'
+        f'<text x="{_LEFT - 6}" y="{y + 4}" class="end">{value:.1f}</text>'
     )
 
 

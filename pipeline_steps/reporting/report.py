@@ -2,105 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_steps.reporting.charts import curve_chart, interval_chart, reliability_chart
-from pipeline_steps.reporting.summary import value_with_interval, worst_slice_line
-from pipeline_steps.types import (
-    Checkpoint,
-    EvaluationReport,
-    GateDecision,
-    MetricValue,
-    ValidationReport,
-    Value,
+from pipeline_steps.reporting.charts import (
+    axis_ticks,
+    curve_chart,
+    interval_lanes,
+    reliability_chart,
 )
+from pipeline_steps.reporting.run_record import (
+    RunRecord,
+    check_cells,
+    class_totals,
+    provenance_facts,
+)
+from pipeline_steps.reporting.summary import value_with_interval
+from pipeline_steps.types import Checkpoint, EvaluationReport, MetricValue, Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
+
+__all__ = ["RunRecord", "render_report"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_MAX_CLASSES = 200
-
-
-class RunRecord(Value):
-    """Everything that the report of one run says."""
-
-    model_name: str
-    version: int
-    fingerprint: str
-    reports: tuple[EvaluationReport, ...]
-    decision: GateDecision
-    validation: ValidationReport
-    sizes: Mapping[str, int]
-    checkpoint: Checkpoint
+_DRAWN = ("accuracy", "macro_f1")
+_CURVES = (
+    ("accuracy", "validation accuracy, by step"),
+    ("macro_f1", "validation macro-F1, by step"),
+    ("loss", "validation loss, by step"),
+)
+MEANINGS = {
+    Verdict.PROMOTE: "It may become champion.",
+    Verdict.HOLD: "It is not worse than the champion, and no gain is shown; the champion stays.",
+    Verdict.REJECT: "It may not become champion.",
+    Verdict.INCONCLUSIVE: "There are too few rows to tell; the champion stays.",
+}
 
 
 def render_report(record: RunRecord) -> str:
     """Return the report as HTML: verdict and reasons, metrics, checks, slices, data, provenance."""
-    template = _environment().get_template("report.html")
-    main = record.reports[0]
-    return template.render(
-        record=record,
-        main=main,
-        intervals=interval_chart(_accuracies(record.reports), _axis_start(record.reports), 1.0),
-        reliability=reliability_chart(main),
-        curve=curve_chart(_training_curve(record.checkpoint), "validation accuracy"),
-        worst=[worst_slice_line(r) for r in record.reports if r.worst_slice is not None],
-        classes=sorted(main.classes, key=lambda c: c.f1)[:_MAX_CLASSES],
-        facts=_facts(record),
+    main = record.main
+    ticks = axis_ticks(_lowest_drawn(record))
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            record=record,
+            main=main,
+            meaning=MEANINGS[record.decision.verdict],
+            ticks=[(tick, 100 * (tick - ticks[0]) / (1 - ticks[0])) for tick in ticks],
+            lanes=[(report, _lanes(record, report, ticks[0])) for report in record.reports],
+            checks=[(check, check_cells(check)) for check in record.decision.checks],
+            worst=[r for r in record.reports if r.worst_slice is not None],
+            weakest=sorted(main.classes, key=lambda c: (c.f1, -c.support))[:10],
+            totals=class_totals(main),
+            reliability=reliability_chart(main),
+            curves=list(_curves(record.checkpoint)),
+            facts=provenance_facts(record),
+            parameters=record.checkpoint.parameters.items(),
+        )
     )
 
 
-def _accuracies(reports: tuple[EvaluationReport, ...]) -> list[tuple[str, MetricValue]]:
-    named = [(report.suite, report.metric("accuracy")) for report in reports]
-    return [(suite, metric) for suite, metric in named if metric is not None]
+def _lanes(record: RunRecord, report: EvaluationReport, low: float) -> str:
+    metrics = [report.metric(name) for name in _DRAWN]
+    return interval_lanes(metrics, low, record.champion_accuracy(report.suite))
 
 
-def _axis_start(reports: tuple[EvaluationReport, ...]) -> float:
-    """Return where the axis begins: the tenth below the lowest interval."""
-    lows = [metric.ci_low for _, metric in _accuracies(reports) if metric.ci_low is not None]
-    return max(0.0, int(min(lows, default=0.0) * 10) / 10)
+def _lowest_drawn(record: RunRecord) -> float:
+    """Return the lowest end of an interval, or value of the champion, that is drawn."""
+    drawn = [report.metric(name) for report in record.reports for name in _DRAWN]
+    ends = [m.value if m.ci_low is None else m.ci_low for m in drawn if m is not None]
+    ends += [record.champion_accuracy(report.suite) for report in record.reports]
+    return min((end for end in ends if end is not None), default=0.0)
 
 
-def _training_curve(checkpoint: Checkpoint) -> list[tuple[float, float]]:
-    history = checkpoint.training.get("history", [])
-    return [(float(point["step"]), float(point["accuracy"])) for point in history]
+def _curves(checkpoint: Checkpoint) -> Iterator[str]:
+    history = checkpoint.training.get("history") or []
+    for key, name in _CURVES:
+        points = [(float(p["step"]), float(p[key])) for p in history if p.get(key) is not None]
+        chart = curve_chart(points, name)
+        if chart:
+            yield chart
 
 
-def _facts(record: RunRecord) -> list[tuple[str, Any]]:
-    """Return where the version comes from, as named values."""
-    checkpoint, origin = record.checkpoint, record.checkpoint.provenance
-    training = checkpoint.training
-    return [
-        ("base model", checkpoint.base_model),
-        ("base digest", checkpoint.base_digest),
-        ("checkpoint digest", checkpoint.digest),
-        ("train digest", checkpoint.train_digest),
-        ("fingerprint", record.fingerprint),
-        ("policy digest", record.decision.policy_digest),
-        ("method", checkpoint.parameters.get("method")),
-        (
-            "learning rate",
-            f"{training.get('learning_rate')}, head {training.get('head_learning_rate')}",
-        ),
-        ("steps", f"{training.get('steps')} of {training.get('steps_planned')}"),
-        ("best step", training.get("best_step")),
-        ("precision", f"{training.get('precision')} on {training.get('device')}"),
-        (
-            "parameters",
-            f"{training.get('n_trainable'):,} of {training.get('n_parameters'):,} trained",
-        ),
-        ("rows cut at max_length", training.get("n_truncated")),
-        ("seed", checkpoint.parameters.get("seed")),
-        ("code version", origin.code_version),
-        ("git commit", f"{origin.git_commit or 'none'}{' (changed)' if origin.git_dirty else ''}"),
-        (
-            "made",
-            f"{origin.created_at}, Python {origin.python}, Holdfast {origin.holdfast_version}",
-        ),
-    ]
+def _bounds(metric: MetricValue | None) -> str:
+    if metric is None or metric.ci_low is None or metric.ci_high is None:
+        return ""
+    return f"[{metric.ci_low:.3f}, {metric.ci_high:.3f}]"
+
+
+def _point(metric: MetricValue | None) -> str:
+    return "undefined" if metric is None or metric.value is None else f"{metric.value:.3f}"
+
+
+def _breakable(label: str) -> Markup:
+    """Return the escaped label, which may be broken behind each underscore."""
+    from markupsafe import Markup, escape
+
+    return Markup("_<wbr>").join(escape(part) for part in label.split("_"))
 
 
 def _environment() -> Environment:
@@ -109,10 +112,16 @@ def _environment() -> Environment:
 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
-        autoescape=select_autoescape(default=True),
+        autoescape=select_autoescape(default=True, enabled_extensions=("html",)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["interval"] = value_with_interval
+    filters: dict[str, Any] = {
+        "interval": value_with_interval,
+        "point": _point,
+        "bounds": _bounds,
+        "breakable": _breakable,
+    }
+    environment.filters.update(filters)
     return environment

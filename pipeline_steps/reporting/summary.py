@@ -10,7 +10,10 @@ _HEADLINES = ("accuracy", "macro_f1", "ece")
 
 
 def summary(reports: Sequence[EvaluationReport], decision: GateDecision) -> str:
-    """Return the verdict with its reasons, and a line of headline metrics for each suite."""
+    """Return the verdict with its reasons, and a line of headline metrics for each suite.
+
+    The text is meant for a terminal of 100 columns.
+    """
     reasons = [f"  - {reason}" for reason in decision.reasons]
     worst = [worst_slice_line(report) for report in reports if report.worst_slice is not None]
     gap = [""] if worst else []

@@ -3,89 +3,125 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from html.parser import HTMLParser
 
 import pytest
 
-from pipeline_steps.reporting.report import RunRecord, render_report
-from pipeline_steps.reporting.summary import summary
-from pipeline_steps.types import (
-    Checkpoint,
-    ClassMetrics,
-    EvaluationReport,
-    ExpectationFailure,
-    GateCheck,
-    GateDecision,
-    MetricValue,
-    Provenance,
-    SliceMetrics,
-    ValidationReport,
-    Verdict,
-)
+from pipeline_steps.reporting.report import render_report
+from pipeline_steps.reporting.run_record import check_cells, class_totals, provenance_facts
+from pipeline_steps.types import EvaluationReport, Verdict
 
-EVIL = "<script>alert(1)</script>"
+VOID = {"meta", "wbr", "br"}
 
 
-@pytest.fixture
-def record() -> RunRecord:
-    accuracy = MetricValue(name="accuracy", value=0.91, n=100, ci_low=0.86, ci_high=0.96)
-    undefined = MetricValue(name="nll", value=None, n=100, greater_is_better=False)
-    part = SliceMetrics(column="domain", value=EVIL, n=30, metrics=(accuracy, accuracy))
-    report = EvaluationReport(
-        checkpoint_digest="c", dataset_digest="d", predictions_digest="p", suite="test",
-        kind="clean", n=100, metrics=(accuracy, undefined), slices=(part,), worst_slice=part,
-        classes=(ClassMetrics(label=EVIL, precision=1, recall=0.5, f1=0.66, support=4),),
-        confusion=((EVIL, "b", 3),), reliability=((0.9, 0.8, 60), (0.5, 0.5, 40)),
-    )  # fmt: skip
-    origin = Provenance(
-        created_at="2026-01-01T00:00:00+00:00", holdfast_version="0", code_version="v",
-        git_commit=None, git_dirty=None, lock_digest=None, python="3.11", platform="x",
-    )  # fmt: skip
-    checkpoint = Checkpoint(
-        path=Path("ck"), digest="c", problem="text_classification", labels=("a", "b"),
-        base_model="base", base_digest="bd", parameters={"method": "full", "seed": 0},
-        train_digest="t", valid_digest="v", provenance=origin,
-        training={"history": [{"step": 1, "accuracy": 0.5}, {"step": 2, "accuracy": 0.9}],
-                  "n_parameters": 10, "n_trainable": 10},
-    )  # fmt: skip
-    return RunRecord(
-        model_name="m", version=3, fingerprint="f", reports=(report,), sizes={"train": 9},
-        decision=GateDecision(
-            verdict=Verdict.HOLD, reasons=(f"no gain {EVIL}",), candidate_digest="c",
-            champion_digest="o", policy_digest="pd",
-            checks=(GateCheck(name="floor", candidate=0.9, passed=True, reason="reached"),),
-        ),
-        validation=ValidationReport(
-            dataset_digest="d", success=True, n_rows=10, n_kept=9,
-            failures=(ExpectationFailure(expectation="text_missing", column="text", count=1,
-                                         examples=(EVIL,)),),
-        ),
-        checkpoint=checkpoint,
-    )  # fmt: skip
+class Reader(HTMLParser):
+    """Collects tags and attributes, and whether every tag is closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.open, self.text = set(), set(), [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
 
 
-def test_text_from_the_data_cannot_run_in_the_page(record) -> None:
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    return reader
+
+
+def test_text_from_the_data_cannot_become_part_of_the_page(record) -> None:
+    """Every name, label, reason and parameter of this record tries to."""
+    page = read(render_report(record))
+    assert not page.tags & {"script", "img", "iframe", "object", "link", "form"}
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert page.text.count("<script>alert(1)</script>") >= 20
+
+
+def test_every_tag_is_closed_in_order(record) -> None:
+    assert read(render_report(record)).open == []
+
+
+def test_the_page_fetches_nothing_and_forbids_it(record) -> None:
+    reader = read(page := render_report(record))
+    assert not reader.attributes & {"src", "href", "srcset", "action", "background"}
+    assert not re.search(r"url\(|@import", page)
+    assert "default-src 'none'" in page
+
+
+def test_the_verdict_and_its_reasons_stand_before_the_numbers(record) -> None:
     page = render_report(record)
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
+    first = page.index("How good it is on each suite")
+    assert page.index("<strong>HOLD</strong>") < page.index("no gain") < first
 
 
-def test_the_page_fetches_nothing(record) -> None:
-    assert not re.search(r"""(src|href)=|url\(|@import|https?://""", render_report(record))
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_every_verdict_is_explained(record, verdict) -> None:
+    decision = record.decision.model_copy(update={"verdict": verdict})
+    page = render_report(record.model_copy(update={"decision": decision}))
+    assert f'<div class="verdict {verdict}">' in page
 
 
-def test_the_verdict_stands_before_the_numbers(record) -> None:
-    page = render_report(record)
-    assert page.index("HOLD") < page.index("Accuracy on each suite")
-    assert page.index("no gain") < page.index("Accuracy on each suite")
+def test_details_are_those_of_the_clean_suite_wherever_it_stands(record) -> None:
+    assert record.reports[0].kind == "shift"
+    assert record.main.kind == "clean"
 
 
 def test_an_undefined_metric_is_called_undefined(record) -> None:
     assert "undefined" in render_report(record)
 
 
-def test_the_terminal_summary_says_verdict_reasons_and_intervals(record) -> None:
-    text = summary(record.reports, record.decision)
-    assert text.startswith("Verdict: HOLD\n  - no gain")
-    assert "0.910 [0.860, 0.960]" in text
-    assert "worst slice of test: domain" in text
+def test_the_gate_table_shows_what_was_compared(record) -> None:
+    floor, difference = (check_cells(check) for check in record.decision.checks)
+    assert floor == {
+        "candidate": "0.910", "champion": "", "difference": "", "interval": "[0.860, 0.960]",
+        "bound": "0.500",
+    }  # fmt: skip
+    assert difference == {
+        "candidate": "0.910", "champion": "0.880", "difference": "+0.030",
+        "interval": "[-0.010, +0.070]", "bound": "0.030",
+    }  # fmt: skip
+
+
+def test_averages_over_classes_are_macro_and_weighted_by_support(record) -> None:
+    macro, weighted = class_totals(record.main)
+    assert macro == ("macro average, all", 0.75, 0.75, pytest.approx(0.66), 16)
+    assert weighted[1:3] == (pytest.approx(0.625), pytest.approx(0.875))
+
+
+def test_provenance_leaves_out_what_is_unknown(record) -> None:
+    facts = dict(provenance_facts(record))
+    assert facts["trained"] == "2,000 of 10,000 weights"
+    assert "git commit" not in facts
+    assert "steps" not in facts
+
+
+def test_a_bare_record_still_makes_a_page(record) -> None:
+    """No metrics, classes, slices, curve or findings: all may be absent."""
+    bare = EvaluationReport(
+        checkpoint_digest="c", dataset_digest="d", predictions_digest="p", suite="test",
+        kind="clean", n=1, metrics=(),
+    )  # fmt: skip
+    checkpoint = record.checkpoint.model_copy(update={"training": {}, "parameters": {}})
+    found = record.validation.model_copy(update={"failures": (), "quarantined": {}})
+    updates = {"reports": (bare,), "checkpoint": checkpoint, "validation": found}
+    page = render_report(record.model_copy(update=updates))
+    assert read(page).open == []
+
+
+def test_the_same_record_makes_the_same_page(record) -> None:
+    assert render_report(record) == render_report(record)

@@ -1,0 +1,128 @@
+"""What the report of one run is made from, and the rows of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline_steps.types import (
+    Checkpoint,
+    ClassMetrics,
+    EvaluationReport,
+    GateCheck,
+    GateDecision,
+    ValidationReport,
+    Value,
+)
+
+
+class RunRecord(Value):
+    """Everything that the report of one run says."""
+
+    model_name: str
+    version: int
+    fingerprint: str
+    reports: tuple[EvaluationReport, ...]
+    decision: GateDecision
+    validation: ValidationReport
+    sizes: Mapping[str, int]
+    checkpoint: Checkpoint
+
+    @property
+    def main(self) -> EvaluationReport:
+        """The report that details are shown of: the first clean one."""
+        return next((r for r in self.reports if r.kind == "clean"), self.reports[0])
+
+    def champion_accuracy(self, suite: str) -> float | None:
+        """Return the champion's accuracy on a suite, where the gate compared it."""
+        name = f"non-inferiority {suite}/accuracy"
+        return next((c.champion for c in self.decision.checks if c.name == name), None)
+
+
+def class_totals(report: EvaluationReport) -> list[tuple[str, float, float, float, int]]:
+    """Return the rows that the field prints below the classes: macro and weighted averages.
+
+    Each is (name, precision, recall, F1, support); labels that occur in truth or prediction
+    count, a ratio 0/0 as 0.
+    """
+    classes = report.classes
+    support = sum(c.support for c in classes)
+    if not support:
+        return []
+    return [
+        ("macro average, all", *_averages(classes, [1] * len(classes)), support),
+        ("weighted average, all", *_averages(classes, [c.support for c in classes]), support),
+    ]
+
+
+def check_cells(check: GateCheck) -> dict[str, str]:
+    """Return what the gate's table says of one check, as text.
+
+    A floor carries the interval of the metric, the other checks that of the difference.
+    """
+    bounds = ""
+    if check.ci_low is not None and check.ci_high is not None:
+        sign = "+" if check.champion is not None else ""
+        bounds = f"[{check.ci_low:{sign}.3f}, {check.ci_high:{sign}.3f}]"
+    difference = ""
+    if check.candidate is not None and check.champion is not None:
+        difference = f"{check.candidate - check.champion:+.3f}"
+    return {
+        "candidate": _number(check.candidate),
+        "champion": _number(check.champion),
+        "difference": difference,
+        "interval": bounds,
+        "bound": _number(check.margin),
+    }
+
+
+def provenance_facts(record: RunRecord) -> list[tuple[str, Any]]:
+    """Return where the version comes from, as named values; what is unknown is left out."""
+    checkpoint, origin = record.checkpoint, record.checkpoint.provenance
+    training = checkpoint.training
+    changed = " (with uncommitted changes)" if origin.git_dirty else ""
+    facts = [
+        ("base model", checkpoint.base_model),
+        ("base digest", checkpoint.base_digest),
+        ("checkpoint digest", checkpoint.digest),
+        ("champion compared with", record.decision.champion_digest),
+        ("train digest", checkpoint.train_digest),
+        ("valid digest", checkpoint.valid_digest),
+        ("fingerprint", record.fingerprint),
+        ("policy digest", record.decision.policy_digest),
+        ("code version", origin.code_version),
+        ("git commit", f"{origin.git_commit}{changed}" if origin.git_commit else None),
+        ("dvc.lock", origin.lock_digest),
+        ("trained", _pair(training, "n_trainable", "n_parameters", "{:,} of {:,} weights")),
+        ("steps", _pair(training, "steps", "steps_planned", "{} of {}")),
+        ("best step", training.get("best_step")),
+        ("precision", _pair(training, "precision", "device", "{} on {}")),
+        ("rows cut at max_length", training.get("n_truncated")),
+        ("made", f"{origin.created_at}, Holdfast {origin.holdfast_version}"),
+        ("Python", f"{origin.python}, {origin.platform}"),
+        ("libraries", ", ".join(f"{k} {v}" for k, v in origin.libraries.items()) or None),
+    ]
+    return [(name, value) for name, value in facts if value is not None]
+
+
+def _averages(
+    classes: Sequence[ClassMetrics], weights: Sequence[int]
+) -> tuple[float, float, float]:
+    """Return weighted means of precision, recall and F1."""
+    total = sum(weights)
+    pairs = list(zip(classes, weights, strict=True))
+    return (
+        sum(c.precision * w for c, w in pairs) / total,
+        sum(c.recall * w for c, w in pairs) / total,
+        sum(c.f1 * w for c, w in pairs) / total,
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _pair(values: Mapping[str, Any], first: str, second: str, text: str) -> str | None:
+    if values.get(first) is None or values.get(second) is None:
+        return None
+    return text.format(values[first], values[second])

@@ -71,6 +71,8 @@ class Predictor:
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str | None] | None = None) -> Encoded:
         """Return the token ids of texts."""
+        if not texts:
+            return Encoded([], 0)
         return encode(self.tokenizer, texts, pairs, self.max_length)
 
     def logits_of(self, encoded: Encoded) -> Array:

@@ -36,7 +36,6 @@ def training_arguments(
 ) -> TrainingArguments:
     """Return the arguments of a run: no default of the Trainer that could mislead is left."""
     every = max(1, steps_per_epoch // params.checkpoints_per_epoch)
-    metric = {"accuracy": "accuracy", "macro_f1": "macro_f1", "loss": "loss"}
     return TrainingArguments(
         output_dir=str(work),
         num_train_epochs=params.epochs,
@@ -57,7 +56,7 @@ def training_arguments(
         save_steps=every,
         save_total_limit=_KEPT_CHECKPOINTS,
         load_best_model_at_end=True,
-        metric_for_best_model=metric[params.early_stopping_metric],
+        metric_for_best_model=params.early_stopping_metric,
         greater_is_better=params.early_stopping_metric != "loss",
         restore_callback_states_from_checkpoint=True,
         logging_steps=_LOGGING_STEPS,

@@ -24,11 +24,12 @@ def add_lora(
     TrainingError
         If the model has none of the target modules.
     """
-    from peft import LoraConfig, TaskType, get_peft_model
+    from peft import LoraConfig, get_peft_model
 
     _refuse_absent_targets(model, params.target_modules)
+    # Without a task type: with one, peft would add the modules that it takes for a head, and a
+    # module that is saved inside another one gets lost.
     config = LoraConfig(
-        task_type=TaskType.SEQ_CLS,
         r=params.rank,
         lora_alpha=params.alpha,
         lora_dropout=params.dropout,

@@ -29,6 +29,7 @@ from pipeline_steps.training.resume import mark_complete
 
 _NO_DECAY = ("bias", "norm")
 _FINITE_CHECK_STEPS = 16
+_KEPT_WHOLE = "modules_to_save.default."  # what peft puts into the names of a head's parameters
 _EVALUATION_FACTOR = 4  # without gradients a batch may hold more tokens
 
 
@@ -152,7 +153,9 @@ class StableTrainer(Trainer):
         mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
 
     def _is_head(self, name: str) -> bool:
-        return any(name.endswith(head) or head in name for head in self.head_names)
+        """Return whether a parameter is the head's, whatever wrappers put before its name."""
+        plain = f".{name.replace(_KEPT_WHOLE, '')}"
+        return any(plain.endswith(f".{head}") for head in self.head_names)
 
     def _refuse_divergence(self, loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss)):

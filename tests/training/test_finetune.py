@@ -1,0 +1,224 @@
+"""Fine-tuning: it learns, repeats itself, survives a kill to the same bytes, refuses nonsense."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import TARGETS, save_tiny_model
+
+from pipeline_steps.errors import CheckpointError, TrainingError
+from pipeline_steps.inference.checkpoint import load_checkpoint
+from pipeline_steps.inference.predictor import Predictor
+from pipeline_steps.params import FinetuneParams
+from pipeline_steps.training.finetune import finetune
+from pipeline_steps.training.resume import last_complete
+
+TEXTS = ["the film was good", "the film was bad", "it is", "my card and my very good login"]
+
+
+def params(base: Path, **settings) -> FinetuneParams:
+    return FinetuneParams.model_validate(
+        {"base_model": str(base), "epochs": 2, "learning_rate": 3e-3, "batch_tokens": 128,
+         "precision": "fp32", **settings}
+    )  # fmt: skip
+
+
+def run(base: Path, datasets, root: Path, **settings):
+    return finetune(*datasets, params(base, **settings), root / "out", work=root / "work")
+
+
+def test_a_checkpoint_is_learnt_and_answers_texts(base, datasets, tmp_path) -> None:
+    checkpoint = run(base, datasets, tmp_path, epochs=12, early_stopping_patience=None)
+    history = checkpoint.training["history"]
+    assert max(point["accuracy"] for point in history) >= 0.9
+    assert checkpoint.labels == ("minus", "plus")
+    assert not (tmp_path / "work").exists()
+    assert load_checkpoint(checkpoint.path) == checkpoint
+    answers = Predictor.from_checkpoint(checkpoint.path).predict(TEXTS[:2])
+    assert [answer["label"] for answer in answers] == ["plus", "minus"]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(base, datasets, tmp_path) -> None:
+    digests = [
+        run(base, datasets, tmp_path / str(i), seed=seed).digest for i, seed in enumerate((0, 0, 1))
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_finished_checkpoint_is_not_trained_again(base, datasets, tmp_path) -> None:
+    first = run(base, datasets, tmp_path)
+    changed = first.path.stat().st_mtime_ns
+    assert run(base, datasets, tmp_path) == first
+    assert first.path.stat().st_mtime_ns == changed
+    assert run(base, datasets, tmp_path, weight_decay=0.5).digest != first.digest
+
+
+def test_the_best_epoch_is_kept_and_a_hopeless_run_stops_early(base, datasets, tmp_path) -> None:
+    checkpoint = run(
+        base, datasets, tmp_path, epochs=20, learning_rate=1e-9, head_learning_rate=1e-9,
+        early_stopping_patience=2,
+    )  # fmt: skip
+    training = checkpoint.training
+    assert training["steps"] < training["steps_planned"]
+    best = max(training["history"], key=lambda point: (point["accuracy"], -point["step"]))
+    assert training["best_step"] == best["step"]
+
+
+_KILLED_RUN = """
+import os, signal, sys
+from pathlib import Path
+from pipeline_steps.params import FinetuneParams
+from pipeline_steps.training import trainer
+from pipeline_steps.training.finetune import finetune
+from pipeline_steps.types import DatasetRef
+train, valid, params, root, stop = sys.argv[1:6]
+step = trainer.StableTrainer.training_step
+def killed(self, *args, **kwargs):
+    if self.state.global_step == int(stop):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *args, **kwargs)
+trainer.StableTrainer.training_step = killed
+finetune(DatasetRef.model_validate_json(train), DatasetRef.model_validate_json(valid),
+         FinetuneParams.model_validate_json(params), Path(root) / "out", work=Path(root) / "work")
+"""
+
+
+def kill_at(step: int, base: Path, datasets, root: Path, settings: dict) -> None:
+    """Run fine-tuning in a process that is killed when it reaches ``step``."""
+    arguments = [d.model_dump_json() for d in datasets]
+    arguments += [params(base, **settings).model_dump_json(), str(root), str(step)]
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED_RUN, *arguments], check=False, env=os.environ.copy()
+    )
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(base, datasets, tmp_path) -> None:
+    """Killed in the middle of epoch 1 and again in epoch 2, between checkpoints."""
+    settings = {"epochs": 3, "checkpoints_per_epoch": 2}
+    straight = run(base, datasets, tmp_path / "straight", **settings)
+    steps_per_epoch = straight.training["steps_planned"] // 3
+    broken = tmp_path / "broken"
+    kill_at(steps_per_epoch // 2 + 1, base, datasets, broken, settings)
+    kill_at(steps_per_epoch + steps_per_epoch // 2 + 2, base, datasets, broken, settings)
+    resumed = run(base, datasets, broken, **settings)
+    assert resumed.digest == straight.digest
+    assert resumed.training["history"] == straight.training["history"]
+
+
+def test_a_truncated_trainer_checkpoint_is_passed_over(base, datasets, tmp_path) -> None:
+    settings = {"epochs": 3}
+    straight = run(base, datasets, tmp_path / "straight", **settings)
+    steps_per_epoch = straight.training["steps_planned"] // 3
+    broken = tmp_path / "broken"
+    kill_at(2 * steps_per_epoch + 1, base, datasets, broken, settings)
+    newest = last_complete(broken / "work")
+    weights = newest / "optimizer.pt"
+    weights.write_bytes(weights.read_bytes()[:100])
+    assert last_complete(broken / "work") != newest
+    assert run(base, datasets, broken, **settings).digest == straight.digest
+
+
+def test_a_truncated_checkpoint_is_refused_and_made_anew(base, datasets, tmp_path) -> None:
+    checkpoint = run(base, datasets, tmp_path)
+    weights = checkpoint.path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="is truncated or was altered"):
+        load_checkpoint(checkpoint.path)
+    assert run(base, datasets, tmp_path).digest == checkpoint.digest
+
+
+def test_a_checkpoint_without_its_marker_is_unfinished(base, datasets, tmp_path) -> None:
+    checkpoint = run(base, datasets, tmp_path)
+    (checkpoint.path / "meta.json").unlink()
+    with pytest.raises(CheckpointError, match="is no finished checkpoint"):
+        load_checkpoint(checkpoint.path)
+
+
+def test_another_base_than_the_named_digest_is_refused(base, datasets, tmp_path) -> None:
+    with pytest.raises(CheckpointError, match="expected: sha256 0000"):
+        run(base, datasets, tmp_path, base_digest="0" * 64)
+
+
+def test_a_base_with_missing_body_weights_is_refused(base, datasets, tmp_path) -> None:
+    crippled = shutil.copytree(base, tmp_path / "crippled")
+    weights = load_file(crippled / "model.safetensors")
+    removed = [name for name in weights if "layer.1.attention.self.query" in name]
+    assert removed
+    kept = {name: tensor for name, tensor in weights.items() if name not in removed}
+    save_file(kept, crippled / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="lacks 2 weights of BertForSequenceClassification"):
+        run(crippled, datasets, tmp_path)
+
+
+def test_a_base_that_is_nowhere_is_refused(base, datasets, tmp_path) -> None:
+    with pytest.raises(CheckpointError, match="neither a directory nor to be had from the hub"):
+        run(Path("no/such-model"), datasets, tmp_path)
+
+
+def test_pickled_weights_are_never_read(base, datasets, tmp_path) -> None:
+    pickled = shutil.copytree(base, tmp_path / "pickled")
+    torch.save(load_file(pickled / "model.safetensors"), pickled / "pytorch_model.bin")
+    (pickled / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"there is no model\.safetensors"):
+        run(pickled, datasets, tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(base, datasets, tmp_path) -> None:
+    with pytest.raises(TrainingError, match="the loss is nan at step"):
+        run(base, datasets, tmp_path, learning_rate=1e30, head_learning_rate=1e30, epochs=5)
+
+
+def test_master_weights_are_fp32_even_if_the_base_is_stored_in_half(
+    base, datasets, tmp_path
+) -> None:
+    half = shutil.copytree(base, tmp_path / "half")
+    weights = {name: t.half() for name, t in load_file(half / "model.safetensors").items()}
+    save_file(weights, half / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((half / "config.json").read_text())
+    (half / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
+    checkpoint = run(half, datasets, tmp_path)
+    stored = load_file(checkpoint.path / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+
+
+def test_unknown_target_modules_are_refused_with_those_that_exist(base, datasets, tmp_path) -> None:
+    with pytest.raises(TrainingError, match=r"names Wqkv, which this model lacks[\s\S]*query"):
+        run(base, datasets, tmp_path, method="lora", lora={"target_modules": ["Wqkv"]})
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("architecture", sorted(TARGETS))
+def test_what_was_validated_is_what_is_loaded_again(
+    architecture: str, method: str, datasets, tmp_path: Path
+) -> None:
+    """Saved, loaded by plain transformers and run: the recorded validation accuracy comes out."""
+    from transformers import AutoModelForSequenceClassification
+
+    from pipeline_steps.inference.examples_file import read_examples
+
+    base = save_tiny_model(tmp_path / "base", architecture)
+    checkpoint = run(
+        base, datasets, tmp_path, method=method, epochs=2, learning_rate=2e-2,
+        lora={"target_modules": list(TARGETS[architecture]), "rank": 4, "alpha": 8},
+    )  # fmt: skip
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        checkpoint.path, output_loading_info=True
+    )
+    assert not info["missing_keys"]
+    assert model.config.id2label == {0: "minus", 1: "plus"}
+    rows = read_examples(datasets[1].path)
+    logits = Predictor.from_checkpoint(checkpoint.path).logits(rows.texts)
+    predicted = [checkpoint.labels[index] for index in logits.argmax(axis=1)]
+    accuracy = sum(p == t for p, t in zip(predicted, rows.labels, strict=True)) / len(rows)
+    best = max(point["accuracy"] for point in checkpoint.training["history"])
+    assert accuracy == pytest.approx(best)

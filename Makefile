@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.complete
+INSTALL_LOG := $(VENV)/install.log
 EXTRAS := dev,monitor,postgres
 
 # Nothing that runs here reports home, and tests never ask a model hub.
@@ -33,11 +34,13 @@ $(INSTALLED): constraints.txt pyproject.toml
 	@python=$$($(find_python)); \
 	if [ ! -f $@ ]; then echo "making $(VENV) with $$python"; "$$python" -m venv --clear $(VENV); fi
 	@rm -f $@
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip 2>$(INSTALL_LOG) \
+	  || { cat $(INSTALL_LOG) >&2; exit 1; }
 	@echo "installing the pinned packages of constraints.txt into $(VENV) (some minutes the first time)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
-	  --constraint constraints.txt --editable '.[$(EXTRAS)]' \
-	  | { grep --line-buffered -E '^(Downloading .*[0-9] (MB|GB)|Installing|Successfully)' || true; } | cut -c 1-100
+	  --constraint constraints.txt --editable '.[$(EXTRAS)]' 2>$(INSTALL_LOG) \
+	  | { grep --line-buffered -E '^(Downloading .*[0-9] (MB|GB)|Installing|Successfully)' || true; } | cut -c 1-100 \
+	  || { cat $(INSTALL_LOG) >&2; exit 1; }
 	@touch $@
 
 .PHONY: install

@@ -97,7 +97,10 @@ def run_holdfast(data: Path, settings: list[str]) -> tuple[dict[str, Any], float
         apply_settings(workspace / "params.yaml", settings)
         started = time.perf_counter()
         done = subprocess.run(
-            [program, "train", "-w", str(workspace), "--json"], capture_output=True, text=True
+            [program, "train", "-w", str(workspace), "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise SystemExit(done.stderr)

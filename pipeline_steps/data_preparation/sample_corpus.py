@@ -16,7 +16,8 @@ from typing import NamedTuple
 from pipeline_steps.data_preparation.noise import perturb
 from pipeline_steps.data_preparation.sample_flaws import Row, add_flaws, broken_lines
 from pipeline_steps.data_preparation.sample_grammar import Customer, make_customer, write_message
-from pipeline_steps.data_preparation.sample_phrases import INTENTS, NEW_INTENTS, REPHRASED, Intent
+from pipeline_steps.data_preparation.sample_later_phrases import NEW_INTENTS, REPHRASED
+from pipeline_steps.data_preparation.sample_phrases import INTENTS, Intent
 from pipeline_steps.files import atomic_file
 
 CORPUS = Path("data/raw/helpdesk.jsonl.gz")

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline_steps.data_preparation.sample_corpus import CORPUS, LATER, PHASES, generate
 from pipeline_steps.data_preparation.sample_flaws import FLAW_SHARES, N_BROKEN_LINES
-from pipeline_steps.data_preparation.sample_phrases import INTENTS, NEW_INTENTS
+from pipeline_steps.data_preparation.sample_later_phrases import NEW_INTENTS
+from pipeline_steps.data_preparation.sample_phrases import INTENTS
 
 
 @pytest.fixture(scope="module")

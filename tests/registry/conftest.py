@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import write_examples
 from postgresql import PostgresServer, find_server_binaries, running_server
-from tiny_models import WORDS, save_tiny_model
+from registry_builders import make_checkpoint, register_checkpoint
 
-from pipeline_steps.digests import file_digest
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.registry.ledger import Ledger
-from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.registry.tracking import Tracker
-from pipeline_steps.types import Checkpoint, DatasetRef, ModelVersion
-
-TEXTS = ["my card is not good", "the film was very bad", "login", "a very good refund"]
-Register = Callable[[Tracker, Checkpoint], ModelVersion]
-
-
-def make_checkpoint(root: Path, seed: int) -> Checkpoint:
-    """Return a tiny checkpoint; another seed gives other weights."""
-    from pipeline_steps.training.finetune import finetune
-
-    base = save_tiny_model(root / "base", seed=seed)
-    path = write_examples(
-        root / "train.parquet",
-        [{"text": " ".join(WORDS[i : i + 5]), "label": "ab"[i % 2]} for i in range(20)],
-    )
-    data = DatasetRef(
-        name="train", split="train", path=path, digest=file_digest(path, "md5"), n_examples=20
-    )
-    params = FinetuneParams(base_model=str(base), epochs=1, precision="fp32", max_length=24)
-    return finetune(data, data, params, root / f"checkpoint-{seed}", work=root / "work")
-
-
-def recorded_answers(checkpoint: Checkpoint) -> list[SmokeRow]:
-    """Return what the checkpoint says of some texts, in this process."""
-    from pipeline_steps.inference.predictor import Predictor
-
-    answers = Predictor.from_checkpoint(checkpoint.path).predict(TEXTS)
-    return [
-        SmokeRow(text=text, label=answer["label"], score=answer["score"])
-        for text, answer in zip(TEXTS, answers, strict=True)
-    ]
+from pipeline_steps.types import Checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -96,13 +62,21 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
     return [make_checkpoint(tmp_path_factory.mktemp("tiny"), seed) for seed in range(3)]
 
 
+@pytest.fixture(scope="session")
+def stocked_registry(
+    empty_registry: Path, checkpoints: list[Checkpoint], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a database with the checkpoints as versions 1, 2 and 3 of ``intents``."""
+    root = tmp_path_factory.mktemp("stocked")
+    shutil.copyfile(empty_registry, root / "mlflow.db")
+    tracker = Tracker(f"sqlite:///{root / 'mlflow.db'}", (root / "artifacts").as_uri(), "tests")
+    for checkpoint in checkpoints:
+        register_checkpoint(tracker, checkpoint)
+    return root / "mlflow.db"
+
+
 @pytest.fixture
-def register() -> Register:
-    """Return what logs a checkpoint in a run of its own and registers it as ``intents``."""
-
-    def register(tracker: Tracker, checkpoint: Checkpoint) -> ModelVersion:
-        run = tracker.start_run(checkpoint.digest, name="r", tags={}, params={}, datasets=[])
-        uri = tracker.log_model(run, checkpoint, input_example=TEXTS[:2])
-        return tracker.register("intents", uri, run, checkpoint.digest, tags={})
-
-    return register
+def stocked(stocked_registry: Path, tmp_path: Path) -> Tracker:
+    """Return a registry of one's own with three versions; their artifacts are everybody's."""
+    shutil.copyfile(stocked_registry, tmp_path / "mlflow.db")
+    return Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path.as_uri(), "tests")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from gate_builders import report
+from registry_builders import register_checkpoint
 
 from pipeline_steps.digests import directory_digest
 from pipeline_steps.errors import RegistryError
@@ -278,9 +279,9 @@ def test_removing_an_alias_twice_is_removing_it(tracker: Tracker) -> None:
 
 
 def test_the_checkpoint_of_a_version_comes_back_whole(
-    tracker: Tracker, checkpoints: list[Checkpoint], register, tmp_path: Path
+    tracker: Tracker, checkpoints: list[Checkpoint], tmp_path: Path
 ) -> None:
-    version = register(tracker, checkpoints[0])
+    version = register_checkpoint(tracker, checkpoints[0])
     into = tmp_path / "new" / "checkpoint"
     into.mkdir(parents=True)
     (into / "left.partial").write_text("by a process that was killed")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Field
 from pipeline_steps.provenance import PACKAGE_ROOT
 from pipeline_steps.registry.mlflow_library import load_mlflow
 from pipeline_steps.types import Checkpoint
@@ -15,7 +18,9 @@ _REQUIREMENTS = ("torch", "transformers", "safetensors", "numpy", "pandas", "pya
 _SERVED_MODEL = Path(__file__).with_name("served_model.py")
 
 
-def save_served_model(path: Path, checkpoint: Checkpoint, input_example: Sequence[str]) -> None:
+def save_served_model(
+    path: Path, checkpoint: Checkpoint, input_example: Sequence[Mapping[str, Any]]
+) -> None:
     """Write an MLflow model that loads with plain ``mlflow.pyfunc.load_model``.
 
     The package ``pipeline_steps`` travels with it, so Holdfast need not be installed where it is
@@ -25,32 +30,38 @@ def save_served_model(path: Path, checkpoint: Checkpoint, input_example: Sequenc
 
     mlflow = load_mlflow()
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
 
-    signature = ModelSignature(
-        inputs=Schema(
-            [
-                ColSpec(DataType.string, "text"),
-                ColSpec(DataType.string, "text_pair", required=False),
-            ]
-        ),
-        outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]),
-    )
+    problem = get_problem(checkpoint.problem)
+    signature = ModelSignature(inputs=_schema(problem.inputs), outputs=_schema(problem.outputs))
     mlflow.pyfunc.save_model(
         path,
         python_model=str(_SERVED_MODEL),
         artifacts={"checkpoint": str(checkpoint.path)},
         code_paths=[str(PACKAGE_ROOT)],
         signature=signature,
-        input_example=pd.DataFrame({"text": list(input_example)}),
+        input_example=pd.DataFrame([dict(request) for request in input_example]),
         pip_requirements=_pinned(),
         metadata={
             "checkpoint_digest": checkpoint.digest,
             "base_model": checkpoint.base_model,
             "base_digest": checkpoint.base_digest,
             "labels": len(checkpoint.labels),
+            "problem": checkpoint.problem,
         },
     )
+
+
+def _schema(fields: Sequence[Field]) -> Any:
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    kinds: dict[str, Any] = {
+        "string": DataType.string,
+        "long": DataType.long,
+        "double": DataType.double,
+        "strings": Array(DataType.string),
+    }
+    return Schema([ColSpec(kinds[f.kind], f.name, required=f.required) for f in fields])
 
 
 def _pinned() -> list[str]:

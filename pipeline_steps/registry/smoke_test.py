@@ -21,13 +21,12 @@ _SHOWN = 400
 
 
 class SmokeRow(BaseModel):
-    """A text with the label and score that were recorded for it."""
+    """A request with the answer that was recorded for it, and the confidence in it."""
 
     model_config = ConfigDict(frozen=True)
 
-    text: str
-    text_pair: str | None = None
-    label: str
+    request: dict[str, Any]
+    answer: dict[str, Any]
     score: float
 
 
@@ -50,7 +49,7 @@ def smoke_test(
     model_uri : str
         For example ``models:/name/3``.
     rows : sequence of SmokeRow
-        Labels must be equal, scores within 0.001.
+        Answers must be equal, scores within 0.001.
     tracking_uri : str
         Where the registry is.
     timeout : float
@@ -77,16 +76,21 @@ def smoke_test(
 
 def _compare(rows: Sequence[SmokeRow], answers: Sequence[dict[str, Any]]) -> SmokeResult:
     if len(answers) != len(rows):
-        reason = f"{len(answers)} answers to {len(rows)} texts"
+        reason = f"{len(answers)} answers to {len(rows)} requests"
         return SmokeResult(passed=False, reason=reason)
     for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-        if answer["label"] != row.label or abs(answer["score"] - row.score) > _TOLERANCE:
+        given = {name: answer.get(name) for name in row.answer}
+        if given != row.answer or abs(answer["score"] - row.score) > _TOLERANCE:
             reason = (
-                f"row {number}: answered {answer['label']} ({answer['score']:.4f}), recorded "
-                f"{row.label} ({row.score:.4f})"
+                f"row {number}: answered {_shown(given)} ({answer['score']:.4f}), recorded "
+                f"{_shown(row.answer)} ({row.score:.4f})"
             )
             return SmokeResult(passed=False, reason=reason)
     return SmokeResult(passed=True, reason=f"{len(rows)} recorded predictions repeated")
+
+
+def _shown(answer: dict[str, Any]) -> str:
+    return ", ".join(str(value) for value in answer.values())[:_SHOWN]
 
 
 def _answer(model_uri: str, rows_file: str, tracking_uri: str) -> None:
@@ -99,10 +103,8 @@ def _answer(model_uri: str, rows_file: str, tracking_uri: str) -> None:
     mlflow.set_tracking_uri(tracking_uri)
     model = mlflow.pyfunc.load_model(model_uri)
     rows = json.loads(Path(rows_file).read_text(encoding="utf-8"))
-    columns = ["text", "text_pair"] if any(row["text_pair"] for row in rows) else ["text"]
-    frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows])
-    answers = model.predict(frame)
-    print(json.dumps(answers[["label", "score"]].to_dict(orient="records")))  # noqa: T201
+    answers = model.predict(pd.DataFrame([row["request"] for row in rows]))
+    print(answers.to_json(orient="records", double_precision=15).replace("\n", " "))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +31,31 @@ def save_served_model(
     import pandas as pd
 
     mlflow = load_mlflow()
+    with _without_remarks_on_type_hints():
+        mlflow.pyfunc.save_model(
+            path,
+            python_model=str(_SERVED_MODEL),
+            artifacts={"checkpoint": str(checkpoint.path)},
+            code_paths=[str(PACKAGE_ROOT)],
+            signature=_signature(checkpoint.problem),
+            input_example=pd.DataFrame([dict(request) for request in input_example]),
+            pip_requirements=_pinned(),
+            metadata={
+                "checkpoint_digest": checkpoint.digest,
+                "base_model": checkpoint.base_model,
+                "base_digest": checkpoint.base_digest,
+                "labels": len(checkpoint.labels),
+                "problem": checkpoint.problem,
+            },
+        )
+
+
+def _signature(name: str) -> Any:
+    """Return what goes into a model of a problem and what comes out."""
     from mlflow.models import ModelSignature
 
-    problem = get_problem(checkpoint.problem)
-    signature = ModelSignature(inputs=_schema(problem.inputs), outputs=_schema(problem.outputs))
-    mlflow.pyfunc.save_model(
-        path,
-        python_model=str(_SERVED_MODEL),
-        artifacts={"checkpoint": str(checkpoint.path)},
-        code_paths=[str(PACKAGE_ROOT)],
-        signature=signature,
-        input_example=pd.DataFrame([dict(request) for request in input_example]),
-        pip_requirements=_pinned(),
-        metadata={
-            "checkpoint_digest": checkpoint.digest,
-            "base_model": checkpoint.base_model,
-            "base_digest": checkpoint.base_digest,
-            "labels": len(checkpoint.labels),
-            "problem": checkpoint.problem,
-        },
-    )
+    problem = get_problem(name)
+    return ModelSignature(inputs=_schema(problem.inputs), outputs=_schema(problem.outputs))
 
 
 def _schema(fields: Sequence[Field]) -> Any:
@@ -62,6 +69,14 @@ def _schema(fields: Sequence[Field]) -> Any:
         "strings": Array(DataType.string),
     }
     return Schema([ColSpec(kinds[f.kind], f.name, required=f.required) for f in fields])
+
+
+@contextmanager
+def _without_remarks_on_type_hints() -> Iterator[None]:
+    """MLflow remarks on its own hints and on ours; the signature says what they do not."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*type hint", category=UserWarning)
+        yield
 
 
 def _pinned() -> list[str]:

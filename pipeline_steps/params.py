@@ -18,7 +18,7 @@ from pipeline_steps.problem_defaults import HEADLINES, column_mistakes, with_def
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 Axis = Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
-Problem = Literal["text_classification", "ner"]
+Problem = Literal["text_classification", "ner", "relation_extraction", "question_answering"]
 
 
 class Section(BaseModel):
@@ -43,6 +43,16 @@ class ColumnsParams(Section):
     """The words of a sentence: a list, or a text with blanks between them."""
     tags: str | None = None
     """A tag for each word: B-TYPE, I-TYPE or O."""
+    head_span: str | None = None
+    """Where the first of two related things stands in the text: [start, end] in characters."""
+    tail_span: str | None = None
+    """Where the second one stands."""
+    context: str | None = None
+    """The text in which the answer is looked for."""
+    question: str | None = None
+    """What is asked."""
+    answers: str | None = None
+    """A list of {text, start} with start in characters of the context; empty: no answer."""
     id: str | None = None
     """The row's own identifier; without one, rows are named by file and line."""
     timestamp: str | None = None

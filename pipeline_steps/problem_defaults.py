@@ -11,6 +11,13 @@ from typing import Any
 COLUMNS: dict[str, dict[str, str]] = {
     "text_classification": {"text": "text", "label": "label"},
     "ner": {"tokens": "tokens", "tags": "tags"},
+    "relation_extraction": {
+        "text": "text",
+        "label": "relation",
+        "head_span": "head_span",
+        "tail_span": "tail_span",
+    },
+    "question_answering": {"context": "context", "question": "question", "answers": "answers"},
 }
 """Columns that a problem needs, and what they are called where ``ingest.columns`` is silent."""
 OPTIONAL_COLUMNS: dict[str, tuple[str, ...]] = {"text_classification": ("text_pair",)}
@@ -18,11 +25,26 @@ COMMON_COLUMNS = ("id", "timestamp", "domain", "source", "group")
 HEADLINES: dict[str, tuple[str, str]] = {
     "text_classification": ("accuracy", "macro_f1"),
     "ner": ("entity_f1", "macro_f1"),
+    "relation_extraction": ("relation_f1", "accuracy"),
+    "question_answering": ("f1", "exact_match"),
 }
 """The two metrics that a report shows first; the first one decides at the gate."""
-_FLOORS = {"text_classification": 0.5, "ner": 0.3}
+_FLOORS = {
+    "text_classification": 0.5,
+    "ner": 0.3,
+    "relation_extraction": 0.5,
+    "question_answering": 0.4,
+}
 _OTHERS: dict[str, dict[str, Any]] = {
     "ner": {"finetune.epochs": 12, "finetune.early_stopping_patience": 4},
+    "question_answering": {
+        "validate.max_characters": 50_000,
+        "finetune.epochs": 4,
+        "finetune.batch_tokens": 4_096,
+        "finetune.max_length": 384,
+        "finetune.stride": 96,
+        "predict.batch_tokens": 8_192,
+    },
 }
 
 

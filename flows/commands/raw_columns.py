@@ -24,6 +24,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "label": _LABEL_NAMES,
     "tokens": ("tokens", "words", "token", "sentence"),
     "tags": ("tags", "ner_tags", "ner", "labels", "entities"),
+    "head_span": ("head_span", "e1_span", "subject_span", "subj_span", "head"),
+    "tail_span": ("tail_span", "e2_span", "object_span", "obj_span", "tail"),
+    "context": ("context", "paragraph", "passage", "document", "text"),
+    "question": ("question", "query"),
+    "answers": ("answers", "answer"),
 }
 """What a column that a problem needs is commonly called, the commonest first."""
 _OPTIONS = ("text", "label")
@@ -55,7 +60,7 @@ def find_columns(
     present = column_names(files[0])
     given = {field: column for field, column in asked.items() if column is not None}
     needed = {
-        field: given.get(field) or _guess(field, _NAMES[field], present, files[0])
+        field: given.get(field) or _guess(field, _names(problem, field), present, files[0])
         for field in COLUMNS[problem]
     }
     columns = ColumnsParams(**{"text": None, "label": None, **given, **needed})
@@ -64,6 +69,11 @@ def find_columns(
     for file in files:
         require_columns(file, column_names(file), wanted)
     return columns
+
+
+def _names(problem: str, field: str) -> Sequence[str]:
+    """Return the usual names of a column; what a problem calls it by default comes first."""
+    return (COLUMNS[problem][field], *_NAMES[field])
 
 
 def _refuse_foreign(problem: str, columns: ColumnsParams) -> None:

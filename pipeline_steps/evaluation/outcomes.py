@@ -18,8 +18,11 @@ from pipeline_steps.evaluation.metrics import (
 from pipeline_steps.evaluation.weighted_metrics import GREATER_IS_BETTER, weighted_metrics
 from pipeline_steps.predictions_file import AnyTable, PredictionTable
 from pipeline_steps.problem_defaults import HEADLINES
+from pipeline_steps.problems.problem import LabelProblem
+from pipeline_steps.problems.text_classification import TextClassification
 
 Array = np.ndarray[Any, Any]
+_CLASSIFICATION = TextClassification()
 Table = TypeVar("Table", bound=AnyTable)
 
 
@@ -35,7 +38,7 @@ class Outcomes:
     confidence: Array  # (n,) probability of the predicted label
     bins: Array  # (n,) equal-width calibration bin
     n_bins: int
-    problem: str = "text_classification"
+    problem: LabelProblem = _CLASSIFICATION
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -48,12 +51,14 @@ class Outcomes:
     @property
     def directions(self) -> Mapping[str, bool]:
         """Metric -> whether greater is better."""
-        return GREATER_IS_BETTER
+        none = np.zeros(len(self.labels))
+        own = self.problem.label_metrics(self.labels, none, none, none)
+        return {**dict.fromkeys(own, True), **GREATER_IS_BETTER}
 
     @property
     def headlines(self) -> tuple[str, ...]:
         """The metrics that are shown first."""
-        return HEADLINES[self.problem]
+        return HEADLINES[self.problem.name]
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -63,7 +68,7 @@ class Outcomes:
     @property
     def averages(self) -> tuple[str, ...]:
         """Metrics that are as uncertain as accuracy where every row is right, or none."""
-        return ("macro_f1", "weighted_f1")
+        return ("macro_f1", "weighted_f1", "relation_f1")
 
     def take(self, rows: Array) -> Outcomes:
         """Return the outcomes of some rows (indices or mask)."""
@@ -109,7 +114,9 @@ def in_id_order(table: Table) -> Table:
     return replace(table, **arrays, columns=columns)
 
 
-def outcomes(table: PredictionTable, n_bins: int, problem: str = "text_classification") -> Outcomes:
+def outcomes(
+    table: PredictionTable, n_bins: int, problem: LabelProblem = _CLASSIFICATION
+) -> Outcomes:
     """Return the outcomes of a prediction table, row by row.
 
     Raises

@@ -9,7 +9,7 @@ from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
 from pipeline_steps.params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable, PredictionTable, read_predictions
 from pipeline_steps.problems.catalog import get_problem
-from pipeline_steps.problems.problem import StructuredProblem
+from pipeline_steps.problems.problem import LabelProblem, StructuredProblem
 from pipeline_steps.types import Predictions
 
 
@@ -24,7 +24,7 @@ def read_scored(
         If the predictions are empty, altered, repeated or not finite.
     """
     table = in_id_order(read_predictions(predictions))
+    problem, n_bins = get_problem(predictions.problem), params.calibration_bins
     if isinstance(table, PredictionTable):
-        return table, outcomes(table, params.calibration_bins, predictions.problem)
-    problem = cast("StructuredProblem", get_problem(predictions.problem))
-    return table, rows_of_answers(table, problem, params.calibration_bins)
+        return table, outcomes(table, n_bins, cast("LabelProblem", problem))
+    return table, rows_of_answers(table, cast("StructuredProblem", problem), n_bins)

@@ -35,6 +35,7 @@ def weighted_metrics(rows: Outcomes, weights: Array) -> dict[str, Array]:
     total = weights.sum(axis=1)
     gaps = sums_within(weights * (correct - rows.confidence), rows.bins, rows.n_bins)
     return {
+        **rows.problem.label_metrics(rows.labels, hits, support, assigned),
         **f1_from_marginals(hits, support, assigned),
         "nll": _mean(weights, rows.nll, total),
         "brier": weights @ rows.brier / total,

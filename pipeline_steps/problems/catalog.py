@@ -5,9 +5,17 @@ from __future__ import annotations
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.problems.ner import Ner
 from pipeline_steps.problems.problem import Problem
+from pipeline_steps.problems.question_answering import QuestionAnswering
+from pipeline_steps.problems.relation_extraction import RelationExtraction
 from pipeline_steps.problems.text_classification import TextClassification
 
-PROBLEMS: dict[str, Problem] = {p.name: p for p in (TextClassification(), Ner())}
+_ALL: tuple[Problem, ...] = (
+    TextClassification(),
+    Ner(),
+    RelationExtraction(),
+    QuestionAnswering(),
+)
+PROBLEMS = {problem.name: problem for problem in _ALL}
 
 
 def get_problem(name: str) -> Problem:

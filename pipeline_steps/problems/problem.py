@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from pipeline_steps.problems.statistics import Statistics
+from pipeline_steps.problems.statistics import Array, Statistics
 
 Noise = Callable[[str, str], str]
 """Returns a noisy version of a text; the second argument names the place in the row."""
@@ -109,6 +109,16 @@ class Problem(Protocol):
 
     def answer(self, predicted: str) -> dict[str, Any]:
         """Return what a served model must answer, from a recorded prediction."""
+        ...
+
+
+class LabelProblem(Problem, Protocol):
+    """A problem whose answer is one label."""
+
+    def label_metrics(
+        self, labels: Sequence[str], hits: Array, support: Array, assigned: Array
+    ) -> dict[str, Array]:
+        """Return the metrics beside those of classification, from counts (..., n_labels)."""
         ...
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline_steps.fields import as_text
 from pipeline_steps.problems.problem import Content, Field, Noise
+from pipeline_steps.problems.statistics import Array
 
 
 class TextClassification:
@@ -54,3 +55,13 @@ class TextClassification:
     def answer(self, predicted: str) -> dict[str, Any]:
         """Return the label."""
         return {"label": predicted}
+
+    def label_metrics(
+        self,
+        labels: Sequence[str],  # noqa: ARG002 - the protocol
+        hits: Array,  # noqa: ARG002
+        support: Array,  # noqa: ARG002
+        assigned: Array,  # noqa: ARG002
+    ) -> dict[str, Array]:
+        """Return nothing: every metric of labels is one of classification."""
+        return {}

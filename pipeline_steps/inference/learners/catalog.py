@@ -6,11 +6,15 @@ from collections.abc import Callable
 
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.ner import NerLearner
+from pipeline_steps.inference.learners.question_answering import QuestionAnsweringLearner
+from pipeline_steps.inference.learners.relation_extraction import RelationLearner
 from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
 
 _LEARNERS: dict[str, Callable[[float], Learner]] = {
     "text_classification": TextClassificationLearner,
     "ner": NerLearner,
+    "relation_extraction": RelationLearner,
+    "question_answering": QuestionAnsweringLearner,
 }
 
 

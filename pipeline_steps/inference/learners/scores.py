@@ -12,12 +12,12 @@ Array = np.ndarray[Any, Any]
 def classification_scores(logits: Array, truth: Array) -> dict[str, float]:
     """Return loss (nats), accuracy and macro-F1 of validation logits."""
     predicted = logits.argmax(axis=1)
-    labels = np.union1d(truth, predicted)
-    f1 = [_f1(truth == label, predicted == label) for label in labels]
+    hits, support, assigned = label_counts(truth, predicted, logits.shape[1])
+    present = (support + assigned) > 0
     return {
         "loss": float(-log_softmax(logits)[np.arange(len(truth)), truth].mean()),
         "accuracy": float((predicted == truth).mean()),
-        "macro_f1": float(np.mean(f1)),
+        "macro_f1": float((2.0 * hits[present] / (support + assigned)[present]).mean()),
     }
 
 
@@ -27,5 +27,8 @@ def log_softmax(logits: Array) -> Array:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def _f1(truth: Array, predicted: Array) -> float:
-    return float(2 * (truth & predicted).sum() / (truth.sum() + predicted.sum()))
+def label_counts(truth: Array, predicted: Array, n_labels: int) -> tuple[Array, Array, Array]:
+    """Return rows found, rows there are and rows assigned of each label, (n_labels,) each."""
+    hits = truth[truth == predicted]
+    found = [np.bincount(indices, minlength=n_labels) for indices in (hits, truth, predicted)]
+    return found[0], found[1], found[2]

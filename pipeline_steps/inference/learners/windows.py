@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,10 +75,18 @@ def encode_windows(
     return Windows(found["input_ids"], several, rows, offsets)
 
 
+def _all_tokens(row: int, values: Array) -> Array:  # noqa: ARG001 - what may be picked
+    return values.copy()
+
+
 def token_outputs(
-    model: torch.nn.Module, encoded: Encoded, pad_id: int, batch_tokens: int
+    model: torch.nn.Module,
+    encoded: Encoded,
+    pad_id: int,
+    batch_tokens: int,
+    pick: Callable[[int, Array], Array] = _all_tokens,
 ) -> list[Array]:
-    """Return the logits (length, n_labels) of each window's tokens, padding left out."""
+    """Return what is picked from each window's logits (length, n_labels), padding left out."""
     device = next(model.parameters()).device
     found: list[Any] = [None] * len(encoded)
     with torch.inference_mode():
@@ -87,5 +95,5 @@ def token_outputs(
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
             logits = model(**inputs).logits.float().cpu().numpy()
             for row, values in zip(batch, logits, strict=True):
-                found[row] = values[: len(encoded.token_ids[row])].copy()
+                found[row] = pick(row, values[: len(encoded.token_ids[row])])
     return found

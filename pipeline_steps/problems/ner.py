@@ -174,7 +174,7 @@ def entity_f1(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> dict[str,
 
 def _metrics(sums: Array, n_kinds: int) -> dict[str, Array]:
     """Return the metrics of summed counts (w, 3 n_kinds + 2); without entities F1 is undefined."""
-    by_type = sums[:, : 3 * n_kinds].reshape(-1, 3, n_kinds)
+    by_type = sums[:, : 3 * n_kinds].reshape(len(sums), 3, n_kinds)
     hits, support, assigned = by_type[:, 0], by_type[:, 1], by_type[:, 2]
     present = (support + assigned) > 0
     f1 = ratio(2.0 * hits, support + assigned)

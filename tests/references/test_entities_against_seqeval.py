@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seqeval import metrics as seqeval
 
 from pipeline_steps.evaluation.answers import answered_rows
 from pipeline_steps.evaluation.scored import point_metrics
 from pipeline_steps.problems.catalog import PROBLEMS
 from pipeline_steps.problems.ner import entity_f1
 
-seqeval = pytest.importorskip("seqeval.metrics")
 TAG = st.sampled_from(["O", "O", "B-x", "I-x", "B-y", "I-y", "B-z"])
 PAIRS = st.lists(
     st.integers(1, 8).flatmap(

@@ -32,8 +32,8 @@ def workspace(root: Path, problem: str) -> Path:
     )
     params = yaml.safe_load((root / "w/params.yaml").read_text())
     params["finetune"] |= {
-        "base_model": str(save_tiny_model(root / "base")), "epochs": 6, "precision": "fp32",
-        "learning_rate": 3e-3, "batch_tokens": 256, "max_length": 48, "stride": 8,
+        "base_model": str(save_tiny_model(root / "base")), "epochs": 20, "precision": "fp32",
+        "learning_rate": 3e-3, "batch_tokens": 128, "max_length": 48, "stride": 8,
     }  # fmt: skip
     params["gate"] |= {"min_rows": 5, "floors": {f"test/{HEADLINES[problem][0]}": 0.2}}
     params["split"]["near_duplicates"]["enabled"] = False

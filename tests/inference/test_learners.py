@@ -153,6 +153,7 @@ def test_a_question_that_is_too_long_leaves_room_for_the_context(tokenizer) -> N
     asked = rows_of([Content("the card is bad", "what " * 90, answers_target([]))])
     encoded = get_learner("question_answering").encode(tokenizer, asked, 24, 8)
     assert encoded.lengths == [2 + 8 + 4 + 1]
+    assert encoded.n_truncated == 1
 
 
 @pytest.mark.parametrize(

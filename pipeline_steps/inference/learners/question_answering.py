@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,12 @@ class QuestionAnsweringLearner:
         max_length: int,
         stride: int,
     ) -> Windows:
-        """Return the windows of the contexts, each behind its question."""
-        questions = _cut(tokenizer, [pair or "" for pair in rows.pairs], max_length // 3)
-        return encode_windows(tokenizer, rows.texts, max_length, stride, before=questions)
+        """Return the windows of the contexts, each behind its question (which may be cut)."""
+        asked = [pair or "" for pair in rows.pairs]
+        questions = _cut(tokenizer, asked, max_length // 3)
+        n_cut = sum(a != b for a, b in zip(asked, questions, strict=True))
+        windows = encode_windows(tokenizer, rows.texts, max_length, stride, before=questions)
+        return replace(windows, n_truncated=n_cut)
 
     def targets(
         self,

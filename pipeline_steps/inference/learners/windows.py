@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Windows(Encoded):
-    """Token ids of windows, several of which may belong to one row.
+    """Token ids of windows, several of which may belong to one row: no text is cut.
 
     ``offsets`` holds for each window where its tokens begin and end in the row's text, (length, 2);
     (-1, -1) for tokens that are not of the text.
@@ -71,8 +71,7 @@ def encode_windows(
     for index, spans in enumerate(found["offset_mapping"]):
         mine = np.array([place == of_text for place in found.sequence_ids(index)], dtype=bool)
         offsets.append(np.where(mine[:, None], np.array(spans, dtype=np.int32), -1))
-    several = len(rows) - len(set(rows))
-    return Windows(found["input_ids"], several, rows, offsets)
+    return Windows(found["input_ids"], 0, rows, offsets)
 
 
 def _all_tokens(row: int, values: Array) -> Array:  # noqa: ARG001 - what may be picked

@@ -54,3 +54,62 @@ def write_examples(path: Path, content: list[dict[str, Any]]) -> Path:
 
 def stage_command(stage: str) -> list[str]:
     return [sys.executable, "-P", "-m", "pipeline_steps.data_preparation", stage]
+
+
+def structured_rows(problem: str, n: int) -> list[dict[str, Any]]:
+    """Return n raw rows of a problem that a tiny model can learn: words of its vocabulary."""
+    return [_MAKERS[problem](i) for i in range(n)]
+
+
+def _tagged(i: int) -> dict[str, Any]:
+    words = ["the", "message", "about", "my"] * (1 + i % 3)
+    entity = (["good", "film"], ["bad", "loan"])[i % 2]
+    tags = (["B-work", "I-work"], ["B-debt", "I-debt"])[i % 2]
+    at = i % (len(words) + 1)
+    return {
+        "tokens": [*words[:at], *entity, *words[at:], "number", str(i)],
+        "tags": [*["O"] * at, *tags, *["O"] * (len(words) - at + 2)],
+    }
+
+
+def _related(i: int) -> dict[str, Any]:
+    head, middle, tail = ("card", "film")[i % 3 == 0], ("is", "was not")[i % 2], "fee"
+    text = f"the {head} {middle} my {tail} number {i}"
+    start = text.index(tail)
+    return {
+        "text": text,
+        "head_span": [4, 4 + len(head)],
+        "tail_span": [start, start + len(tail)],
+        "relation": ("Cause(e1,e2)", "Cause(e2,e1)")[i % 2],
+    }
+
+
+def _asked(i: int) -> dict[str, Any]:
+    word = ("card", "loan", "film")[i % 3]
+    context = f"it was good and {word} was very bad number {i // 2}"
+    found = [] if i % 4 == 3 else [{"text": word, "start": context.index(word)}]
+    question = f"is this number {i}" if found else f"that was not number {i}"
+    return {"context": context, "question": question, "answers": found}
+
+
+_MAKERS = {
+    "ner": _tagged,
+    "relation_extraction": _related,
+    "question_answering": _asked,
+}
+
+
+def structured_examples(problem: str, n: int) -> list[dict[str, Any]]:
+    """Return n examples as ingest makes them of :func:`structured_rows`."""
+    from pipeline_steps.problems.catalog import get_problem
+
+    asked = get_problem(problem)
+    examples = []
+    for raw in structured_rows(problem, n):
+        content = asked.read(raw.get)
+        label = raw.get("relation")
+        examples.append(
+            {"text": content.text, "text_pair": content.text_pair, "target": content.target,
+             "label": label}
+        )  # fmt: skip
+    return examples

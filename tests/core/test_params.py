@@ -113,3 +113,48 @@ def test_whatever_a_file_holds_the_answer_is_parameters_or_a_refusal(values: Any
     except ConfigurationError:
         return
     assert isinstance(params, Params)
+
+
+def test_a_column_of_another_problem_is_a_mistake() -> None:
+    with pytest.raises(ConfigurationError, match=r"columns\.tags: text_classification has no such"):
+        parse_params(
+            {"ingest": {"sources": [{"path": "a.csv"}], "columns": {"tags": "t"}}}, source="p"
+        )
+
+
+def test_a_column_that_a_problem_needs_cannot_be_null() -> None:
+    with pytest.raises(ConfigurationError, match=r"ingest\.columns\.answers: .* needs it"):
+        parse_params(
+            {
+                "problem": "question_answering",
+                "ingest": {"sources": [{"path": "a.csv"}], "columns": {"answers": None}},
+            },
+            source="p",
+        )
+
+
+def test_what_params_say_is_not_overridden_by_the_problem() -> None:
+    params = parse_params(
+        {
+            "problem": "ner",
+            "ingest": {"sources": [{"path": "a.csv"}], "columns": {"tokens": "words"}},
+            "gate": {"floors": {}},
+            "finetune": {"epochs": 2, "early_stopping_metric": "loss"},
+        },
+        source="p",
+    )
+    assert params.gate.floors == {}
+    assert params.gate.superiority == ("test/entity_f1",)
+    assert (params.finetune.epochs, params.finetune.early_stopping_metric) == (2, "loss")
+    assert (params.ingest.columns.tokens, params.ingest.columns.tags) == ("words", "tags")
+
+
+def test_early_stopping_looks_at_a_metric_of_the_problem() -> None:
+    with pytest.raises(ConfigurationError, match="early_stopping_metric: 'entity_f1' is none of"):
+        parse_params(
+            {
+                "ingest": {"sources": [{"path": "a.csv"}]},
+                "finetune": {"early_stopping_metric": "entity_f1"},
+            },
+            source="p",
+        )

@@ -18,7 +18,7 @@ import yaml
 from flows.commands import init as init_module
 from flows.commands.init import init_workspace
 from flows.commands.params_text import params_text
-from flows.commands.raw_columns import column_names, find_columns
+from flows.commands.raw_columns import column_names, find_columns, named_columns
 from pipeline_steps.errors import ConfigurationError, DataError
 from pipeline_steps.params import (
     IngestParams,
@@ -329,3 +329,59 @@ def test_a_file_that_cannot_be_read_is_a_clear_error(
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no .*gone\.csv"):
         column_names(tmp_path / "gone.csv")
+
+
+@pytest.mark.usefixtures("without_dvc")
+@pytest.mark.parametrize(
+    ("problem", "row", "expected"),
+    [
+        (
+            "ner",
+            {"id": 1, "Words": ["a"], "ner_tags": ["O"]},
+            {"tokens": "Words", "tags": "ner_tags"},
+        ),
+        (
+            "relation_extraction",
+            {"text": "a b", "head": "a", "head_span": [0, 1], "tail_span": [2, 3], "relation": "x"},
+            {
+                "text": "text",
+                "label": "relation",
+                "head_span": "head_span",
+                "tail_span": "tail_span",
+            },
+        ),
+        (
+            "question_answering",
+            {"title": "t", "passage": "a", "question": "b", "answers": []},
+            {"context": "passage", "question": "question", "answers": "answers"},
+        ),
+    ],
+)
+def test_columns_of_every_problem_are_guessed(
+    tmp_path: Path, problem: str, row: dict[str, object], expected: dict[str, str]
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    init_workspace(tmp_path / "w", problem=problem, files={"train": path})
+    params = load_params(tmp_path / "w/params.yaml")
+    assert params.problem == problem
+    found = {k: v for k, v in params.ingest.columns.model_dump().items() if v is not None}
+    assert found == expected
+
+
+def test_a_column_can_be_named_by_its_field(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"satz": ["a"], "marken": ["O"]}\n')
+    with pytest.raises(DataError, match="say which it is: --column tokens=NAME"):
+        find_columns([path], {}, "ner")
+    named = named_columns(["tokens=satz", "tags=marken"])
+    assert find_columns([path], named, "ner").tokens == "satz"
+    with pytest.raises(ConfigurationError, match="write it as --column tokens=words"):
+        named_columns(["worte=satz"])
+
+
+def test_a_column_that_the_problem_does_not_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV)
+    with pytest.raises(ConfigurationError, match="answers: text_classification has no such column"):
+        find_columns([path], {"answers": "text"})

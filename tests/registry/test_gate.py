@@ -203,3 +203,23 @@ def test_a_candidate_that_is_worse_by_the_margin_passes_in_at_most_one_of_forty(
         for w, b, _ in drawn
     )
     assert passed / 1000 <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / 1000)
+
+
+def test_no_suite_may_lose_in_the_metric_that_decides_for_its_problem() -> None:
+    """The reports and comparisons say which it is; accuracy is that of classification."""
+
+    def renamed(item, field: str):
+        changed = tuple(m.model_copy(update={"name": "entity_f1"}) for m in getattr(item, field))
+        headline = {"headline": "entity_f1"} if field == "differences" else {}
+        return item.model_copy(update={field: changed, **headline})
+
+    policy = GateParams(floors={"test/entity_f1": 0.5}, superiority=("test/entity_f1",))
+    reports = [renamed(report(suite), "metrics") for suite in ("test", "typos")]
+    comparisons = [
+        renamed(comparison("test", 0.03), "differences"),
+        renamed(comparison("typos", -0.10), "differences"),
+    ]
+    decision = gate(reports, comparisons, policy)
+    assert decision.verdict is Verdict.REJECT
+    assert "typos/entity_f1" in decision.reasons[0]
+    assert gate(reports[:1], comparisons[:1], policy).verdict is Verdict.PROMOTE

@@ -239,8 +239,9 @@ def test_a_served_model_answers_over_http_as_the_checkpoint_does(
     assert_same(ask(served, {"dataframe_split": alone})["predictions"], checkpoints[0], None)
     paired = {"columns": ["text", "text_pair"], "data": list(zip(TEXTS, PAIRS, strict=True))}
     assert_same(ask(served, {"dataframe_split": paired})["predictions"], checkpoints[0], PAIRS)
-    assert ask(served, {"inputs": {"text": TEXTS[:1]}})["predictions"][0]["label"] == (
-        recorded_answers(checkpoints[0])[0].label
+    assert (
+        ask(served, {"inputs": {"text": TEXTS[:1]}})["predictions"][0]["label"]
+        == (recorded_answers(checkpoints[0])[0].answer["label"])
     )
 
 

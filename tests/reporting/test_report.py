@@ -125,3 +125,35 @@ def test_a_bare_record_still_makes_a_page(record) -> None:
 
 def test_the_same_record_makes_the_same_page(record) -> None:
     assert render_report(record) == render_report(record)
+
+
+def test_the_page_shows_the_metrics_of_the_problem(record) -> None:
+    def renamed(metrics):
+        names = ("entity_f1", "sentence_accuracy")
+        return tuple(m.model_copy(update={"name": n}) for m, n in zip(metrics, names, strict=True))
+
+    reports = []
+    for report in record.reports:
+        worst = report.worst_slice
+        if worst is not None:
+            worst = worst.model_copy(update={"metrics": renamed(worst.metrics)})
+        changes = {
+            "headlines": ("entity_f1", "macro_f1"),
+            "metrics": renamed(report.metrics),
+            "tags": report.classes,
+            "slices": () if worst is None else (worst,),
+            "worst_slice": worst,
+        }
+        reports.append(report.model_copy(update=changes))
+    history = [{"step": step, "entity_f1": 0.1 * step, "loss": 1.0} for step in (1, 2)]
+    checkpoint = record.checkpoint.model_copy(update={"training": {"history": history}})
+    page = render_report(
+        record.model_copy(update={"reports": tuple(reports), "checkpoint": checkpoint})
+    )
+    text = read(page).text
+    for words in (
+        "entity F1", "sentence accuracy", "validation entity F1, by step", "Tag by tag",
+        "the lowest entity F1",
+    ):  # fmt: skip
+        assert words in text
+    assert "ECE undefined" in text

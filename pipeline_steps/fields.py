@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -114,3 +116,88 @@ def _timestamp(value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         return None
     return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def as_strings(column: str, value: Any) -> list[str] | None:
+    """Return a list of texts: a list, a JSON list, or a text with blanks between them.
+
+    Raises
+    ------
+    NotAValueError
+        If it is anything else, or something in the list is no text.
+
+    Examples
+    --------
+    >>> as_strings("tokens", "New York"), as_strings("tokens", '["New York"]')
+    (['New', 'York'], ['New York'])
+    """
+    if value is None:
+        return None
+    content = _from_json(value) if isinstance(value, str) and value[:1] == "[" else value
+    if isinstance(content, str):
+        return content.split()
+    if isinstance(content, list | tuple) and all(isinstance(item, str) for item in content):
+        return list(content)
+    raise NotAValueError(column, value, "list")
+
+
+def _from_json(value: str) -> Any:
+    """Return what a text says as JSON; a text that merely begins like a list stays a text."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def as_span(column: str, value: Any) -> tuple[int, int] | None:
+    """Return where something begins and ends in a text: a pair of numbers, or a text with them.
+
+    Raises
+    ------
+    NotAValueError
+        If it is anything else.
+
+    Examples
+    --------
+    >>> as_span("head_span", [3, 8]), as_span("head_span", "3, 8"), as_span("head_span", "[3,8]")
+    ((3, 8), (3, 8), (3, 8))
+    """
+    if value is None:
+        return None
+    pair = re.findall(r"\d+", value) if isinstance(value, str) else value
+    if isinstance(pair, list | tuple) and len(pair) == 2 and all(map(_is_count, pair)):  # noqa: PLR2004
+        return int(pair[0]), int(pair[1])
+    raise NotAValueError(column, value, "span")
+
+
+def as_objects(column: str, value: Any) -> list[dict[str, Any]] | None:
+    """Return a list of objects; an object of equally long lists is one of these, turned around.
+
+    Raises
+    ------
+    NotAValueError
+        If it is anything else.
+
+    Examples
+    --------
+    >>> as_objects("answers", {"text": ["a", "b"], "answer_start": [0, 7]})
+    [{'text': 'a', 'answer_start': 0}, {'text': 'b', 'answer_start': 7}]
+    """
+    if value is None:
+        return None
+    content = _from_json(value) if isinstance(value, str) else value
+    if isinstance(content, dict) and _are_columns(content):
+        names, columns = list(content), list(content.values())
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    if isinstance(content, list | tuple) and all(isinstance(item, dict) for item in content):
+        return list(content)
+    raise NotAValueError(column, value, "list")
+
+
+def _are_columns(content: dict[str, Any]) -> bool:
+    lengths = [len(item) if isinstance(item, list | tuple) else -1 for item in content.values()]
+    return -1 not in lengths and len(set(lengths)) == 1
+
+
+def _is_count(value: Any) -> bool:
+    return not isinstance(value, bool) and str(value).isdigit()

@@ -1,0 +1,35 @@
+"""The problems by name."""
+
+from __future__ import annotations
+
+from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.problems.ner import Ner
+from pipeline_steps.problems.problem import Problem
+from pipeline_steps.problems.question_answering import QuestionAnswering
+from pipeline_steps.problems.relation_extraction import RelationExtraction
+from pipeline_steps.problems.text_classification import TextClassification
+
+_ALL: tuple[Problem, ...] = (
+    TextClassification(),
+    Ner(),
+    RelationExtraction(),
+    QuestionAnswering(),
+)
+PROBLEMS = {problem.name: problem for problem in _ALL}
+
+
+def get_problem(name: str) -> Problem:
+    """Return the problem called ``name``.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none.
+    """
+    if name not in PROBLEMS:
+        raise ConfigurationError(
+            f"there is no problem {name!r}",
+            expected=f"one of {', '.join(PROBLEMS)}",
+            fix="set `problem` in params.yaml to one of these",
+        )
+    return PROBLEMS[name]

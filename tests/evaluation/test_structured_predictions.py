@@ -1,0 +1,134 @@
+"""Structured answers on disk: round trip, reports, paired comparisons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pipeline_steps.errors import DataError
+from pipeline_steps.evaluation.compare import compare
+from pipeline_steps.evaluation.evaluate import evaluate
+from pipeline_steps.params import EvaluateParams
+from pipeline_steps.predictions_file import StructuredTable, read_predictions, write_predictions
+from pipeline_steps.types import Predictions
+
+PARAMS = EvaluateParams(bootstrap_resamples=200, min_slice_rows=5)
+TRUTH = [["B-x", "I-x", "O"], ["O", "O", "B-y"], ["O", "O", "O"]] * 10
+MISSED = [["B-x", "O", "O"], ["O", "O", "B-y"], ["O", "O", "O"]] * 10
+
+
+@pytest.fixture
+def save(tmp_path) -> Callable[..., Predictions]:
+    def write(
+        predicted: list, *, digest: str = "m", truth: list = TRUTH, problem: str = "ner", **how
+    ) -> Predictions:
+        order = np.array(how.get("order", range(len(truth))), dtype=int)
+        n = len(truth)
+        table = StructuredTable(
+            example_ids=np.array([f"r{i:02d}" for i in range(n)], dtype=object)[order],
+            truth=np.array([json.dumps(v) for v in truth], dtype=object)[order],
+            predicted=np.array([json.dumps(v) for v in predicted], dtype=object)[order],
+            score=np.full(n, how.get("score", 0.8)),
+            labels=("O", "B-x"),
+            n_tokens=np.full(n, 5, dtype=np.int32),
+            columns={"domain": np.array(["a", "b"] * n, dtype=object)[:n][order]},
+        )
+        return write_predictions(
+            tmp_path / f"{digest}.parquet", table, checkpoint_digest=digest, dataset_digest="d",
+            suite="test", kind="clean", problem=problem,
+        )  # fmt: skip
+
+    return write
+
+
+def test_answers_are_read_as_they_were_written(save) -> None:
+    made = save(MISSED)
+    assert made.problem == "ner"
+    table = read_predictions(made)
+    assert isinstance(table, StructuredTable)
+    assert [json.loads(v) for v in table.predicted] == MISSED
+    assert table.score.tolist() == [0.8] * 30
+
+
+def test_a_report_has_the_metrics_of_the_problem_with_intervals(save) -> None:
+    report = evaluate(save(MISSED), PARAMS)
+    assert report.headlines == ("entity_f1", "macro_f1")
+    found = report.metric("entity_f1")
+    assert found is not None
+    assert found.value == 0.5
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert found.ci_low < 0.5 < found.ci_high
+    assert [m.name for m in report.metrics][-2:] == ["sentence_accuracy", "ece"]
+    assert [part.metrics[0].name for part in report.slices] == ["entity_f1", "entity_f1"]
+    assert [line.label for line in report.classes] == ["x", "y"]
+    assert {line.label for line in report.tags} == {"O", "B-x", "I-x", "B-y"}
+    assert report.confusion == (("x", "O", 10),)
+
+
+def test_the_order_of_rows_changes_nothing(save) -> None:
+    forwards = evaluate(save(MISSED, digest="a"), PARAMS)
+    backwards = evaluate(save(MISSED, digest="b", order=list(range(29, -1, -1))), PARAMS)
+    assert forwards.metrics == backwards.metrics
+    assert forwards.slices == backwards.slices
+
+
+def test_a_slice_without_entities_is_undefined_and_not_the_worst(save) -> None:
+    truth = [["B-x"] if i % 2 else ["O"] for i in range(20)]
+    report = evaluate(save(truth, truth=truth), PARAMS)
+    values = {part.value: part.metrics[0].value for part in report.slices}
+    assert values == {"a": None, "b": 1.0}
+    assert report.worst_slice is not None
+    assert report.worst_slice.value == "b"
+
+
+def test_all_answers_right_leave_room_for_doubt(save) -> None:
+    found = evaluate(save(TRUTH), PARAMS).metric("entity_f1")
+    assert found is not None
+    assert found.value == 1.0
+    assert found.ci_low is not None
+    assert found.ci_low < 0.95
+
+
+def test_a_better_candidate_is_shown_to_be_one(save) -> None:
+    comparison = compare(save(TRUTH, digest="new"), save(MISSED, digest="old"), PARAMS)
+    assert comparison.headline == "entity_f1"
+    found = {d.name: d for d in comparison.differences}
+    assert found["entity_f1"].difference == 0.5
+    assert found["entity_f1"].ci_low > 0.0
+    assert found["entity_f1"].p_value == pytest.approx(1 / 201)
+    assert found["sentence_accuracy"].p_value == pytest.approx(0.5**10)
+    assert comparison.n_only_candidate_correct == 10
+    assert {d.greater_is_better for d in comparison.differences if d.name == "ece"} == {False}
+
+
+def test_the_same_answers_twice_show_no_gain_and_have_an_interval(save) -> None:
+    comparison = compare(save(MISSED, digest="new"), save(MISSED, digest="old"), PARAMS)
+    for difference in comparison.differences:
+        assert difference.difference == 0.0
+        assert difference.p_value == 1.0
+    headline = comparison.differences[0]
+    assert headline.ci_low < 0.0 < headline.ci_high
+
+
+def test_questions_are_compared_by_f1_and_exact_match(save) -> None:
+    truth = [["the card"]] * 20
+    better = save(["card"] * 20, digest="new", truth=truth, problem="question_answering")
+    worse = save(["card", "my loan"] * 10, digest="old", truth=truth, problem="question_answering")
+    comparison = compare(better, worse, PARAMS)
+    assert comparison.headline == "f1"
+    found = {d.name: d.difference for d in comparison.differences}
+    assert (found["f1"], found["exact_match"]) == (0.5, 0.5)
+
+
+def test_a_score_that_is_no_number_is_refused(save) -> None:
+    with pytest.raises(DataError, match="30 of 30 rows have outputs that are not finite"):
+        evaluate(save(TRUTH, score=float("nan")), PARAMS)
+
+
+def test_no_answers_at_all_are_refused(save) -> None:
+    with pytest.raises(DataError, match="predictions of 0 rows"):
+        evaluate(save([], truth=[]), PARAMS)

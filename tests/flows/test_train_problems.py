@@ -1,0 +1,62 @@
+"""Every problem through the whole flow: init, prepare, train, evaluate, gate, register, promote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from builders import structured_rows, write_jsonl
+from tiny_models import save_tiny_model
+
+from flows.commands.evaluate import evaluate_version, lines
+from flows.commands.init import init_workspace
+from flows.commands.train import run_train, summarize
+from flows.pipeline import call_directly
+from flows.workspace import Workspace
+from pipeline_steps.problem_defaults import HEADLINES
+
+pytestmark = pytest.mark.slow
+
+
+def workspace(root: Path, problem: str) -> Path:
+    files = {
+        name: write_jsonl(root / f"{name}.jsonl", structured_rows(problem, n))
+        for name, n in (("train", 160), ("later", 60))
+    }
+    init_workspace(
+        root / "w",
+        problem=problem,
+        files={"train": files["train"]},
+        suites=[f"later={files['later']}"],
+    )
+    params = yaml.safe_load((root / "w/params.yaml").read_text())
+    params["finetune"] |= {
+        "base_model": str(save_tiny_model(root / "base")), "epochs": 20, "precision": "fp32",
+        "learning_rate": 3e-3, "batch_tokens": 128, "max_length": 48, "stride": 8,
+    }  # fmt: skip
+    params["gate"] |= {"min_rows": 5, "floors": {f"test/{HEADLINES[problem][0]}": 0.2}}
+    params["split"]["near_duplicates"]["enabled"] = False
+    (root / "w/params.yaml").write_text(yaml.safe_dump(params))
+    return root / "w"
+
+
+@pytest.mark.parametrize("problem", ["ner", "relation_extraction", "question_answering"])
+def test_a_problem_goes_through_the_whole_flow(tmp_path: Path, problem: str) -> None:
+    """PROMOTE says that the registered model repeated its predictions in a fresh process."""
+    root = workspace(tmp_path, problem)
+    result = run_train(root, announced=False)
+    assert result.verdict == "PROMOTE"
+    headlines = HEADLINES[problem]
+    for suite in ("test", "later", "typos"):
+        for metric in headlines:
+            found = result.metrics[f"{suite}/{metric}"]
+            assert found["ci_low"] <= found["value"] <= found["ci_high"]
+    opened = Workspace.open(root)
+    assert headlines[0] in summarize(opened, result)
+    html = Path(result.report).read_text()
+    assert "the champion" not in html.split("<h2>")[1]
+    reports = evaluate_version(opened, None, call=call_directly)
+    assert reports[0].headline == headlines[0]
+    assert headlines[0] in lines(reports)
+    assert run_train(root, announced=False).reused

@@ -1,0 +1,188 @@
+"""Rows of each problem: read, judged, perturbed, asked of a server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from builders import structured_examples, structured_rows
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_steps.data_preparation.noise import perturb
+from pipeline_steps.fields import NotAValueError
+from pipeline_steps.problems.catalog import PROBLEMS, get_problem
+from pipeline_steps.problems.ner import tokens_and_tags
+from pipeline_steps.problems.question_answering import answers
+from pipeline_steps.problems.relation_extraction import spans
+from pipeline_steps.problems.relation_extraction import target_of as spans_target
+
+STRUCTURED = ("ner", "relation_extraction", "question_answering")
+NOISES = st.sampled_from(["typos", "casing", "punctuation", "whitespace"])
+
+
+def read(problem: str, **raw):
+    return get_problem(problem).read(raw.get)
+
+
+def flaws(problem: str, **columns) -> list[str]:
+    row = {"text": "a card is my loan", "text_pair": None, "label": None, "target": None, **columns}
+    return list(get_problem(problem).find_flaws(row))
+
+
+@pytest.mark.parametrize("problem", STRUCTURED)
+def test_sound_rows_have_no_flaw(problem: str) -> None:
+    asked = get_problem(problem)
+    assert [asked.find_flaws(row) for row in structured_examples(problem, 12)] == [[]] * 12
+
+
+@pytest.mark.parametrize("problem", STRUCTURED)
+@given(kind=NOISES, rate=st.floats(0, 1), number=st.integers(0, 30))
+def test_noise_keeps_every_target_sound(problem: str, kind: str, rate: float, number: int) -> None:
+    asked, row = get_problem(problem), structured_examples(problem, number + 1)[-1]
+    noisy = asked.noisy(
+        row, lambda text, place: perturb(text, kind, rate, seed=0, example_id=place)
+    )
+    assert asked.find_flaws(noisy) == []
+    assert noisy["label"] == row["label"]
+
+
+@pytest.mark.parametrize("problem", sorted(PROBLEMS))
+def test_noise_of_rate_0_changes_nothing(problem: str) -> None:
+    rows = (
+        structured_examples(problem, 5)
+        if problem in STRUCTURED
+        else [{"text": "a card", "text_pair": "b", "label": "x", "target": None}]
+    )
+    for row in rows:
+        assert get_problem(problem).noisy(row, lambda text, _: text) == row
+
+
+@pytest.mark.parametrize("problem", STRUCTURED)
+def test_a_request_holds_what_the_example_held(problem: str) -> None:
+    asked = get_problem(problem)
+    for row in structured_examples(problem, 6):
+        again = asked.example(asked.request(row))
+        assert again.text == row["text"]
+        assert again.text_pair == row["text_pair"]
+        if problem == "relation_extraction":
+            assert again.target == row["target"]
+
+
+def test_noise_in_a_tagged_sentence_keeps_word_for_word() -> None:
+    row = structured_examples("ner", 1)[0]
+    noisy = get_problem("ner").noisy(row, lambda text, _: text[1:])
+    tokens, tags = tokens_and_tags(noisy["target"])
+    assert tags == tokens_and_tags(row["target"])[1]
+    assert tokens == [t[1:] or t for t in tokens_and_tags(row["target"])[0]]
+    assert noisy["text"] == " ".join(tokens)
+
+
+def test_noise_moves_spans_with_their_words() -> None:
+    text = "fire causes smoke"
+    row = {"text": text, "text_pair": None, "label": "x", "target": spans_target((12, 17), (0, 4))}
+    noisy = get_problem("relation_extraction").noisy(row, lambda part, _: part.replace("e", "eee"))
+    head, tail = spans(noisy["target"])
+    assert (noisy["text"][slice(*head)], noisy["text"][slice(*tail)]) == ("smokeee", "fireee")
+
+
+@given(data=st.data())
+def test_noise_moves_overlapping_spans_too(data) -> None:
+    text = data.draw(st.text("ab ", min_size=4, max_size=12))
+    places = st.integers(0, len(text) - 1)
+    head, tail = (
+        data.draw(places.flatmap(lambda s: st.tuples(st.just(s), st.integers(s + 1, len(text)))))
+        for _ in range(2)
+    )
+    row = {"text": text, "text_pair": None, "label": "x", "target": spans_target(head, tail)}
+    noisy = get_problem("relation_extraction").noisy(row, lambda part, _: part.replace("a", "aa"))
+    for before, after in zip((head, tail), spans(noisy["target"]), strict=True):
+        assert noisy["text"][slice(*after)] == text[slice(*before)].replace("a", "aa")
+
+
+def test_noise_in_a_question_leaves_the_context_alone() -> None:
+    row = structured_examples("question_answering", 1)[0]
+    noisy = get_problem("question_answering").noisy(row, lambda text, _: text.upper())
+    assert noisy == {**row, "text_pair": row["text_pair"].upper()}
+
+
+def test_tags_of_another_scheme_are_rewritten_and_reported() -> None:
+    content = read("ner", tokens=["New", "York"], tags=["I-loc", "I-loc"])
+    assert content.repaired
+    assert tokens_and_tags(content.target) == (["New", "York"], ["B-loc", "I-loc"])
+    assert not read("ner", tokens=["a"], tags=["O"]).repaired
+
+
+@pytest.mark.parametrize(
+    ("tokens", "tags", "reason"),
+    [
+        (["a", "b"], ["O"], "lengths_differ"),
+        (["a", " "], ["O", "O"], "token_empty"),
+        (["a"], ["X-per"], "tag_malformed"),
+    ],
+)
+def test_flaws_of_tagged_sentences(tokens, tags, reason: str) -> None:
+    assert flaws("ner", target=read("ner", tokens=tokens, tags=tags).target) == [reason]
+    assert flaws("ner") == ["target_missing"]
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "reason"),
+    [
+        ((2, 2), (0, 1), "span_empty"),
+        ((2, 6), (12, 99), "span_outside"),
+        ((2, 6), (2, 6), "spans_identical"),
+    ],
+)
+def test_flaws_of_spans(head, tail, reason: str) -> None:
+    assert flaws("relation_extraction", target=spans_target(head, tail)) == [reason]
+    assert flaws("relation_extraction") == ["target_missing"]
+
+
+@pytest.mark.parametrize(
+    ("found", "question", "reasons"),
+    [
+        ([{"text": "card", "start": 3}], "what", ["answer_misplaced"]),
+        ([{"text": "", "start": 0}], "what", ["answer_empty"]),
+        ([{"text": "card", "start": 2}], " ", ["question_missing"]),
+        ([], "what", []),
+    ],
+)
+def test_flaws_of_questions(found, question: str, reasons: list[str]) -> None:
+    target = json.dumps({"answers": found})
+    assert flaws("question_answering", text_pair=question, target=target) == reasons
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [{"text": "card", "start": 2}],
+        [{"text": "card", "answer_start": 2}],
+        {"text": ["card"], "answer_start": [2]},
+        '[{"text": "card", "answer_start": 2}]',
+    ],
+)
+def test_answers_are_read_from_every_common_form(found) -> None:
+    content = read("question_answering", context="a card", question="what", answers=found)
+    assert answers(content.target) == [("card", 2)]
+
+
+@pytest.mark.parametrize(
+    ("problem", "raw"),
+    [
+        ("ner", {"tokens": 3, "tags": ["O"]}),
+        ("ner", {"tokens": ["a", None], "tags": ["O", "O"]}),
+        ("relation_extraction", {"text": "a", "head_span": [1], "tail_span": [0, 1]}),
+        ("relation_extraction", {"text": "a", "head_span": "x", "tail_span": [0, 1]}),
+        ("question_answering", {"context": "a", "question": "b", "answers": "c"}),
+        ("question_answering", {"context": "a", "question": "b", "answers": [{"text": "a"}]}),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_set_aside(problem: str, raw) -> None:
+    with pytest.raises(NotAValueError):
+        read(problem, **raw)
+
+
+def test_the_generated_rows_are_of_every_kind() -> None:
+    rows = structured_rows("question_answering", 8)
+    assert sum(not row["answers"] for row in rows) == 2

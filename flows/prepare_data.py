@@ -13,6 +13,7 @@ import yaml
 from flows.dvc_locks import remove_dead_locks
 from flows.pipeline import Call, call_directly
 from flows.stage_messages import follow
+from flows.storage_errors import explain_message
 from flows.tethered import tethered
 from flows.workspace import Workspace
 from pipeline_steps.digests import file_digest
@@ -181,6 +182,9 @@ def _stage_refusal(root: Path, messages: str) -> HoldfastError:
         content = json.loads(refusal.read_text(encoding="utf-8"))
         kind = _REFUSALS.get(content.pop("type"), DataError)
         return kind(content.pop("received"), **content)
+    of_the_disk = explain_message(messages)
+    if of_the_disk is not None:
+        return of_the_disk
     return DataError(
         f"dvc repro failed:\n{messages.strip()[-_SHOWN:]}",
         expected="stages that run to their end",

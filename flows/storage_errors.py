@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from types import TracebackType
 
-from pipeline_steps.errors import HoldfastError, StorageError
+from pipeline_steps.errors import HoldfastError, RegistryError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -39,12 +39,24 @@ class explained_storage_errors:  # noqa: N801 - a context manager, used as a fun
 
 
 def explain(error: BaseException) -> StorageError | None:
-    """Return what the disk refused, or ``None`` if the error has another cause."""
-    if isinstance(error, HoldfastError) or not isinstance(error, Exception):
+    """Return what the disk refused, or ``None`` if the error has another cause.
+
+    Of our own errors only that of the registry is asked: it passes on what a database said.
+    """
+    explained = isinstance(error, HoldfastError) and not isinstance(error, RegistryError)
+    if explained or not isinstance(error, Exception):
         return None
     words = next((w for w in map(_refused, _chain(error)) if w is not None), None)
-    if words is None:
-        return None
+    return None if words is None else _storage_error(words)
+
+
+def explain_message(message: str) -> StorageError | None:
+    """Return what the disk refused, by the words of a program, or ``None`` if it did not."""
+    line = next((line for line in message.splitlines() if _WORDS.search(line)), None)
+    return None if line is None else _storage_error(line.strip())
+
+
+def _storage_error(words: str) -> StorageError:
     return StorageError(
         words,
         expected="a workspace and a state directory that this user can write to, with space left",

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from pipeline_steps.errors import MissingDependencyError, RegistryError
+from pipeline_steps.registry.mlflow_database import make_database
 
 MISSING = "RESOURCE_DOES_NOT_EXIST"
 PRESENT = "RESOURCE_ALREADY_EXISTS"
@@ -62,7 +63,9 @@ class Client:
         self._tracking_uri = tracking_uri
         with explained(tracking_uri):
             _refuse_unusable(tracking_uri)
-            self._client = load_mlflow().MlflowClient(tracking_uri, registry_uri=tracking_uri)
+            library = load_mlflow()
+            make_database(tracking_uri)
+            self._client = library.MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
     def __getattr__(self, name: str) -> Any:
         """Return the client's method, its errors explained."""

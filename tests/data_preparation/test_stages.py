@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 from builders import rows, stage_command, write_jsonl
+from permissions import obey_permissions
 
 from pipeline_steps.data_preparation.ingest import ingest
 from pipeline_steps.data_preparation.validate import validate
@@ -26,7 +25,6 @@ from pipeline_steps.params import load_params
 RunStage = Callable[..., subprocess.CompletedProcess[str]]
 _SMALL_BATCHES = {"batch_rows": 250}
 _DEADLINE = 60.0
-_CAP_DAC_OVERRIDE, _PR_CAPBSET_DROP = 1, 24
 
 
 def workspace(root: Path, n: int = 60, **raw: Any) -> Path:
@@ -123,12 +121,6 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half_written(
     assert "Traceback" not in refused.stderr
     assert digests(tmp_path) == {}
     assert run_stage("ingest").returncode == 0
-
-
-def obey_permissions() -> None:
-    """Take from root the right to write where the permissions forbid it."""
-    if os.geteuid() == 0:
-        ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="root's rights are Linux's")

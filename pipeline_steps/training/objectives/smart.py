@@ -35,8 +35,8 @@ class SMART:
     Bregman proximal term, the second half of SMART, is left out; averaging weights serves its
     purpose.
 
-    Under bf16 autocast moves of 1e-3 are near the resolution of the first matrix product (bf16 has
-    8 bits): take larger ones there.
+    Under bf16 autocast the paper's 1e-5 drowns in rounding (MiniLM-L6: a divergence of 3e-6 instead
+    of 2e-7 without dropout); from 1e-3 on, bf16 and fp32 agree within a tenth.
 
     Parameters
     ----------

@@ -62,12 +62,17 @@ def embedding_parameters(model: Module) -> frozenset[str]:
     """
     inside = tuple(f"{name}." for name in layer_lists(model))
     tables = {
-        f"{name}.{parameter}"
+        id(parameter)
         for name, module in model.named_modules()
-        for parameter, _ in module.named_parameters(recurse=False)
+        for parameter in module.parameters(recurse=False)
         if isinstance(module, torch.nn.Embedding) or "embed" in name
     }
-    return frozenset(name for name in tables if not name.startswith(inside))
+    # A shared table has several names, of which the model's parameters know the first.
+    return frozenset(
+        name
+        for name, parameter in model.named_parameters()
+        if id(parameter) in tables and not name.startswith(inside)
+    )
 
 
 def linears(module: Module) -> Mapping[str, Module]:

@@ -9,7 +9,9 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """A loss is strange above ``mean + n_deviations * deviation``; an alarm is several in a row.
+    """A loss is strange above ``mean + max(n_deviations * deviation, min_rise)``.
+
+    An alarm is several strange losses in a row.
 
     Mean and deviation are exponentially weighted over the losses that were not strange.
 
@@ -27,6 +29,9 @@ class AlarmRule:
         Share of mean and variance that stays at each loss.
     n_deviations : float
         How far above the mean a loss is strange.
+    min_rise : float
+        How far above the mean at least, in units of the loss: once rows are learnt by heart the
+        deviation is next to nothing, and a batch with a hard row is no explosion.
     in_a_row : int
         Strange losses that make an alarm.
     warm_up : int
@@ -35,6 +40,7 @@ class AlarmRule:
 
     decay: float = 0.98
     n_deviations: float = 6.0
+    min_rise: float = 0.5
     in_a_row: int = 3
     warm_up: int = 50
 
@@ -82,7 +88,8 @@ def judge_loss(state: LossState, loss: float, rule: AlarmRule) -> tuple[LossStat
 def _is_strange(state: LossState, loss: float, rule: AlarmRule) -> bool:
     if state.n_losses < rule.warm_up:
         return False
-    return loss > state.mean + rule.n_deviations * math.sqrt(state.variance)
+    rise = max(rule.n_deviations * math.sqrt(state.variance), rule.min_rise)
+    return loss > state.mean + rise
 
 
 def _taken_in(state: LossState, loss: float, decay: float) -> LossState:

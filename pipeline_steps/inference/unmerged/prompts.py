@@ -194,7 +194,7 @@ def _put_prefix_in(
 
 
 def _refuse_dropped_past(inner: Any) -> None:
-    if inner.training and getattr(inner, "is_gradient_checkpointing", False):
+    if inner.training and getattr(inner, "is_activation_checkpointing", False):
         raise TrainingError(
             "gradient checkpointing drops the past keys and values that a prefix is made of",
             expected="prefix tuning without gradient checkpointing",

@@ -120,8 +120,9 @@ def fit_logistic_head(
 ) -> torch.nn.Linear:
     """Return the linear head of the penalised maximum likelihood.
 
-    Minimises ``inverse_penalty * sum(cross_entropy) + 0.5 * sum(weight ** 2)`` (scikit-learn's
-    LogisticRegression); the problem is convex, so there is nothing random.
+    Minimises ``inverse_penalty * sum(cross_entropy) + 0.5 * sum(weight ** 2)``, as scikit-learn's
+    LogisticRegression does for three labels and more; for two it has one row of weights, and its C
+    is twice ``inverse_penalty``. The problem is convex, so there is nothing random.
 
     Parameters
     ----------

@@ -76,11 +76,11 @@ def greedy_soup(
     _refuse_lone(members)
     for member in members[1:]:
         refuse_other_kind(members[0], member)
-    scores = {member.name: score(member.state) for member in members}
-    ranked = sorted(members, key=lambda member: -scores[member.name])
-    chosen, best = ranked[:1], scores[ranked[0].name]
-    soup = dict(ranked[0].state)
-    for member in ranked[1:]:
+    scored = [(score(member.state), member) for member in members]
+    scored.sort(key=lambda pair: -pair[0])
+    best, first = scored[0]
+    chosen, soup = [first], dict(first.state)
+    for _, member in scored[1:]:
         trial = uniform_soup([*chosen, member])
         reached = score(trial)
         if reached >= best:

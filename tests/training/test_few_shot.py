@@ -67,8 +67,8 @@ def test_the_loss_by_hand() -> None:
 @pytest.mark.parametrize("n_labels", [2, 3])
 @pytest.mark.parametrize("inverse_penalty", [0.1, 10.0])
 def test_the_head_is_that_of_scikit_learn(n_labels, inverse_penalty) -> None:
-    """Two classes too, where scikit-learn has one row of weights: half of it on each side
-    penalises as half, which is why the comparison is of three classes or of a doubled penalty."""
+    """With two labels it has one row of weights; two rows of half of it are penalised half as
+    much, hence the doubled C."""
     generator = np.random.default_rng(0)
     labels = np.arange(60) % n_labels
     vectors = generator.normal(size=(60, 4)) + labels[:, None]

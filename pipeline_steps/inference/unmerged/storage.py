@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pipeline_steps.errors import CheckpointError
+from pipeline_steps.errors import CheckpointError, TrainingError
 from pipeline_steps.inference.unmerged import bottleneck, prompts
 from pipeline_steps.inference.unmerged.bottleneck import BottleneckSpec, attach_bottlenecks
 from pipeline_steps.inference.unmerged.prompts import (
@@ -44,8 +44,14 @@ def attach(model: torch.nn.Module, spec: Spec) -> list[Any]:
     Raises
     ------
     TrainingError
-        If the architecture cannot carry them.
+        If the architecture cannot carry them, or the model carries some already: both would act.
     """
+    if added_tensors(model.state_dict()):
+        raise TrainingError(
+            f"{type(model).__name__} carries an adapter already",
+            expected="a model as it was built or loaded",
+            fix="build the model anew before tuning it another way",
+        )
     if isinstance(spec, BottleneckSpec):
         return [*attach_bottlenecks(model, spec)]
     return [*attach_prompt(model, spec)] if spec.kind == "prompt" else [*attach_prefix(model, spec)]

@@ -61,6 +61,14 @@ def test_a_copy_of_the_model_uses_its_own_vectors(method, bases) -> None:
     assert (logits(model) - before).abs().max() > 0.05
 
 
+def test_a_model_is_adapted_once(bases) -> None:
+    """Its hooks would act twice."""
+    model, head = with_head(bases["bert"])
+    METHODS["houlsby"].apply(model, head)
+    with pytest.raises(TrainingError, match="carries an adapter already"):
+        METHODS["prompt"].apply(model, head)
+
+
 def test_adapters_start_near_the_identity(bases) -> None:
     model, head = with_head(bases["bert"])
     before = logits(model)

@@ -73,10 +73,16 @@ def make_step(model: Any, **changes: Any) -> Step:
 
 
 class BagOfEmbeddings(torch.nn.Module):
-    """Logits are the sum of a row's embeddings, padding left out, times a matrix: simple slopes."""
+    """Logits are the sum of a row's embeddings, padding left out, times a matrix: simple slopes.
 
-    def __init__(self, embeddings: torch.Tensor, weights: torch.Tensor) -> None:
+    A careless one reads the padding too.
+    """
+
+    def __init__(
+        self, embeddings: torch.Tensor, weights: torch.Tensor, *, careless: bool = False
+    ) -> None:
         super().__init__()
+        self.careless = careless
         self.embed = torch.nn.Embedding.from_pretrained(embeddings, freeze=False)
         self.weights = torch.nn.Parameter(weights)
 
@@ -86,18 +92,19 @@ class BagOfEmbeddings(torch.nn.Module):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
         from transformers.modeling_outputs import SequenceClassifierOutput
 
-        embedded = self.embed(input_ids) * attention_mask.unsqueeze(-1)
+        counted = torch.ones_like(attention_mask) if self.careless else attention_mask
+        embedded = self.embed(input_ids) * counted.unsqueeze(-1)
         return SequenceClassifierOutput(logits=embedded.sum(dim=1) @ self.weights)
 
 
-def bag_of_embeddings() -> BagOfEmbeddings:
+def bag_of_embeddings(*, careless: bool = False) -> BagOfEmbeddings:
     """Return a model of three tokens in two dimensions with two classes.
 
     The slope of the loss of a row with label 0 by each of its embeddings is p_1 (w_1 - w_0), here
     p_1 (-3, 4): of direction (-0.6, 0.8) at each token.
     """
     embeddings = torch.tensor([[0.0, 0.0], [0.5, 0.1], [-0.2, 0.3]])
-    return BagOfEmbeddings(embeddings, torch.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    return BagOfEmbeddings(embeddings, torch.tensor([[3.0, 0.0], [0.0, 4.0]]), careless=careless)
 
 
 def bag_step(model: BagOfEmbeddings | None = None) -> Step:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from objective_builders import ARCHITECTURES, batch, tiny_classifier
+from tiny_models import configurations
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     GPT2Config,
     LlamaConfig,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
     T5Config,
 )
 
@@ -78,6 +81,17 @@ def test_the_student_s_weights_are_its_own() -> None:
         student.classifier.weight.zero_()
     assert teacher.classifier.weight.abs().sum() > 0
     assert teacher.config.num_hidden_layers == 2
+
+
+def test_a_layer_keeps_its_kind_of_attention() -> None:
+    """ModernBERT attends globally in every third layer; moved down, such a layer still does."""
+    configuration = configurations()["modernbert"].to_dict()
+    for derived in ("global_attn_every_n_layers", "layer_types", "transformers_version"):
+        configuration.pop(derived, None)
+    kinds = ["full_attention", "sliding_attention", "sliding_attention", "full_attention"]
+    deep = ModernBertConfig(**{**configuration, "num_hidden_layers": 4, "layer_types": kinds})
+    student = student_from_layers(ModernBertForSequenceClassification(deep), [0, 3])
+    assert student.config.layer_types == ["full_attention", "full_attention"]
 
 
 @pytest.mark.parametrize("layers", [[], [2], [-1]])

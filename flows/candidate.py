@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flows.prepare_data import Datasets
-from flows.registry_access import champion_version, checkpoint_of, open_ledger
+from flows.record import DECISION_FILE
+from flows.registry_access import append_once, champion_version, checkpoint_of
 from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
 from pipeline_steps.evaluation.compare import compare
@@ -56,13 +57,18 @@ def compare_with_champion(
     workspace: Workspace,
     datasets: Datasets,
     checkpoint: Checkpoint,
-    predictions: Sequence[Predictions],
+    predictions: list[Predictions],
 ) -> list[PairedComparison] | None:
-    """Return candidate against champion on the same rows; ``None`` before the first champion."""
+    """Return candidate against champion on the same rows; ``None`` before the first champion.
+
+    A candidate that is the champion's own checkpoint is compared too: the gate names it so.
+    """
     version = champion_version(workspace)
-    if version is None or version.checkpoint_digest == checkpoint.digest:
+    if version is None:
         return None
-    champion = predict_suites(workspace, datasets, checkpoint_of(workspace, version))
+    champion = predictions
+    if version.checkpoint_digest != checkpoint.digest:
+        champion = predict_suites(workspace, datasets, checkpoint_of(workspace, version))
     return [
         compare(ours, theirs, workspace.params.evaluate)
         for ours, theirs in zip(predictions, champion, strict=True)
@@ -80,16 +86,15 @@ def judge(
     A decision on disk stands if it was made against today's champion, or made this candidate the
     champion: a run that was killed after its promotion finds its own verdict again.
     """
-    file = workspace.run_directory(plan.fingerprint) / "decision.json"
+    file = workspace.run_directory(plan.fingerprint) / DECISION_FILE
     if file.exists():
         earlier = GateDecision.model_validate_json(file.read_text(encoding="utf-8"))
         if _still_holds(workspace, earlier):
             return earlier
     decision = gate(reports, comparisons, workspace.params.gate)
-    open_ledger(workspace).append(
+    append_once(
+        workspace,
         "gate_verdict",
-        model_name=workspace.params.register_.model_name,
-        actor=workspace.settings.actor,
         reason=f"{decision.verdict}: {'; '.join(decision.reasons)}",
         evidence={"fingerprint": plan.fingerprint, **decision.model_dump(mode="json")},
     )

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.pipeline import Call, announcing, call_directly, say
+from flows.storage_errors import explained_storage_errors
 from pipeline_steps.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from flows.pipeline import Call
     from flows.workspace import Workspace
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+_INTERRUPTED = 130
 _NO_TELEMETRY = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
@@ -40,13 +42,16 @@ def main() -> None:
     """Run the command line; a refusal prints its three sentences and exits non-zero."""
     _switch_telemetry_off()
     try:
-        app()
+        with explained_storage_errors():
+            app()
     except HoldfastError as error:
-        print(f"holdfast: {error}", file=sys.stderr)  # noqa: T201 - the command line's voice
+        say(f"holdfast: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("holdfast: interrupted; the same command goes on from here", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+    except SystemExit as stop:  # what the parser makes of an interrupt
+        if stop.code == _INTERRUPTED:
+            clear = "\n" if sys.stderr.isatty() else ""  # the terminal has echoed ^C
+            say(f"{clear}holdfast: interrupted; the same command goes on from here")
+        raise
 
 
 @app.command()
@@ -58,7 +63,7 @@ def demo(
     """Generate the sample corpus, train, judge, register and promote; then show where all is."""
     from flows.commands.demo import run_demo
 
-    typer.echo(run_demo(workspace, call=_announced(), prefect=prefect))
+    typer.echo(run_demo(workspace, prefect=prefect))
 
 
 @app.command()
@@ -135,7 +140,7 @@ def train(
     """Fine-tune, evaluate, gate, register and, if the gate says so, promote."""
     from flows.commands.train import run_train, summarize
 
-    result = run_train(workspace, call=_announced(as_json=as_json), prefect=prefect)
+    result = run_train(workspace, announced=not as_json, prefect=prefect)
     if as_json:
         _print(result.model_dump(mode="json"), as_json=True)
     else:
@@ -168,7 +173,7 @@ def ledger_log(workspace: Directory = Path(), *, as_json: AsJson = False) -> Non
 
     entries = log(_open(workspace))
     lines = [f"{e['created_at'][:19]}  {e['actor']}  {e['event']}: {e['reason']}" for e in entries]
-    _print(entries if as_json else "\n".join(lines), as_json=as_json)
+    _print(entries if as_json else "\n".join(lines) or "nothing was decided yet", as_json=as_json)
 
 
 @ledger.command("verify")
@@ -208,13 +213,7 @@ def _open(workspace: Path) -> Workspace:
 
 
 def _announced(*, as_json: bool = False) -> Call:
-    from flows.pipeline import announcing, call_directly
-
-    return call_directly if as_json else announcing(call_directly, _announce)
-
-
-def _announce(message: str) -> None:
-    typer.echo(message, err=True)
+    return call_directly if as_json else announcing(call_directly, say)
 
 
 def _all_datasets(datasets: Any) -> list[Any]:

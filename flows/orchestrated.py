@@ -14,7 +14,7 @@ from flows import prepare_data as preparation
 from flows import train as training
 from flows.candidate import evaluate_suites, judge
 from flows.markdown import decision_table, metrics_table, validation_table
-from flows.pipeline import step_title
+from flows.pipeline import Call, announcing, say, step_title
 from flows.prepare_data import Datasets, read_datasets
 from flows.record import TrainResult, find_finished, start_run
 from flows.workspace import Workspace, locked
@@ -53,16 +53,23 @@ def call_as_task(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
 
 @flow(name="prepare_data", persist_result=False)
-def prepare_data(directory: str = ".") -> Datasets:
+def prepare_data(directory: str = ".", *, announced: bool = False) -> Datasets:
     """Return the datasets of the workspace in ``directory`` after its data stages have run."""
     workspace = Workspace.open(Path(directory))
     with locked(workspace):
-        return preparation.prepare_data(workspace, call=call_as_task)
+        return preparation.prepare_data(workspace, call=_call(announced=announced))
 
 
 @flow(name="train", persist_result=False)
-def train(directory: str = ".") -> TrainResult:
-    """Return the result of training, judging, registering and, if due, promoting a candidate."""
+def train(directory: str = ".", *, announced: bool = False) -> TrainResult:
+    """Return the result of training, judging, registering and, if due, promoting a candidate.
+
+    With ``announced``, standard error says which step runs.
+    """
     workspace = Workspace.open(Path(directory))
     with locked(workspace):
-        return training.train(workspace, call=call_as_task)
+        return training.train(workspace, call=_call(announced=announced))
+
+
+def _call(*, announced: bool) -> Call:
+    return announcing(call_as_task, say) if announced else call_as_task

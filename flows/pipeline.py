@@ -5,10 +5,12 @@ A pipeline is a list of step calls that takes a :class:`Call`; who runs it decid
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+_WORTH_SAYING = 1.0  # seconds
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -27,17 +29,23 @@ def call_directly(step: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) ->
 
 
 def announcing(call: Call, announce: Callable[[str], None]) -> Call:
-    """Return a call that says, through ``announce``, which step ran and for how many seconds."""
+    """Return a call that says, through ``announce``, which step runs, and its seconds if many."""
 
     def announced(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        title = step_title(step)
         started = time.perf_counter()
-        announce(f"{title} ...")
+        announce(f"- {step_title(step)}")
         result = call(step, *args, **kwargs)
-        announce(f"{title}: done in {time.perf_counter() - started:.1f} s")
+        seconds = time.perf_counter() - started
+        if seconds >= _WORTH_SAYING:
+            announce(f"  done in {seconds:.0f} s")
         return result
 
     return announced
+
+
+def say(message: str) -> None:
+    """Print a line on standard error: standard output is for results."""
+    print(message, file=sys.stderr, flush=True)  # noqa: T201 - the command line's voice
 
 
 def step_title(step: Callable[..., Any]) -> str:

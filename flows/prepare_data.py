@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from flows.dvc_locks import remove_dead_locks
 from flows.pipeline import Call, call_directly
+from flows.stage_messages import follow
+from flows.tethered import tethered
 from flows.workspace import Workspace
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import (
@@ -22,7 +23,6 @@ from pipeline_steps.errors import (
     HoldfastError,
     ValidationBlockedError,
 )
-from pipeline_steps.files import write_text_atomically
 from pipeline_steps.types import DatasetRef, ReportKind, ValidationReport, Value
 
 _SPLITS = Path("data/splits")
@@ -52,41 +52,26 @@ class Datasets(Value):
 
 def prepare_data(workspace: Workspace, *, call: Call = call_directly) -> Datasets:
     """Return the datasets of the workspace after bringing every data stage up to date."""
-    call(reproduce_data, workspace.root, workspace.state)
+    call(reproduce_data, workspace.root)
     return call(read_datasets, workspace.root)
 
 
-def reproduce_data(root: Path, state: Path) -> None:
+def reproduce_data(root: Path) -> None:
     """Run ``dvc repro`` in ``root``: unchanged stages are skipped.
 
-    The process group is recorded in ``state``: when this process is killed, the next call ends
-    what it left running before it starts (a killed ``dvc repro`` leaves its stage alive).
+    When this process is killed, DVC and its stage end with it, and the next call goes on from
+    what they had finished.
 
     Raises
     ------
     ValidationBlockedError, DataError
         If a stage refuses: the stage's own error, from ``data/refusal.json``.
     """
-    record = state / "dvc.pid"
-    _end_abandoned_stages(record)
     (root / _REFUSAL).unlink(missing_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "dvc", "repro"],
-        cwd=root,
-        env=_stage_environment(),
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    write_text_atomically(record, str(process.pid))
-    try:
-        messages, _ = process.communicate()
-    finally:
-        if process.poll() is None:
-            _end_group(process.pid)
-            process.wait()
-        record.unlink(missing_ok=True)
+    remove_dead_locks(root)
+    command = [sys.executable, "-P", "-m", "dvc", "repro"]
+    with tethered(command, cwd=root, env=_stage_environment()) as process:
+        messages = follow(process.stdout or ())
     if process.returncode != 0:
         raise _stage_refusal(root, messages)
 
@@ -146,8 +131,15 @@ def _locked_directories(root: Path) -> dict[str, str]:
             expected="data stages that have run",
             fix="holdfast prepare",
         )
-    stages: dict[str, Any] = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
-    return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", [])}
+    try:
+        stages: dict[str, Any] = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"]
+        return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", [])}
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
+        raise DirtyDataError(
+            f"{lock} cannot be read: {error!r}",
+            expected="a lock file as DVC writes it",
+            fix="restore it (git checkout dvc.lock) or remove it, then: holdfast prepare",
+        ) from error
 
 
 def _verified_digests(root: Path, directory: Path, locked: dict[str, str]) -> dict[str, str]:
@@ -176,9 +168,10 @@ def dvc_directory_digest(digests: dict[str, str]) -> str:
 
 
 def _stage_environment() -> dict[str, str]:
-    """Return the environment of the stages: this Python first on the path, no telemetry."""
+    """Return the environment of the stages: this Python first, no telemetry, rows are counted."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
+    ours = {"PATH": path, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "HOLDFAST_COUNT_ROWS": "1"}
+    return {**os.environ, **ours}
 
 
 def _stage_refusal(root: Path, messages: str) -> HoldfastError:
@@ -193,27 +186,3 @@ def _stage_refusal(root: Path, messages: str) -> HoldfastError:
         expected="stages that run to their end",
         fix="mend what is said above, then: holdfast prepare",
     )
-
-
-def _end_abandoned_stages(record: Path) -> None:
-    if not record.exists():
-        return
-    group = int(record.read_text(encoding="utf-8"))
-    if "dvc" in _command_line(group):
-        _end_group(group)
-    record.unlink(missing_ok=True)
-
-
-def _command_line(pid: int) -> str:
-    """Return a living process's command line, empty where there is none (or no /proc)."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
-def _end_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return

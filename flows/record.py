@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.prepare_data import Datasets
-from flows.registry_access import open_ledger, open_tracker
+from flows.registry_access import append_once, open_ledger, open_tracker
 from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
 from pipeline_steps.evaluation.metrics import softmax
@@ -26,9 +27,15 @@ from pipeline_steps.types import (
     Verdict,
 )
 
+if TYPE_CHECKING:
+    from pipeline_steps.registry.tracking import Tracker
+
 _SMOKE_ROWS = 16
 RESULT_FILE = "result.json"
+DECISION_FILE = "decision.json"
 _EVALUATION_FILE = "evaluation.json"
+_REPORT_FILE = "report.html"
+_KEPT_FILES = (DECISION_FILE, _EVALUATION_FILE, _REPORT_FILE, RESULT_FILE)
 
 
 class TrainResult(Value):
@@ -45,14 +52,22 @@ class TrainResult(Value):
 
 def find_finished(workspace: Workspace, plan: TrainingPlan) -> TrainResult | None:
     """Return the result of a finished run with this fingerprint, or ``None``."""
-    run = open_tracker(workspace).find_run(plan.fingerprint)
+    tracker = open_tracker(workspace)
+    run = tracker.find_run(plan.fingerprint)
     if run is None or not run.finished:
         return None
     directory = workspace.run_directory(plan.fingerprint)
-    if not (directory / RESULT_FILE).exists():
-        open_tracker(workspace).download_files(run.mlflow_run_id, into=directory)
+    if not _is_complete(directory):
+        tracker.download_files(run.mlflow_run_id, into=directory)
+    if not _is_complete(directory):  # removed by hand, here and there: the run is finished anew
+        return None
     text = (directory / RESULT_FILE).read_text(encoding="utf-8")
-    return TrainResult.model_validate_json(text).model_copy(update={"reused": True})
+    here = {"reused": True, "report": str(directory / _REPORT_FILE)}
+    return TrainResult.model_validate_json(text).model_copy(update=here)
+
+
+def _is_complete(directory: Path) -> bool:
+    return all((directory / name).exists() for name in _KEPT_FILES)
 
 
 def start_run(workspace: Workspace, datasets: Datasets, plan: TrainingPlan) -> str:
@@ -75,6 +90,23 @@ def start_run(workspace: Workspace, datasets: Datasets, plan: TrainingPlan) -> s
     )
 
 
+@dataclass(frozen=True)
+class UnfinishedOnFailure:
+    """Lets the MLflow run of a block that fails or is interrupted say so; the next one goes on."""
+
+    workspace: Workspace
+    mlflow_run_id: str
+
+    def __enter__(self) -> None:
+        """Do nothing: the run was started as RUNNING."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close the run as FAILED, or as KILLED where a person stopped it."""
+        if kind is not None:
+            status = "FAILED" if issubclass(kind, Exception) else "KILLED"
+            open_tracker(self.workspace).finish_run(self.mlflow_run_id, status)
+
+
 def register_version(
     workspace: Workspace,
     mlflow_run_id: str,
@@ -90,17 +122,24 @@ def register_version(
         texts = [row["text"] for row in _first_rows(datasets.test.path, 3)]
         model_uri = tracker.log_model(mlflow_run_id, checkpoint, input_example=texts)
         version = tracker.register(name, model_uri, mlflow_run_id, checkpoint.digest, tags={})
-        open_ledger(workspace).append(
-            "registered",
-            model_name=name,
-            actor=workspace.settings.actor,
-            reason=f"version {version.version} of a finished training",
-            evidence={"version": version.version, "checkpoint_digest": checkpoint.digest},
-        )
+    append_once(
+        workspace,
+        "registered",
+        reason=f"version {version.version} of a finished training",
+        evidence={"version": version.version, "checkpoint_digest": checkpoint.digest},
+    )
     tracker.tag_version(version, {"holdfast.verdict": decision.verdict})
-    if decision.verdict is not Verdict.REJECT and "champion" not in version.aliases:
-        tracker.set_alias(name, "challenger", version.version)
+    _name_challenger(tracker, version, decision)
     return version
+
+
+def _name_challenger(tracker: Tracker, version: ModelVersion, decision: GateDecision) -> None:
+    """Let the alias point to a version that may still become champion, and to no rejected one."""
+    if decision.verdict is Verdict.REJECT:
+        if "challenger" in version.aliases:
+            tracker.delete_alias(version.name, "challenger")
+    elif "champion" not in version.aliases:
+        tracker.set_alias(version.name, "challenger", version.version)
 
 
 def promote_version(
@@ -126,6 +165,7 @@ def promote_version(
         decision,
         smoke_rows=_smoke_rows(workspace, checkpoint, datasets),
         actor=workspace.settings.actor,
+        timeout=workspace.settings.smoke_test_timeout_seconds,
     )
     return True
 
@@ -150,7 +190,7 @@ def write_report(
         sizes={d.name: d.n_examples for d in (datasets.train, datasets.valid, *datasets.judged)},
         checkpoint=checkpoint,
     )
-    path = workspace.run_directory(plan.fingerprint) / "report.html"
+    path = workspace.run_directory(plan.fingerprint) / _REPORT_FILE
     write_text_atomically(path, render_report(record))
     return path
 
@@ -180,7 +220,7 @@ def finish_run(
     write_text_atomically(directory / RESULT_FILE, result.model_dump_json(indent=2))
     tracker = open_tracker(workspace)
     tracker.log_reports(mlflow_run_id, reports)
-    tracker.log_files(mlflow_run_id, sorted(directory.iterdir()))
+    tracker.log_files(mlflow_run_id, [directory / name for name in _KEPT_FILES])
     tracker.finish_run(mlflow_run_id, "FINISHED")
     return result
 
@@ -191,7 +231,7 @@ def read_reports(
     """Return the evaluation reports and the decision of a run."""
     directory = workspace.run_directory(result.fingerprint)
     reports = json.loads((directory / _EVALUATION_FILE).read_text(encoding="utf-8"))
-    decision = (directory / "decision.json").read_text(encoding="utf-8")
+    decision = (directory / DECISION_FILE).read_text(encoding="utf-8")
     return (
         [EvaluationReport.model_validate(report) for report in reports],
         GateDecision.model_validate_json(decision),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from pipeline_steps.errors import CheckpointError
 from pipeline_steps.types import Checkpoint, ModelVersion
 
 if TYPE_CHECKING:
@@ -24,10 +28,29 @@ def open_tracker(workspace: Workspace) -> Tracker:
 
 
 def open_ledger(workspace: Workspace) -> Ledger:
-    """Return the ledger of this workspace."""
+    """Return the ledger of this workspace; the first call makes it."""
     from pipeline_steps.registry.ledger import Ledger
 
+    workspace.prepare_state()
     return Ledger(workspace.ledger_url)
+
+
+def append_once(workspace: Workspace, event: str, *, reason: str, evidence: dict[str, Any]) -> None:
+    """Append a decision about the workspace's model unless its like is in the ledger already.
+
+    A run that was killed after it wrote to the ledger comes by here a second time.
+    """
+    ledger = open_ledger(workspace)
+    name = workspace.params.register_.model_name
+    if any(e.event == event and e.evidence == evidence for e in ledger.entries(name)):
+        return
+    ledger.append(
+        event,
+        model_name=name,
+        actor=workspace.settings.actor,
+        reason=reason,
+        evidence=evidence,
+    )
 
 
 def champion_version(workspace: Workspace) -> ModelVersion | None:
@@ -38,10 +61,49 @@ def champion_version(workspace: Workspace) -> ModelVersion | None:
 
 
 def checkpoint_of(workspace: Workspace, version: ModelVersion) -> Checkpoint:
-    """Return a version's checkpoint, downloaded once and verified by digest."""
+    """Return a version's checkpoint: the one that lies here, else the registered one, fetched.
+
+    Raises
+    ------
+    CheckpointError
+        If what is registered is damaged, or is not what the version says it is.
+    """
+    found = _on_disk(workspace, version.checkpoint_digest)
+    if found is not None:
+        return found
+    directory = workspace.checkpoint_directory(version.checkpoint_digest)
+    shutil.rmtree(directory, ignore_errors=True)
+    open_tracker(workspace).checkpoint_of(version, into=directory)
+    try:
+        return _verified(directory, version.checkpoint_digest)
+    except CheckpointError as error:
+        shutil.rmtree(directory)
+        raise CheckpointError(
+            f"the registered artifact of version {version.version} of {version.name} is damaged: "
+            f"{error.received}",
+            expected=f"the checkpoint with digest {version.checkpoint_digest}",
+            fix=f"restore the artifacts of MLflow run {version.mlflow_run_id} from a copy, then "
+            "run the command again",
+        ) from error
+
+
+def _on_disk(workspace: Workspace, digest: str) -> Checkpoint | None:
+    """Return the checkpoint with a digest that was trained here or fetched before, if whole."""
+    for meta in sorted((workspace.state / "checkpoints").glob("*/meta.json")):
+        if digest in meta.read_text(encoding="utf-8"):
+            with suppress(CheckpointError):
+                return _verified(meta.parent, digest)
+    return None
+
+
+def _verified(directory: Path, digest: str) -> Checkpoint:
     from pipeline_steps.inference.checkpoint import load_checkpoint
 
-    directory = workspace.checkpoint_directory(version.checkpoint_digest)
-    if not (directory / "meta.json").exists():
-        open_tracker(workspace).checkpoint_of(version, into=directory)
-    return load_checkpoint(directory)
+    checkpoint = load_checkpoint(directory)
+    if checkpoint.digest != digest:
+        raise CheckpointError(
+            f"{directory} holds another checkpoint ({checkpoint.digest})",
+            expected=f"the checkpoint with digest {digest}",
+            fix="remove the directory and run the command again",
+        )
+    return checkpoint

@@ -19,6 +19,7 @@ from flows.pipeline import Call, call_directly
 from flows.prepare_data import Datasets, prepare_data
 from flows.record import (
     TrainResult,
+    UnfinishedOnFailure,
     find_finished,
     finish_run,
     promote_version,
@@ -46,12 +47,15 @@ def train_candidate(
 ) -> TrainResult:
     """Return the result of a new candidate: trained, judged, registered and, if due, promoted."""
     mlflow_run_id = call(start_run, workspace, datasets, plan)
-    checkpoint = call(finetune_model, workspace, datasets, plan)
-    predictions = call(predict_suites, workspace, datasets, checkpoint)
-    reports = call(evaluate_suites, workspace, predictions)
-    comparisons = call(compare_with_champion, workspace, datasets, checkpoint, predictions)
-    decision = call(judge, workspace, plan, reports, comparisons)
-    version = call(register_version, workspace, mlflow_run_id, checkpoint, datasets, decision)
-    call(promote_version, workspace, version, decision, checkpoint, datasets)
-    report = call(write_report, workspace, plan, datasets, checkpoint, reports, decision, version)
-    return call(finish_run, workspace, plan, mlflow_run_id, reports, decision, version, report)
+    with UnfinishedOnFailure(workspace, mlflow_run_id):
+        checkpoint = call(finetune_model, workspace, datasets, plan)
+        predictions = call(predict_suites, workspace, datasets, checkpoint)
+        reports = call(evaluate_suites, workspace, predictions)
+        comparisons = call(compare_with_champion, workspace, datasets, checkpoint, predictions)
+        decision = call(judge, workspace, plan, reports, comparisons)
+        version = call(register_version, workspace, mlflow_run_id, checkpoint, datasets, decision)
+        call(promote_version, workspace, version, decision, checkpoint, datasets)
+        report = call(
+            write_report, workspace, plan, datasets, checkpoint, reports, decision, version
+        )
+        return call(finish_run, workspace, plan, mlflow_run_id, reports, decision, version, report)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.settings import Settings
+from flows.settings import Settings, load_settings
+from flows.storage_errors import explained_storage_errors
 from pipeline_steps.errors import ConfigurationError, HoldfastError
+from pipeline_steps.files import remove_partial_files
 from pipeline_steps.params import Params, load_params
 from pipeline_steps.types import DatasetRef
+
+_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class Workspace:
             If ``params.yaml`` is missing or wrong; all mistakes at once.
         """
         root = root.resolve()
-        return cls(root, load_params(root / "params.yaml"), settings or Settings())
+        refuse_unusable(root)
+        params = load_params(root / "params.yaml")
+        return cls(root, params, settings or load_settings())
 
     @property
     def state(self) -> Path:
@@ -44,7 +51,7 @@ class Workspace:
     @property
     def tracking_uri(self) -> str:
         """MLflow tracking URI; SQLite under the state directory unless set."""
-        return self.settings.mlflow_tracking_uri or f"sqlite:///{self.state / 'mlflow.db'}"
+        return self._address(self.settings.mlflow_tracking_uri, "mlflow.db")
 
     @property
     def artifact_location(self) -> str:
@@ -54,7 +61,14 @@ class Workspace:
     @property
     def ledger_url(self) -> str:
         """SQLAlchemy URL of the ledger; SQLite under the state directory unless set."""
-        return self.settings.ledger_url or f"sqlite:///{self.state / 'ledger.db'}"
+        return self._address(self.settings.ledger_url, "ledger.db")
+
+    def _address(self, asked: str | None, database: str) -> str:
+        """Return a URL that means the same in every process, whatever its working directory."""
+        if not asked:
+            return _sqlite(self.state / database)
+        relative = asked.removeprefix(_SQLITE) if asked.startswith(_SQLITE) else "/"
+        return asked if relative.startswith("/") else _sqlite(self.root / relative)
 
     def run_directory(self, fingerprint: str) -> Path:
         """Return where one run keeps its reports."""
@@ -70,18 +84,38 @@ class Workspace:
         return self.state / "predictions" / name
 
     def prepare_state(self) -> None:
-        """Create the state directory; a directory that cannot be written is a clear error."""
-        try:
+        """Create the state directory; one that cannot be written to is a clear error."""
+        with explained_storage_errors():
             self.state.mkdir(parents=True, exist_ok=True)
             probe = self.state / f".probe-{os.getpid()}"
             probe.write_bytes(b"")
             probe.unlink()
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot write to {self.state}: {error.strerror}",
-                expected="a state directory that this user can write to, with space left",
-                fix="free space or mend its permissions, or set HOLDFAST_STATE_DIR",
-            ) from error
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed writers left half-written; only for who holds the workspace."""
+        for directory in (self.state, *self.state.glob("*/"), *self.state.glob("runs/*/")):
+            remove_partial_files(directory)
+
+
+def refuse_unusable(root: Path) -> None:
+    """Refuse a path whose artifacts could be written and not be found again.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is a percent sign in it: MLflow takes what follows for a character's code.
+    """
+    if "%" in str(root):
+        raise ConfigurationError(
+            f"the workspace {root} has a percent sign in its path",
+            expected="a path without one: MLflow finds no artifacts below it",
+            fix="rename that directory, then run the command again",
+        )
+
+
+def _sqlite(path: Path) -> str:
+    """Return the address of a database file, whatever characters its path has."""
+    return _SQLITE + re.sub("[?#]", lambda found: f"%{ord(found[0]):02X}", str(path))
 
 
 @contextmanager
@@ -92,9 +126,11 @@ def locked(workspace: Workspace) -> Iterator[None]:
     ------
     HoldfastError
         If another process holds it.
+    StorageError
+        If the disk is full or cannot be written to, now or while the workspace is held.
     """
     workspace.prepare_state()
-    with (workspace.state / "lock").open("a") as file:
+    with explained_storage_errors(), (workspace.state / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -105,4 +141,5 @@ def locked(workspace: Workspace) -> Iterator[None]:
                 expected="one writer a workspace",
                 fix="wait until it has finished, then run the command again",
             ) from error
+        workspace.remove_leftovers()
         yield

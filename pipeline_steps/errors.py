@@ -63,5 +63,9 @@ class PromotionError(RegistryError):
     """A promotion stopped before the alias moved, or lost a race."""
 
 
+class StorageError(HoldfastError):
+    """The disk is full, or a file or directory cannot be read or written by this user."""
+
+
 class MissingDependencyError(HoldfastError):
     """A library that this command needs is not installed."""

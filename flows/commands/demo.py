@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 from flows.commands.train import run_train, summarize
-from flows.pipeline import Call
 from flows.record import TrainResult
 from flows.workspace import Workspace
 
 
-def run_demo(directory: Path, *, call: Call, prefect: bool) -> str:
+def run_demo(directory: Path, *, prefect: bool) -> str:
     """Return the closing summary of the main job on the workspace ``directory``.
 
     With ``prefect`` a first run goes through Prefect's temporary server, which keeps its database
@@ -23,7 +22,7 @@ def run_demo(directory: Path, *, call: Call, prefect: bool) -> str:
     orchestrated = prefect and not _ran_before(workspace)
     if orchestrated:
         os.environ.setdefault("PREFECT_HOME", str(workspace.state / "prefect"))
-    result = run_train(workspace.root, call=call, prefect=orchestrated)
+    result = run_train(workspace.root, announced=True, prefect=orchestrated)
     return f"{summarize(workspace, result)}\n\n{where_to_look(workspace, result)}"
 
 

@@ -18,7 +18,7 @@ from pydantic import computed_field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.prepare_data import read_datasets
-from flows.settings import Settings
+from flows.settings import load_settings
 from pipeline_steps.errors import HoldfastError
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.params import FinetuneParams, Params, load_params
@@ -272,7 +272,7 @@ def _params_or_none(root: Path) -> Params | None:
 
 def _addresses(root: Path) -> Iterator[Finding]:
     """Name the servers and databases that are used; those on a network must answer."""
-    settings = Settings()
+    settings = load_settings()
     state = root / settings.state_dir
     mlflow = settings.mlflow_tracking_uri or f"sqlite:///{state / 'mlflow.db'}"
     yield _address("MLflow", mlflow, "HOLDFAST_MLFLOW_TRACKING_URI")
@@ -317,7 +317,7 @@ def without_password(url: str) -> str:
 
 
 def _room(root: Path) -> Iterator[Finding]:
-    state = root / Settings().state_dir
+    state = root / load_settings().state_dir
     place = next(p for p in (state, *state.parents) if p.exists())
     free = shutil.disk_usage(place).free
     enough = free >= _ENOUGH_BYTES

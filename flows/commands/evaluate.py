@@ -11,7 +11,7 @@ from flows.registry_access import champion_version, checkpoint_of, open_tracker
 from flows.workspace import Workspace, locked
 from pipeline_steps.errors import RegistryError
 from pipeline_steps.reporting.summary import metrics_lines
-from pipeline_steps.types import EvaluationReport
+from pipeline_steps.types import EvaluationReport, ModelVersion
 
 
 def evaluate_version(
@@ -25,22 +25,25 @@ def evaluate_version(
         If there is no such version.
     """
     with locked(workspace):
+        version = _version(workspace, number)
         datasets = prepare_data(workspace, call=call)
-        name = workspace.params.register_.model_name
-        version = (
-            champion_version(workspace)
-            if number is None
-            else open_tracker(workspace).version(name, number)
-        )
-        if version is None:
-            raise RegistryError(
-                f"{name} has no champion yet",
-                expected="a registered version",
-                fix="holdfast train",
-            )
         checkpoint = call(checkpoint_of, workspace, version)
         predictions = call(predict_suites, workspace, datasets, checkpoint)
         return call(evaluate_suites, workspace, predictions)
+
+
+def _version(workspace: Workspace, number: int | None) -> ModelVersion:
+    name = workspace.params.register_.model_name
+    if number is not None:
+        return open_tracker(workspace).version(name, number)
+    champion = champion_version(workspace)
+    if champion is None:
+        raise RegistryError(
+            f"{name} has no champion yet",
+            expected="a version that the gate let pass, or --version with another one's number",
+            fix="holdfast train",
+        )
+    return champion
 
 
 def lines(reports: Sequence[EvaluationReport]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from flows.commands.params_text import params_text
 from flows.commands.raw_columns import find_columns
+from flows.workspace import refuse_unusable
 from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import ConfigurationError, HoldfastError, MissingDependencyError
 from pipeline_steps.files import (
@@ -57,6 +58,7 @@ def init_workspace(
         Field of ``ingest.columns`` -> column in the files; text and label are guessed if absent.
     """
     directory = directory.resolve()
+    refuse_unusable(directory)
     sources = _sources(files, suites)
     found = find_columns(list(sources.values()), columns or {})
     params = _params(directory, problem, sources, found)
@@ -144,7 +146,8 @@ def _claim(directory: Path, request: str, *, force: bool) -> None:
 def _write_raw(directory: Path, sources: Mapping[str, Path]) -> None:
     """Copy the raw files: a link would let an edit of the original reach DVC's cache."""
     (directory / _RAW).mkdir(parents=True, exist_ok=True)
-    remove_partial_files(directory / _RAW)
+    for place in (directory, directory / _RAW, (directory / _RECORD).parent):
+        remove_partial_files(place)  # what a killed init left
     for role, original in sources.items():
         target = directory / _raw_path(role, original)
         if original.is_dir():

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from flows.pipeline import Call
+from flows.pipeline import announcing, call_directly, say
 from flows.record import TrainResult, read_reports
 from flows.workspace import Workspace, locked
 
 
-def run_train(directory: Path, *, call: Call, prefect: bool = False) -> TrainResult:
-    """Return the result of the train flow in the workspace ``directory``."""
-    if prefect:
-        from flows.orchestrated import train as train_flow
+def run_train(directory: Path, *, announced: bool, prefect: bool = False) -> TrainResult:
+    """Return the result of the train flow in the workspace ``directory``.
 
-        return train_flow(str(directory))
+    With ``announced``, standard error says which step runs.
+    """
+    if prefect:
+        return _run_flow(directory, announced=announced)
     from flows.train import train
 
     workspace = Workspace.open(directory)
     with locked(workspace):
-        return train(workspace, call=call)
+        return train(workspace, call=announcing(call_directly, say) if announced else call_directly)
+
+
+def _run_flow(directory: Path, *, announced: bool) -> TrainResult:
+    """Run the flow with Prefect's words on the terminal reduced to ours.
+
+    Its logs go to its server all the same; what it would print is every step twice, and a refusal
+    as a traceback.
+    """
+    Workspace.open(directory)  # a wrong params.yaml needs no server to be refused
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    if announced:
+        say("- start Prefect")
+    from flows.orchestrated import train
+
+    return train(str(directory), announced=announced)
 
 
 def summarize(workspace: Workspace, result: TrainResult) -> str:

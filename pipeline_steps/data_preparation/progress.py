@@ -1,7 +1,8 @@
-"""How far a stage is, on a terminal only: under DVC and in logs nothing is printed."""
+"""How far a stage is, on a terminal or where a caller asks for it: logs show nothing."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TextIO
 from pipeline_steps.data_preparation.ingest import Progress, ignore_progress
 
 _SECONDS = 0.5
+_ASKED_FOR = "HOLDFAST_COUNT_ROWS"  # set by who runs the stage through DVC and reads its messages
 
 
 @contextmanager
@@ -21,9 +23,10 @@ def row_counter(stage: str, stream: TextIO) -> Iterator[Progress]:
     stage : str
         Stands before the number.
     stream : TextIO
-        Where it is shown, if it is a terminal; the line is cleared at the end.
+        Where it is shown, if it is a terminal or HOLDFAST_COUNT_ROWS is set; the line is cleared at
+        the end.
     """
-    if not stream.isatty():
+    if not (stream.isatty() or os.environ.get(_ASKED_FOR)):
         yield ignore_progress
         return
     shown_at = float("-inf")

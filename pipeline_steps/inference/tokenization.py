@@ -67,12 +67,14 @@ def encode(
     max_length: int,
 ) -> Encoded:
     """Return token ids of texts, or of text pairs, cut to ``max_length`` tokens."""
-    if pairs is None or all(pair is None for pair in pairs):
-        full = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
-        cut = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-    else:
-        both = ([*texts], [pair or "" for pair in pairs])
-        full = tokenizer(*both, truncation=False, verbose=False)["input_ids"]
-        cut = tokenizer(*both, truncation=True, max_length=max_length)["input_ids"]
-    n_truncated = sum(len(a) > len(b) for a, b in zip(full, cut, strict=True))
-    return Encoded(cut, n_truncated)
+    columns = [list(texts)]
+    if pairs is not None and any(pair is not None for pair in pairs):
+        columns.append([pair or "" for pair in pairs])
+    token_ids: list[list[int]] = tokenizer(*columns, verbose=False)["input_ids"]
+    too_long = [row for row, ids in enumerate(token_ids) if len(ids) > max_length]
+    if too_long:
+        again = [[column[row] for row in too_long] for column in columns]
+        cut = tokenizer(*again, truncation=True, max_length=max_length)["input_ids"]
+        for row, ids in zip(too_long, cut, strict=True):
+            token_ids[row] = ids
+    return Encoded(token_ids, len(too_long))

@@ -8,8 +8,6 @@ decision was made against (compare-and-set inside one transaction).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +16,10 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import PromotionError, RegistryError
-from pipeline_steps.registry.ledger_schema import append_only_statements, entries_table
+from pipeline_steps.registry.ledger_database import LedgerDatabase
 
 GENESIS = "0" * 64
 CHAMPION_MOVED = "champion_moved"
-_LOCK_KEY = 4_827_361  # one advisory lock for all writers of a PostgreSQL ledger
-_BUSY_SECONDS = 30
 
 
 class LedgerEntry(BaseModel):
@@ -52,15 +48,17 @@ class Ledger:
     Parameters
     ----------
     url : str
-        SQLAlchemy URL: ``sqlite:///absolute/path`` or ``postgresql+psycopg://...``.
+        SQLAlchemy URL: ``sqlite:////absolute/path`` or ``postgresql+psycopg://...``.
+
+    Raises
+    ------
+    RegistryError
+        Here and in every method, if the database cannot be opened, read or written.
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
-        self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self.entries_table = entries_table()
-        with self._transaction() as connection:
-            self._create(connection)
+        self.database = LedgerDatabase(url)
+        self.table = self.database.table
 
     def append(
         self,
@@ -82,7 +80,32 @@ class Ledger:
         evidence : dict
             Digests and numbers, JSON-serialisable; no payloads and no secrets.
         """
-        with self._transaction() as connection:
+        with self.database.writing() as connection:
+            return self._append(connection, event, model_name, actor, reason, evidence)
+
+    def append_once(
+        self,
+        event: str,
+        *,
+        model_name: str,
+        actor: str,
+        reason: str,
+        evidence: dict[str, Any],
+    ) -> LedgerEntry:
+        """Return the entry of this event with this evidence; it is appended if there is none.
+
+        What converges after a kill calls it again and again, in several processes perhaps.
+        """
+        table = self.table
+        query = sa.select(table).where(
+            table.c.event == event,
+            table.c.model_name == model_name,
+            table.c.evidence == _canonical(evidence),
+        )
+        with self.database.writing() as connection:
+            earlier = connection.execute(query).first()
+            if earlier is not None:
+                return _entry(earlier)
             return self._append(connection, event, model_name, actor, reason, evidence)
 
     def move_champion(
@@ -102,8 +125,8 @@ class Ledger:
         PromotionError
             If another version became champion in the meantime; it is named.
         """
-        with self._transaction() as connection:
-            current = self._champion(connection, model_name, None)
+        with self.database.writing() as connection:
+            current = _version_of(self._last_move(connection, model_name, None))
             if current != expected:
                 raise PromotionError(
                     f"version {_named(current)} of {model_name} became champion in the meantime",
@@ -114,31 +137,44 @@ class Ledger:
             return self._append(connection, CHAMPION_MOVED, model_name, actor, reason, evidence)
 
     def champion(self, model_name: str, at: datetime | None = None) -> int | None:
-        """Return the version that is champion, or was at a time; ``None`` if there was none."""
-        with self.engine.connect() as connection:
-            return self._champion(connection, model_name, at)
+        """Return the version that is champion, or was at a time; ``None`` if there was none.
+
+        A time without a zone is local time.
+        """
+        with self.database.reading() as connection:
+            return _version_of(self._last_move(connection, model_name, at))
+
+    def last_move(self, model_name: str) -> LedgerEntry | None:
+        """Return the entry that made the champion what it is; ``None`` if there is none."""
+        with self.database.reading() as connection:
+            return self._last_move(connection, model_name, None)
 
     def entries(self, model_name: str | None = None) -> list[LedgerEntry]:
         """Return all entries, oldest first, of one model or of all."""
-        table = self.entries_table
-        query = sa.select(table).order_by(table.c.sequence)
+        query = sa.select(self.table).order_by(self.table.c.sequence)
         if model_name is not None:
-            query = query.where(table.c.model_name == model_name)
-        with self.engine.connect() as connection:
+            query = query.where(self.table.c.model_name == model_name)
+        with self.database.reading() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
     def verify(self) -> list[str]:
-        """Return what is wrong with the chain: altered entries, missing links; empty if whole."""
+        """Return what is wrong with the chain: altered entries, missing links; empty if whole.
+
+        Entries that were cut off the end leave a whole chain behind: they show only beside a copy
+        of the last hash, or where a model's aliases and its champion here differ.
+        """
+        query = sa.select(self.table).order_by(self.table.c.sequence)
         problems = []
-        previous, expected_sequence = GENESIS, 1
-        for entry in self.entries():
-            if entry.sequence != expected_sequence:
-                problems.append(f"entry {expected_sequence} is missing")
-            if entry.entry_hash != entry.expected_hash():
-                problems.append(f"entry {entry.sequence} was altered")
-            if entry.previous_hash != previous:
-                problems.append(f"entry {entry.sequence} does not follow the one before it")
-            previous, expected_sequence = entry.entry_hash, entry.sequence + 1
+        previous, expected = GENESIS, 1
+        with self.database.reading() as connection:
+            for row in connection.execute(query):
+                if row.sequence != expected:
+                    problems.append(_missing(expected, row.sequence - 1))
+                if _was_altered(row):
+                    problems.append(f"entry {row.sequence} was altered")
+                if row.previous_hash != previous:
+                    problems.append(f"entry {row.sequence} does not follow the one before it")
+                previous, expected = row.entry_hash, row.sequence + 1
         return problems
 
     def _append(
@@ -150,31 +186,31 @@ class Ledger:
         reason: str,
         evidence: dict[str, Any],
     ) -> LedgerEntry:
-        table = self.entries_table
-        last = connection.execute(
-            sa.select(table).order_by(table.c.sequence.desc()).limit(1)
-        ).first()
+        newest = sa.select(self.table).order_by(self.table.c.sequence.desc()).limit(1)
+        last = connection.execute(newest).first()
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
         fields: dict[str, Any] = {
             "sequence": 1 if last is None else last.sequence + 1,
-            "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            # Clocks of several machines differ; time never runs back along the chain.
+            "created_at": now if last is None else max(now, last.created_at),
             "event": event,
             "model_name": model_name,
             "actor": actor,
-            "reason": reason,
+            "reason": reason.replace("\0", ""),  # which PostgreSQL cannot hold
             "evidence": json.loads(json.dumps(evidence)),
             "previous_hash": GENESIS if last is None else last.entry_hash,
         }
         entry = LedgerEntry(**fields, entry_hash=value_digest(fields))
-        row = {**entry.model_dump(), "evidence": json.dumps(entry.evidence, sort_keys=True)}
-        connection.execute(table.insert().values(row))
+        row = {**entry.model_dump(), "evidence": _canonical(entry.evidence)}
+        connection.execute(self.table.insert().values(row))
         return entry
 
-    def _champion(
+    def _last_move(
         self, connection: sa.Connection, model_name: str, at: datetime | None
-    ) -> int | None:
-        table = self.entries_table
+    ) -> LedgerEntry | None:
+        table = self.table
         query = (
-            sa.select(table.c.evidence)
+            sa.select(table)
             .where(table.c.model_name == model_name, table.c.event == CHAMPION_MOVED)
             .order_by(table.c.sequence.desc())
             .limit(1)
@@ -182,52 +218,54 @@ class Ledger:
         if at is not None:
             moment = at.astimezone(UTC).isoformat(timespec="microseconds")
             query = query.where(table.c.created_at <= moment)
-        evidence = connection.execute(query).scalar()
-        return None if evidence is None else int(json.loads(evidence)["version"])
-
-    def _create(self, connection: sa.Connection) -> None:
-        self.entries_table.metadata.create_all(connection)
-        for statement in append_only_statements(self.engine.dialect.name):
-            connection.execute(sa.text(statement))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        """Yield a connection that is the only writer until the block ends."""
-        try:
-            with self.engine.begin() as connection:
-                if not self.is_sqlite:
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_KEY)))
-                yield connection
-        except sa.exc.OperationalError as error:
-            raise RegistryError(
-                f"the ledger cannot be written: {error.orig}",
-                expected=f"a ledger at {self.engine.url.render_as_string(hide_password=True)} "
-                "that this user can write to",
-                fix="mend its permissions or set HOLDFAST_LEDGER_URL, then run the command again",
-            ) from error
+        row = connection.execute(query).first()
+        return None if row is None else _unaltered(row)
 
 
-def _engine(url: str) -> sa.Engine:
-    if not url.startswith("sqlite"):
-        return sa.create_engine(url)
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
-
-    # The driver must not open transactions by itself: BEGIN IMMEDIATE takes the write lock before
-    # the last entry is read, so two processes cannot append to the same end of the chain.
-    @sa.event.listens_for(engine, "connect")
-    def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+def _canonical(evidence: dict[str, Any]) -> str:
+    return json.dumps(evidence, sort_keys=True)
 
 
 def _entry(row: sa.Row[Any]) -> LedgerEntry:
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    return LedgerEntry(**{**fields, "evidence": json.loads(fields["evidence"])})
+    try:
+        return LedgerEntry(**{**fields, "evidence": json.loads(fields["evidence"])})
+    except ValueError as error:
+        raise RegistryError(
+            f"entry {fields['sequence']} of the ledger cannot be read: {error}",
+            expected="an entry as it was appended",
+            fix="restore the ledger from a backup; what was altered, says: holdfast ledger verify",
+        ) from error
+
+
+def _unaltered(row: sa.Row[Any]) -> LedgerEntry:
+    """Return the entry; who is champion never follows from one that somebody has changed."""
+    if _was_altered(row):
+        raise RegistryError(
+            f"entry {row.sequence} of the ledger was altered",
+            expected="an entry as it was appended",
+            fix="restore the ledger from a backup; what else was altered, says: holdfast ledger "
+            "verify",
+        )
+    return _entry(row)
+
+
+def _was_altered(row: sa.Row[Any]) -> bool:
+    try:
+        entry = _entry(row)
+    except RegistryError:
+        return True
+    return entry.entry_hash != entry.expected_hash()
+
+
+def _missing(first: int, last: int) -> str:
+    return (
+        f"entry {first} is missing" if first == last else f"entries {first} to {last} are missing"
+    )
+
+
+def _version_of(move: LedgerEntry | None) -> int | None:
+    return None if move is None else int(move.evidence["version"])
 
 
 def _named(version: int | None) -> str:

@@ -1,10 +1,11 @@
-"""The ledger's table, and the triggers that let nobody change or remove an entry."""
+"""The ledger's table, and the triggers that let nobody change, replace or remove an entry."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 TABLE = "holdfast_ledger"
+_REFUSAL = "the ledger is append-only"
 
 
 def entries_table() -> sa.Table:
@@ -24,20 +25,45 @@ def entries_table() -> sa.Table:
     )
 
 
-def append_only_statements(dialect: str) -> list[str]:
-    """Return the statements that make the table refuse UPDATE and DELETE; repeatable."""
+def triggers_query(dialect: str) -> str:
+    """Return a query for the names of the table's triggers; no rows where there is no table."""
     if dialect == "sqlite":
-        return [
-            f"CREATE TRIGGER IF NOT EXISTS {TABLE}_no_{verb.lower()} BEFORE {verb} ON {TABLE} "
-            "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-            for verb in ("UPDATE", "DELETE")
-        ]
+        return f"SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{TABLE}'"  # noqa: S608 - a constant
+    return (
+        f"SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass('{TABLE}') AND NOT tgisinternal"  # noqa: S608 - a constant
+    )
+
+
+def append_only_triggers(dialect: str) -> dict[str, list[str]]:
+    """Return, for each trigger, the statements that make it; they can be repeated."""
+    return _sqlite_triggers() if dialect == "sqlite" else _postgresql_triggers()
+
+
+def _sqlite_triggers() -> dict[str, list[str]]:
+    """Return three triggers: INSERT OR REPLACE removes the old row without any DELETE trigger."""
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
+    taken = (
+        f"EXISTS (SELECT 1 FROM {TABLE} "  # noqa: S608 - a constant
+        "WHERE sequence = NEW.sequence OR entry_hash = NEW.entry_hash)"
+    )
+    when = {
+        f"{TABLE}_no_update": f"BEFORE UPDATE ON {TABLE}",
+        f"{TABLE}_no_delete": f"BEFORE DELETE ON {TABLE}",
+        f"{TABLE}_no_replace": f"BEFORE INSERT ON {TABLE} WHEN {taken}",
+    }
+    return {
+        name: [f"CREATE TRIGGER IF NOT EXISTS {name} {moment} {refuse}"]
+        for name, moment in when.items()
+    }
+
+
+def _postgresql_triggers() -> dict[str, list[str]]:
     function = (
         f"CREATE OR REPLACE FUNCTION {TABLE}_refuse() RETURNS trigger AS $$ "
-        "BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$ LANGUAGE plpgsql"
+        f"BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$ LANGUAGE plpgsql"
     )
     trigger = (
         f"CREATE OR REPLACE TRIGGER {TABLE}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE "
         f"ON {TABLE} FOR EACH STATEMENT EXECUTE FUNCTION {TABLE}_refuse()"
     )
-    return [function, trigger]
+    return {f"{TABLE}_append_only": [function, trigger]}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline_steps.provenance import PACKAGE_ROOT
 from pipeline_steps.registry.mlflow_library import load_mlflow
@@ -24,33 +27,42 @@ def save_served_model(path: Path, checkpoint: Checkpoint, input_example: Sequenc
     import pandas as pd
 
     mlflow = load_mlflow()
+    with _without_remarks_on_type_hints():
+        mlflow.pyfunc.save_model(
+            path,
+            python_model=str(_SERVED_MODEL),
+            artifacts={"checkpoint": str(checkpoint.path)},
+            code_paths=[str(PACKAGE_ROOT)],
+            signature=_signature(),
+            input_example=pd.DataFrame({"text": list(input_example)}),
+            pip_requirements=_pinned(),
+            metadata={
+                "checkpoint_digest": checkpoint.digest,
+                "base_model": checkpoint.base_model,
+                "base_digest": checkpoint.base_digest,
+                "labels": len(checkpoint.labels),
+            },
+        )
+
+
+def _signature() -> Any:
+    """Return what goes in (a text, perhaps a pair) and what comes out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    signature = ModelSignature(
-        inputs=Schema(
-            [
-                ColSpec(DataType.string, "text"),
-                ColSpec(DataType.string, "text_pair", required=False),
-            ]
-        ),
+    pair = ColSpec(DataType.string, "text_pair", required=False)
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string, "text"), pair]),
         outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]),
     )
-    mlflow.pyfunc.save_model(
-        path,
-        python_model=str(_SERVED_MODEL),
-        artifacts={"checkpoint": str(checkpoint.path)},
-        code_paths=[str(PACKAGE_ROOT)],
-        signature=signature,
-        input_example=pd.DataFrame({"text": list(input_example)}),
-        pip_requirements=_pinned(),
-        metadata={
-            "checkpoint_digest": checkpoint.digest,
-            "base_model": checkpoint.base_model,
-            "base_digest": checkpoint.base_digest,
-            "labels": len(checkpoint.labels),
-        },
-    )
+
+
+@contextmanager
+def _without_remarks_on_type_hints() -> Iterator[None]:
+    """MLflow remarks on its own hints and on ours; the signature says what they do not."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*type hint", category=UserWarning)
+        yield
 
 
 def _pinned() -> list[str]:

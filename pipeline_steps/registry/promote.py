@@ -1,7 +1,8 @@
 """Promotion in phases: intent, smoke test, compare-and-set, aliases, confirmation.
 
 Killed at any boundary, the next call converges: before the compare-and-set the old champion stands,
-after it the new one does and the aliases follow. Of two racing promoters one wins.
+after it the new one does and the aliases follow. Of two racing promoters one wins; the other's
+failure is in the ledger too.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from pipeline_steps.errors import PromotionError
-from pipeline_steps.registry.ledger import CHAMPION_MOVED, Ledger
+from pipeline_steps.registry.ledger import Ledger, LedgerEntry
 from pipeline_steps.registry.smoke_test import SmokeRow, smoke_test
 from pipeline_steps.registry.tracking import Tracker
 from pipeline_steps.types import GateDecision, ModelVersion, Verdict
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-_CONFIRMED = "promotion_confirmed"
 
 
 class Promotion(BaseModel):
@@ -65,26 +65,58 @@ def promote(  # noqa: PLR0913 - keywords with defaults
     PromotionError
         If the decision does not allow it, the artifact fails, or another promoter was first.
     """
-    current = ledger.champion(version.name)
-    if current != version.version:
+    move = ledger.last_move(version.name)
+    moved = move is None or move.evidence["version"] != version.version
+    if move is None or moved:
+        current = None if move is None else int(move.evidence["version"])
         _refuse_stale(tracker, version, decision, current)
-        _prove(tracker, ledger, version, smoke_rows, actor, timeout, at_boundary)
-        ledger.move_champion(
-            version.name,
-            expected=current,
-            new=version.version,
-            actor=actor,
-            reason="; ".join(decision.reasons),
-            evidence={
-                "checkpoint_digest": version.checkpoint_digest,
-                "policy_digest": decision.policy_digest,
-            },
-        )
+        _append(ledger, "promotion_intent", version, actor, "is to become champion")
+        at_boundary("intent")
+        try:
+            _prove(tracker, version, smoke_rows, timeout)
+            at_boundary("smoke_test")
+            move = _move(ledger, version, decision, current, actor)
+        except PromotionError as error:
+            _append(ledger, "promotion_failed", version, actor, f"stays out: {error.received}")
+            raise
         at_boundary("moved")
-    previous = _previous_champion(ledger, version)
-    _move_aliases(tracker, version, previous, at_boundary)
-    _confirm(ledger, version, previous, actor)
-    return Promotion(version=version.version, previous=previous, moved=current != version.version)
+    follow_ledger(tracker, ledger, version.name, actor=actor, at_boundary=at_boundary)
+    return Promotion(version=version.version, previous=move.evidence["previous"], moved=moved)
+
+
+def follow_ledger(
+    tracker: Tracker,
+    ledger: Ledger,
+    model_name: str,
+    *,
+    actor: str,
+    at_boundary: Callable[[str], None] = lambda _: None,
+) -> LedgerEntry | None:
+    """Return the last move of the champion after the aliases followed it and it was confirmed.
+
+    Every step can be repeated; without a champion nothing happens. If another promoter moves the
+    champion while the aliases are set, they are set again: whoever writes them last has read the
+    ledger last.
+    """
+    move = ledger.last_move(model_name)
+    if move is None:
+        return None
+    _move_aliases(tracker, move)
+    at_boundary("alias")
+    if ledger.last_move(model_name) != move:
+        return follow_ledger(tracker, ledger, model_name, actor=actor, at_boundary=at_boundary)
+    ledger.append_once(
+        "promotion_confirmed",
+        model_name=model_name,
+        actor=actor,
+        reason=f"version {move.evidence['version']} is champion",
+        evidence={
+            "version": move.evidence["version"],
+            "previous": move.evidence["previous"],
+            "move": move.sequence,
+        },
+    )
+    return move
 
 
 def _refuse_stale(
@@ -113,70 +145,53 @@ def _refuse_stale(
 
 
 def _prove(
-    tracker: Tracker,
-    ledger: Ledger,
-    version: ModelVersion,
-    smoke_rows: Sequence[SmokeRow],
-    actor: str,
-    timeout: float,
-    at_boundary: Callable[[str], None],
+    tracker: Tracker, version: ModelVersion, smoke_rows: Sequence[SmokeRow], timeout: float
 ) -> None:
-    evidence = {"version": version.version, "checkpoint_digest": version.checkpoint_digest}
-    words = f"version {version.version} is to become champion"
-    ledger.append(
-        "promotion_intent", model_name=version.name, actor=actor, reason=words, evidence=evidence
-    )
-    at_boundary("intent")
     result = smoke_test(version.model_uri, smoke_rows, tracker.tracking_uri, timeout=timeout)
     if not result.passed:
-        ledger.append(
-            "promotion_failed",
-            model_name=version.name,
-            actor=actor,
-            reason=result.reason,
-            evidence=evidence,
-        )
         raise PromotionError(
             f"the smoke test of version {version.version} failed: {result.reason}",
             expected="a registered artifact that repeats its recorded predictions",
             fix="register it anew: remove the version in MLflow, then: holdfast train",
         )
-    at_boundary("smoke_test")
 
 
-def _previous_champion(ledger: Ledger, version: ModelVersion) -> int | None:
-    """Return who was champion before the version: from the ledger, never "the number before"."""
-    moves = [e for e in ledger.entries(version.name) if e.event == CHAMPION_MOVED]
-    last = next(move for move in reversed(moves) if move.evidence["version"] == version.version)
-    previous: int | None = last.evidence["previous"]
-    return previous
-
-
-def _move_aliases(
-    tracker: Tracker,
+def _move(
+    ledger: Ledger,
     version: ModelVersion,
-    previous: int | None,
-    at_boundary: Callable[[str], None],
-) -> None:
-    """Let the aliases follow the ledger; every step can be repeated."""
-    if previous is not None:
-        tracker.set_alias(version.name, PREVIOUS, previous)
-    tracker.set_alias(version.name, CHAMPION, version.version)
-    at_boundary("alias")
-    challenger = tracker.version_by_alias(version.name, CHALLENGER)
-    if challenger is not None and challenger.version == version.version:
-        tracker.delete_alias(version.name, CHALLENGER)
+    decision: GateDecision,
+    current: int | None,
+    actor: str,
+) -> LedgerEntry:
+    return ledger.move_champion(
+        version.name,
+        expected=current,
+        new=version.version,
+        actor=actor,
+        reason="; ".join(decision.reasons),
+        evidence={
+            "checkpoint_digest": version.checkpoint_digest,
+            "policy_digest": decision.policy_digest,
+        },
+    )
 
 
-def _confirm(ledger: Ledger, version: ModelVersion, previous: int | None, actor: str) -> None:
-    entries = ledger.entries(version.name)
-    move = max(e.sequence for e in entries if e.event == CHAMPION_MOVED)
-    if any(e.event == _CONFIRMED and e.sequence > move for e in entries):
-        return
+def _append(ledger: Ledger, event: str, version: ModelVersion, actor: str, words: str) -> None:
     ledger.append(
-        _CONFIRMED,
+        event,
         model_name=version.name,
         actor=actor,
-        reason=f"version {version.version} is champion",
-        evidence={"version": version.version, "previous": previous},
+        reason=f"version {version.version} {words}",
+        evidence={"version": version.version, "checkpoint_digest": version.checkpoint_digest},
     )
+
+
+def _move_aliases(tracker: Tracker, move: LedgerEntry) -> None:
+    """Set the aliases as the ledger says; who was before is in it, not "the number before"."""
+    name, champion, previous = move.model_name, move.evidence["version"], move.evidence["previous"]
+    if previous is not None:
+        tracker.set_alias(name, PREVIOUS, previous)
+    tracker.set_alias(name, CHAMPION, champion)
+    challenger = tracker.version_by_alias(name, CHALLENGER)
+    if challenger is not None and challenger.version == champion:
+        tracker.delete_alias(name, CHALLENGER)

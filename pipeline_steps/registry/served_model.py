@@ -28,9 +28,13 @@ class ServedClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,
         params: dict[str, Any] | None = None,  # noqa: ARG002 - same
     ) -> pd.DataFrame:
         """Return ``label`` and ``score`` of each row."""
-        pairs = model_input["text_pair"].tolist() if "text_pair" in model_input else None
+        pairs = None
+        if "text_pair" in model_input:  # MLflow may make NaN of a pair that is not there
+            pairs = [pair if isinstance(pair, str) else None for pair in model_input["text_pair"]]
         answers = self.predictor.predict(model_input["text"].tolist(), pairs)
-        return pd.DataFrame([{"label": a["label"], "score": a["score"]} for a in answers])
+        return pd.DataFrame(
+            [(answer["label"], answer["score"]) for answer in answers], columns=["label", "score"]
+        )
 
 
 mlflow.models.set_model(ServedClassifier())

@@ -1,12 +1,14 @@
 """The registered artifact, loaded in a fresh process, must repeat recorded predictions.
 
-``python -P -m pipeline_steps.registry.smoke_test MODEL_URI ROWS TRACKING_URI`` is that process:
-nothing that training left in memory can help it, and a folder called ``mlflow`` cannot mislead it.
+Nothing that training left in memory can help it, the code that answers is the artifact's own, and a
+folder called ``mlflow`` cannot mislead it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline_steps.registry.mlflow_library import without_password
+from pipeline_steps.registry.smoke_answer import ANSWERS, REQUEST
+
+_SCRIPT = Path(__file__).with_name("smoke_answer.py")
+_LOG = "stderr.txt"
 _TOLERANCE = 1e-3
 _SHOWN = 400
 
@@ -58,21 +65,48 @@ def smoke_test(
     """
     if not rows:
         return SmokeResult(passed=False, reason="no recorded prediction to compare with")
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "rows.json"
-        file.write_text(json.dumps([row.model_dump() for row in rows]), encoding="utf-8")
-        command = [sys.executable, "-P", "-m", __name__, model_uri, str(file), tracking_uri]
+    # Only this user may enter the directory: an address may hold a password, and a list of
+    # processes would show it among the arguments.
+    with tempfile.TemporaryDirectory(prefix="holdfast-smoke-") as name:
+        directory = Path(name)
+        request = {"model_uri": model_uri, "tracking_uri": tracking_uri, "rows": _columns(rows)}
+        (directory / REQUEST).write_text(json.dumps(request), encoding="utf-8")
+        code = _run(directory, timeout)
+        if code is None:
+            return SmokeResult(passed=False, reason=f"no answer within {timeout:g} s")
+        if code != 0:
+            last = (directory / _LOG).read_text(encoding="utf-8", errors="replace").strip()
+            reason = f"the artifact could not be loaded and asked: {last[-_SHOWN:]}"
+            return SmokeResult(passed=False, reason=without_password(reason, tracking_uri))
+        return _compare(rows, json.loads((directory / ANSWERS).read_text(encoding="utf-8")))
+
+
+def _columns(rows: Sequence[SmokeRow]) -> dict[str, list[str | None]]:
+    columns: dict[str, list[str | None]] = {"text": [row.text for row in rows]}
+    if any(row.text_pair for row in rows):
+        columns["text_pair"] = [row.text_pair for row in rows]
+    return columns
+
+
+def _run(directory: Path, timeout: float) -> int | None:
+    """Return the exit code of the fresh process, or ``None`` if it was ended for its slowness."""
+    with (directory / _LOG).open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - this Python, no shell
+            [sys.executable, "-P", str(_SCRIPT), str(directory)],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,  # so that what it starts ends with it
+        )
         try:
-            done = subprocess.run(  # noqa: S603 - this Python, no shell
-                command, capture_output=True, text=True, timeout=timeout, cwd=directory, check=False
-            )
+            return process.wait(timeout)
         except subprocess.TimeoutExpired:
-            return SmokeResult(passed=False, reason=f"no answer within {timeout:.0f} s")
-    if done.returncode != 0:
-        last = done.stderr.strip()[-_SHOWN:]
-        return SmokeResult(passed=False, reason=f"the artifact could not be loaded: {last}")
-    answers = json.loads(done.stdout.strip().splitlines()[-1])
-    return _compare(rows, answers)
+            return None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 def _compare(rows: Sequence[SmokeRow], answers: Sequence[dict[str, Any]]) -> SmokeResult:
@@ -80,30 +114,11 @@ def _compare(rows: Sequence[SmokeRow], answers: Sequence[dict[str, Any]]) -> Smo
         reason = f"{len(answers)} answers to {len(rows)} texts"
         return SmokeResult(passed=False, reason=reason)
     for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-        if answer["label"] != row.label or abs(answer["score"] - row.score) > _TOLERANCE:
+        # "not within" and not "beyond": a score that is no number is never within.
+        if answer["label"] != row.label or not abs(answer["score"] - row.score) <= _TOLERANCE:
             reason = (
                 f"row {number}: answered {answer['label']} ({answer['score']:.4f}), recorded "
                 f"{row.label} ({row.score:.4f})"
             )
             return SmokeResult(passed=False, reason=reason)
     return SmokeResult(passed=True, reason=f"{len(rows)} recorded predictions repeated")
-
-
-def _answer(model_uri: str, rows_file: str, tracking_uri: str) -> None:
-    """Print the model's answers as JSON: what the fresh process does."""
-    import pandas as pd
-
-    from pipeline_steps.registry.mlflow_library import load_mlflow
-
-    mlflow = load_mlflow()
-    mlflow.set_tracking_uri(tracking_uri)
-    model = mlflow.pyfunc.load_model(model_uri)
-    rows = json.loads(Path(rows_file).read_text(encoding="utf-8"))
-    columns = ["text", "text_pair"] if any(row["text_pair"] for row in rows) else ["text"]
-    frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows])
-    answers = model.predict(frame)
-    print(json.dumps(answers[["label", "score"]].to_dict(orient="records")))  # noqa: T201
-
-
-if __name__ == "__main__":
-    _answer(*sys.argv[1:4])

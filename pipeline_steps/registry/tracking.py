@@ -6,7 +6,7 @@ metric would silently start a run of its own.
 
 from __future__ import annotations
 
-import json
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,22 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pipeline_steps.errors import RegistryError
-from pipeline_steps.registry.mlflow_library import load_mlflow
+from pipeline_steps.files import atomic_file
+from pipeline_steps.registry.mlflow_entities import (
+    METRICS_A_CALL,
+    PARAMS_A_CALL,
+    inputs_of,
+    metrics_of,
+    params_of,
+)
+from pipeline_steps.registry.mlflow_library import (
+    MISSING,
+    PRESENT,
+    Client,
+    code_of,
+    explained,
+    load_mlflow,
+)
 from pipeline_steps.registry.packaging import MODEL_ARTIFACTS, save_served_model
 from pipeline_steps.types import Checkpoint, DatasetRef, EvaluationReport, ModelVersion
 
@@ -24,8 +39,6 @@ CHECKPOINT = "holdfast.checkpoint_digest"
 _FINISHED = "FINISHED"
 _MODEL = "model"
 _REPORTS = "reports"
-_MAX_PARAM = 500
-_PARAMS_A_CALL = 100
 
 
 class TrackedRun(BaseModel):
@@ -52,9 +65,8 @@ class Tracker:
     """
 
     def __init__(self, tracking_uri: str, artifact_location: str, experiment: str) -> None:
-        mlflow = load_mlflow()
         self.tracking_uri = tracking_uri
-        self.client = mlflow.MlflowClient(tracking_uri, registry_uri=tracking_uri)
+        self.client = Client(tracking_uri)
         self.experiment_id = self._experiment(experiment, artifact_location)
 
     def find_run(self, fingerprint: str) -> TrackedRun | None:
@@ -81,36 +93,30 @@ class Tracker:
         params: Mapping[str, Any],
         datasets: Sequence[DatasetRef],
     ) -> str:
-        """Return the id of the run of a fingerprint; an interrupted one goes on."""
+        """Return the id of the run of a fingerprint; an interrupted one goes on.
+
+        Whatever it was interrupted in, it has its tags, parameters and datasets afterwards.
+        """
         earlier = self.find_run(fingerprint)
-        if earlier is not None:
-            self.client.update_run(earlier.mlflow_run_id, status="RUNNING")
-            return earlier.mlflow_run_id
-        run = self.client.create_run(
-            self.experiment_id, run_name=name, tags={FINGERPRINT: fingerprint, **tags}
-        )
-        run_id = str(run.info.run_id)
+        if earlier is None:
+            run = self.client.create_run(
+                self.experiment_id, run_name=name, tags={FINGERPRINT: fingerprint, **tags}
+            )
+            run_id = str(run.info.run_id)
+        else:
+            run_id = earlier.mlflow_run_id
+            self.client.update_run(run_id, status="RUNNING")
+            for key, value in tags.items():
+                self.client.set_tag(run_id, key, value)
         self._log_params(run_id, params)
-        self._log_datasets(run_id, datasets)
+        self.client.log_inputs(run_id, inputs_of(datasets))
         return run_id
 
     def log_reports(self, mlflow_run_id: str, reports: Sequence[EvaluationReport]) -> None:
         """Log every metric of every suite as ``suite/metric``, with its interval."""
-        from mlflow.entities import Metric
-
-        metrics = [
-            Metric(name, value, timestamp=0, step=0)
-            for report in reports
-            for metric in report.metrics
-            for name, value in (
-                (f"{report.suite}/{metric.name}", metric.value),
-                (f"{report.suite}/{metric.name}/ci_low", metric.ci_low),
-                (f"{report.suite}/{metric.name}/ci_high", metric.ci_high),
-                (f"{report.suite}/n", float(report.n)),
-            )
-            if value is not None
-        ]
-        self.client.log_batch(mlflow_run_id, metrics=metrics)
+        metrics = metrics_of(reports)
+        for start in range(0, len(metrics), METRICS_A_CALL):
+            self.client.log_batch(mlflow_run_id, metrics=metrics[start : start + METRICS_A_CALL])
 
     def log_files(self, mlflow_run_id: str, paths: Iterable[Path]) -> None:
         """Log files as artifacts under ``reports``."""
@@ -120,9 +126,11 @@ class Tracker:
     def download_files(self, mlflow_run_id: str, into: Path) -> None:
         """Fetch what :meth:`log_files` logged into a directory."""
         into.mkdir(parents=True, exist_ok=True)
-        for entry in self.client.list_artifacts(mlflow_run_id, _REPORTS):
-            fetched = Path(self.client.download_artifacts(mlflow_run_id, entry.path))
-            (into / fetched.name).write_bytes(fetched.read_bytes())
+        with tempfile.TemporaryDirectory() as directory:
+            for entry in self.client.list_artifacts(mlflow_run_id, _REPORTS):
+                fetched = self.client.download_artifacts(mlflow_run_id, entry.path, directory)
+                with atomic_file(into / Path(fetched).name) as file:
+                    shutil.copyfile(fetched, file)
 
     def finish_run(self, mlflow_run_id: str, status: str = _FINISHED) -> None:
         """Close a run."""
@@ -147,8 +155,7 @@ class Tracker:
         tags: Mapping[str, str],
     ) -> ModelVersion:
         """Return the new version of a model."""
-        if not self.client.search_registered_models(filter_string=f"name = '{name}'"):
-            self.client.create_registered_model(name)
+        self._make_registered_model(name)
         artifacts = self.client.get_run(mlflow_run_id).info.artifact_uri
         source = f"{artifacts}/{model_uri.rsplit('/', 1)[-1]}"
         version = self.client.create_model_version(
@@ -158,8 +165,10 @@ class Tracker:
 
     def find_version(self, name: str, checkpoint_digest: str) -> ModelVersion | None:
         """Return the version that was registered from a checkpoint, if any."""
-        versions = self.client.search_model_versions(f"name = '{name}'")
-        numbers = [int(v.version) for v in versions if v.tags.get(CHECKPOINT) == checkpoint_digest]
+        versions = self.client.search_model_versions(
+            f"name = '{name}' AND tags.`{CHECKPOINT}` = '{checkpoint_digest}'"
+        )
+        numbers = [int(version.version) for version in versions]
         return self.version(name, min(numbers)) if numbers else None
 
     def version(self, name: str, version: int) -> ModelVersion:
@@ -168,18 +177,20 @@ class Tracker:
         Raises
         ------
         RegistryError
-            If there is no such version.
+            If there is no such version, or it was not registered by Holdfast.
         """
-        from mlflow.exceptions import MlflowException
-
         try:
             found = self.client.get_model_version(name, str(version))
-        except MlflowException as error:
+        except RegistryError as error:
+            if code_of(error) != MISSING:
+                raise
+            raise _no_such_version(name, version) from error
+        if CHECKPOINT not in found.tags:
             raise RegistryError(
-                f"there is no version {version} of {name}: {error.message}",
-                expected="a registered version",
-                fix="holdfast ledger log shows the versions; holdfast train makes one",
-            ) from error
+                f"version {version} of {name} has no tag {CHECKPOINT}",
+                expected="a version that holdfast train registered",
+                fix="set register.model_name to a name of Holdfast's own, then: holdfast train",
+            )
         return ModelVersion(
             name=name,
             version=version,
@@ -215,11 +226,13 @@ class Tracker:
         into.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=into.parent) as directory:
             source = self.client.get_model_version_download_uri(version.name, str(version.version))
-            fetched = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"{source}/{MODEL_ARTIFACTS}",
-                dst_path=directory,
-                tracking_uri=self.tracking_uri,
-            )
+            with explained(self.tracking_uri):
+                fetched = mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"{source}/{MODEL_ARTIFACTS}",
+                    dst_path=directory,
+                    tracking_uri=self.tracking_uri,
+                )
+            shutil.rmtree(into, ignore_errors=True)  # what an unfinished checkpoint left
             # MLflow keeps the directory under the name that it had where it was made.
             next(Path(fetched).iterdir()).replace(into)
         return into
@@ -227,7 +240,12 @@ class Tracker:
     def _experiment(self, name: str, artifact_location: str) -> str:
         found = self.client.get_experiment_by_name(name)
         if found is None:
-            return str(self.client.create_experiment(name, artifact_location=artifact_location))
+            try:
+                return str(self.client.create_experiment(name, artifact_location=artifact_location))
+            except RegistryError as error:  # another process may have made it just now
+                if code_of(error) != PRESENT:
+                    raise
+                found = self.client.get_experiment_by_name(name)
         if found.lifecycle_stage != "active":
             raise RegistryError(
                 f"the experiment {name} was deleted",
@@ -237,39 +255,24 @@ class Tracker:
             )
         return str(found.experiment_id)
 
+    def _make_registered_model(self, name: str) -> None:
+        try:
+            self.client.create_registered_model(name)
+        except RegistryError as error:
+            if code_of(error) != PRESENT:
+                raise
+
     def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
-
-        flat = [Param(key, value[:_MAX_PARAM]) for key, value in _flat(params)]
-        for start in range(0, len(flat), _PARAMS_A_CALL):
-            self.client.log_batch(run_id, params=flat[start : start + _PARAMS_A_CALL])
-
-    def _log_datasets(self, run_id: str, datasets: Sequence[DatasetRef]) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        inputs = [
-            DatasetInput(
-                Dataset(
-                    name=dataset.name,
-                    digest=dataset.digest[:36],
-                    source_type="local",
-                    source=json.dumps({"uri": str(dataset.path)}),
-                    profile=json.dumps({"num_rows": dataset.n_examples}),
-                ),
-                tags=[InputTag("mlflow.data.context", dataset.split)],
-            )
-            for dataset in datasets
-        ]
-        self.client.log_inputs(run_id, inputs)
+        """Log what the run does not have yet: MLflow refuses to change a parameter."""
+        present = self.client.get_run(run_id).data.params
+        new = [param for param in params_of(params) if param.key not in present]
+        for start in range(0, len(new), PARAMS_A_CALL):
+            self.client.log_batch(run_id, params=new[start : start + PARAMS_A_CALL])
 
 
-def _flat(params: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return nested parameters as ``section.key`` and text."""
-    flat = []
-    for key, value in params.items():
-        if isinstance(value, Mapping) and value:
-            flat += _flat(value, f"{prefix}{key}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            flat.append((f"{prefix}{key}".replace("*", "_"), text))
-    return flat
+def _no_such_version(name: str, version: int) -> RegistryError:
+    return RegistryError(
+        f"there is no version {version} of {name}",
+        expected="a registered version",
+        fix="holdfast ledger log shows the versions; holdfast train makes one",
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedTokenizerBase, set_seed
 
 from pipeline_steps.errors import CheckpointError, TrainingError
@@ -24,6 +25,8 @@ from pipeline_steps.provenance import provenance
 from pipeline_steps.training.arguments import learning_rates, training_arguments
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
+from pipeline_steps.training.dropout import use_lane_dropout, use_torch_attention
+from pipeline_steps.training.embeddings import join_embeddings, split_embeddings
 from pipeline_steps.training.lora import add_lora, merged
 from pipeline_steps.training.resume import last_complete
 from pipeline_steps.training.trainer import StableTrainer
@@ -97,10 +100,11 @@ def _build(
     labels = _labels(inputs.train)
     train = _encoded(inputs.train, tokenizer, labels, params)
     valid = _encoded(inputs.valid, tokenizer, labels, params)
-    model, head_names = build_model(inputs.base.path, labels)
-    if params.method == "lora":
-        model = add_lora(model, head_names, params.lora)
     device = best_device()
+    pad_id = int(tokenizer.pad_token_id)
+    model, head_names = prepared_model(
+        inputs.base.path, labels, train, params, pad_id=pad_id, device=device
+    )
     planner = BatchPlanner(train.encoded.lengths, params.batch_tokens, params.seed)
     arguments = training_arguments(
         params,
@@ -115,11 +119,31 @@ def _build(
         args=arguments,
         train_dataset=train,
         eval_dataset=valid,
-        data_collator=Collator(int(tokenizer.pad_token_id)),
+        data_collator=Collator(pad_id),
         params=params,
         head_names=set(head_names),
     )
     return trainer, labels, tokenizer
+
+
+def prepared_model(
+    base: Path,
+    labels: tuple[str, ...],
+    train: EncodedDataset,
+    params: FinetuneParams,
+    *,
+    pad_id: int,
+    device: torch.device,
+) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Return a base model ready to be trained on some rows, and its head's parameter names."""
+    model, head_names = build_model(base, labels)
+    if params.method == "lora":
+        model = add_lora(model, head_names, params.lora)
+    else:
+        split_embeddings(model, train.encoded.token_ids, pad_id)
+    if device.type == "cpu":
+        use_lane_dropout(model)
+    return model, head_names
 
 
 def _labels(train: DatasetRef) -> tuple[str, ...]:
@@ -157,6 +181,8 @@ def _write(
     output: Path,
 ) -> Checkpoint:
     model: Any = trainer.model
+    join_embeddings(model)
+    use_torch_attention(model)
     n_trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     plain: Any = merged(model) if inputs.params.method == "lora" else model
     n_parameters = sum(p.numel() for p in plain.parameters())

@@ -91,13 +91,18 @@ def init(  # noqa: PLR0913, PLR0917 - one option a column
     timestamp_column: Annotated[str | None, typer.Option()] = None,
     domain_column: Annotated[str | None, typer.Option()] = None,
     group_column: Annotated[str | None, typer.Option()] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="FIELD=NAME for any other field of ingest.columns.")
+    ] = None,
     *,
     force: Annotated[bool, typer.Option(help="Accept a directory that is not empty.")] = False,
 ) -> None:
     """Make a workspace from your own file: raw data, params.yaml, dvc.yaml."""
     from flows.commands.init import init_workspace
+    from flows.commands.raw_columns import named_columns
 
     columns = {
+        **named_columns(column or []),
         "text": text_column,
         "label": label_column,
         "text_pair": text_pair_column,

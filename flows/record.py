@@ -12,9 +12,9 @@ from flows.prepare_data import Datasets
 from flows.registry_access import append_once, open_ledger, open_tracker
 from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
-from pipeline_steps.evaluation.metrics import softmax
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.predictions_file import read_predictions
+from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.provenance import provenance
 from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.reporting.report import RunRecord, render_report
@@ -119,8 +119,9 @@ def register_version(
     name = workspace.params.register_.model_name
     version = tracker.find_version(name, checkpoint.digest)
     if version is None:
-        texts = [row["text"] for row in _first_rows(datasets.test.path, 3)]
-        model_uri = tracker.log_model(mlflow_run_id, checkpoint, input_example=texts)
+        problem = get_problem(checkpoint.problem)
+        requests = [problem.request(row) for row in _first_rows(datasets.test.path, 3)]
+        model_uri = tracker.log_model(mlflow_run_id, checkpoint, input_example=requests)
         version = tracker.register(name, model_uri, mlflow_run_id, checkpoint.digest, tags={})
     append_once(
         workspace,
@@ -251,14 +252,12 @@ def _smoke_rows(workspace: Workspace, checkpoint: Checkpoint, datasets: Datasets
     """Return test rows with the predictions that were recorded for them, exactly as predicted."""
     path = workspace.predictions_path(checkpoint.digest, datasets.test)
     table = read_predictions(path)
-    probabilities = softmax(table.logits[:_SMOKE_ROWS])
+    problem = get_problem(checkpoint.problem)
     rows = _first_rows(datasets.test.path, _SMOKE_ROWS)
     return [
-        SmokeRow(
-            text=row["text"], text_pair=row["text_pair"], label=label, score=float(scores.max())
-        )
-        for row, label, scores in zip(
-            rows, table.predicted[:_SMOKE_ROWS], probabilities, strict=True
+        SmokeRow(request=problem.request(row), answer=problem.answer(predicted), score=float(score))
+        for row, predicted, score in zip(
+            rows, table.predicted[:_SMOKE_ROWS], table.score[:_SMOKE_ROWS], strict=True
         )
     ]
 

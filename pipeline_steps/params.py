@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.mistakes import explain_mistakes
+from pipeline_steps.problem_defaults import HEADLINES, column_mistakes, with_defaults
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 Axis = Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
-Problem = Literal["text_classification"]
+Problem = Literal["text_classification", "ner"]
 
 
 class Section(BaseModel):
@@ -32,12 +33,16 @@ class Section(BaseModel):
 class ColumnsParams(Section):
     """Which column (or JSON field) of the raw file holds what; ``null``: there is none."""
 
-    text: str = "text"
+    text: str | None = "text"
     """The text to classify."""
     text_pair: str | None = None
     """A second text that is read together with the first."""
-    label: str = "label"
+    label: str | None = "label"
     """The label; a row without one is set aside."""
+    tokens: str | None = None
+    """The words of a sentence: a list, or a text with blanks between them."""
+    tags: str | None = None
+    """A tag for each word: B-TYPE, I-TYPE or O."""
     id: str | None = None
     """The row's own identifier; without one, rows are named by file and line."""
     timestamp: str | None = None
@@ -184,7 +189,7 @@ class FinetuneParams(Section):
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak of AdamW; linear warm-up, then linear decay. null: 1e-4 for full, 1e-3 for lora."""
     head_learning_rate: float | None = Field(default=None, gt=0)
-    """For the new classification head; null: 1e-3, or learning_rate where that is larger."""
+    """For the new head; null: 1e-3, or learning_rate where that is larger."""
     warmup_fraction: Share = 0.1
     """Share of the steps spent warming up."""
     weight_decay: float = Field(default=0.01, ge=0)
@@ -198,13 +203,15 @@ class FinetuneParams(Section):
     accumulation_steps: Positive = 1
     """Batches in one optimizer step."""
     max_length: Positive = 256
-    """Tokens; a longer text is cut."""
+    """Tokens; a longer text is cut, or read in windows where every word must be answered for."""
+    stride: Positive = 64
+    """Tokens that two neighbouring windows share, at most a quarter of max_length."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto takes bf16 where the hardware computes in it."""
     early_stopping_patience: Positive | None = 3
     """Evaluations without improvement before it stops; null: never."""
-    early_stopping_metric: Literal["accuracy", "macro_f1", "loss"] = "accuracy"
-    """On the valid rows: accuracy, macro_f1 or loss."""
+    early_stopping_metric: str = "accuracy"
+    """On the valid rows: the problem's first or second metric, or loss."""
     checkpoints_per_epoch: Positive = 1
     """Evaluations and resumable states in an epoch."""
     seed: int = 0
@@ -249,7 +256,7 @@ class GateParams(Section):
     non_inferiority: dict[Axis, FiniteFloat] = {}
     """SUITE/METRIC: margin by which the candidate may be worse than the champion there."""
     default_margin: Share = 0.03
-    """Margin of every suite that non_inferiority does not name (accuracy, absolute)."""
+    """Margin of every suite that non_inferiority does not name (its first metric, absolute)."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """Significance level of the comparisons."""
     min_rows: Positive = 50
@@ -288,6 +295,21 @@ class Params(Section):
     """What a candidate must show before it may become champion."""
     register_: RegisterParams = Field(default=RegisterParams(), alias="register")
     """Where a checkpoint is registered."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_what_the_problem_decides(cls, values: Any) -> Any:
+        return with_defaults(values)
+
+    @model_validator(mode="after")
+    def _columns_and_metrics_are_those_of_the_problem(self) -> Params:
+        mistakes = column_mistakes(self.problem, self.ingest.columns.model_dump())
+        metric, known = self.finetune.early_stopping_metric, (*HEADLINES[self.problem], "loss")
+        if metric not in known:
+            mistakes.append(f"finetune.early_stopping_metric: {metric!r} is none of {known}")
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
 
     @model_validator(mode="after")
     def _fractions_leave_rows_to_train_on(self) -> Params:

@@ -17,6 +17,7 @@ from pipeline_steps.files import atomic_file
 from pipeline_steps.types import Predictions, ReportKind
 
 METADATA_COLUMNS = ("source", "domain", "timestamp", "group")
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -26,28 +27,54 @@ class PredictionTable:
     ``truth`` and ``predicted`` are label names; ``logits`` has one column for each of ``labels``.
     """
 
-    example_ids: np.ndarray[Any, Any]  # (n,) str
-    truth: np.ndarray[Any, Any]  # (n,) str
-    logits: np.ndarray[Any, Any]  # (n, n_labels) float32
+    example_ids: Array  # (n,) str
+    truth: Array  # (n,) str
+    logits: Array  # (n, n_labels) float32
     labels: tuple[str, ...]
-    n_tokens: np.ndarray[Any, Any]  # (n,) int32
-    columns: dict[str, np.ndarray[Any, Any]]  # metadata for slices, str or None (ISO 8601 times)
+    n_tokens: Array  # (n,) int32
+    columns: dict[str, Array]  # metadata for slices, str or None (ISO 8601 times)
 
     @property
-    def predicted(self) -> np.ndarray[Any, Any]:
+    def predicted(self) -> Array:
         """The label with the largest logit; the first of equals."""
         names = np.asarray(self.labels, dtype=object)
         return np.asarray(names[self.logits.argmax(axis=1)])
 
+    @property
+    def score(self) -> Array:
+        """The probability of the predicted label, (n,)."""
+        shifted = np.exp(self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True))
+        return np.asarray(1.0 / shifted.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class StructuredTable:
+    """One model's answers on one dataset, in dataset order, where an answer is more than a label.
+
+    ``truth`` and ``predicted`` are JSON, ``score`` is the confidence in the whole answer.
+    """
+
+    example_ids: Array  # (n,) str
+    truth: Array  # (n,) str
+    predicted: Array  # (n,) str
+    score: Array  # (n,) float, 0 to 1
+    labels: tuple[str, ...]
+    n_tokens: Array  # (n,) int32
+    columns: dict[str, Array]
+
+
+AnyTable = PredictionTable | StructuredTable
+
 
 def write_predictions(
     path: Path,
-    table: PredictionTable,
+    table: AnyTable,
     *,
     checkpoint_digest: str,
     dataset_digest: str,
     suite: str,
     kind: ReportKind,
+    problem: str = "text_classification",
 ) -> Predictions:
     """Return a reference to ``path`` after writing the table to it, whole or not at all."""
     metadata = {
@@ -56,6 +83,7 @@ def write_predictions(
         "dataset_digest": dataset_digest,
         "suite": suite,
         "kind": kind,
+        "problem": problem,
     }
     arrow = pa.table(_columns(table)).replace_schema_metadata(metadata)
     with atomic_file(path) as temporary:
@@ -81,10 +109,11 @@ def describe_predictions(path: Path) -> Predictions:
         dataset_digest=metadata["dataset_digest"],
         suite=metadata["suite"],
         kind=cast("ReportKind", metadata["kind"]),  # the model checks it
+        problem=metadata.get("problem", "text_classification"),
     )
 
 
-def read_predictions(source: Path | Predictions) -> PredictionTable:
+def read_predictions(source: Path | Predictions) -> AnyTable:
     """Return the table in a predictions file.
 
     Raises
@@ -96,25 +125,27 @@ def read_predictions(source: Path | Predictions) -> PredictionTable:
     if isinstance(source, Predictions):
         _refuse_changed(source)
     labels, arrow = _read(path)
+    shared: dict[str, Any] = {
+        "example_ids": _strings(arrow["example_id"]),
+        "truth": _strings(arrow["truth"]),
+        "labels": labels,
+        "n_tokens": arrow["n_tokens"].to_numpy(),
+        "columns": {name: _strings(arrow[name]) for name in METADATA_COLUMNS},
+    }
+    if "score" in arrow.column_names:
+        predicted, score = _strings(arrow["predicted"]), arrow["score"].to_numpy()
+        return StructuredTable(**shared, predicted=predicted, score=score)
     logits = arrow["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return PredictionTable(
-        example_ids=_strings(arrow["example_id"]),
-        truth=_strings(arrow["truth"]),
-        logits=logits.reshape(arrow.num_rows, len(labels)),
-        labels=labels,
-        n_tokens=arrow["n_tokens"].to_numpy(),
-        columns={name: _strings(arrow[name]) for name in METADATA_COLUMNS},
-    )
+    return PredictionTable(**shared, logits=logits.reshape(arrow.num_rows, len(labels)))
 
 
-def _columns(table: PredictionTable) -> dict[str, Any]:
-    n, width = table.logits.shape
-    flat = pa.array(np.ascontiguousarray(table.logits, dtype=np.float32).reshape(-1))
+def _columns(table: AnyTable) -> dict[str, Any]:
+    n = len(table.truth)
     return {
         "example_id": pa.array(table.example_ids.tolist(), pa.string()),
         "truth": pa.array(table.truth.tolist(), pa.string()),
         "predicted": pa.array(table.predicted.tolist(), pa.string()),
-        "logits": pa.FixedSizeListArray.from_arrays(flat, width) if n else _no_logits(width),
+        **_outputs(table),
         "n_tokens": pa.array(table.n_tokens, pa.int32()),
         **{
             name: pa.array(table.columns.get(name, np.full(n, None)).tolist(), pa.string())
@@ -123,11 +154,18 @@ def _columns(table: PredictionTable) -> dict[str, Any]:
     }
 
 
-def _no_logits(width: int) -> pa.Array:
-    return pa.array([], pa.list_(pa.float32(), width))
+def _outputs(table: AnyTable) -> dict[str, pa.Array]:
+    """Return the column that says how sure the model was: logits, or a score."""
+    if isinstance(table, StructuredTable):
+        return {"score": pa.array(table.score, pa.float64())}
+    n, width = table.logits.shape
+    if not n:
+        return {"logits": pa.array([], pa.list_(pa.float32(), width))}
+    flat = pa.array(np.ascontiguousarray(table.logits, dtype=np.float32).reshape(-1))
+    return {"logits": pa.FixedSizeListArray.from_arrays(flat, width)}
 
 
-def _strings(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+def _strings(column: pa.ChunkedArray) -> Array:
     return np.array(column.to_pylist(), dtype=object)
 
 
@@ -145,8 +183,7 @@ def _read(path: Path) -> tuple[tuple[str, ...], pa.Table]:
     """Return the labels and the columns, whose types fit the labels."""
     file = _open(path)
     labels = tuple(json.loads(_metadata(path, file.schema_arrow)["labels"]))
-    expected = _schema(len(labels))
-    if file.schema_arrow.remove_metadata() != expected:
+    if file.schema_arrow.remove_metadata() not in _schemas(len(labels)):
         raise _foreign(path, "its columns are not those of predictions with these labels")
     try:
         return labels, file.read()
@@ -154,13 +191,12 @@ def _read(path: Path) -> tuple[tuple[str, ...], pa.Table]:
         raise _foreign(path, str(error)) from error
 
 
-def _schema(width: int) -> pa.Schema:
-    texts = ("example_id", "truth", "predicted")
-    return pa.schema(
-        [(name, pa.string()) for name in texts]
-        + [("logits", pa.list_(pa.float32(), width)), ("n_tokens", pa.int32())]
-        + [(name, pa.string()) for name in METADATA_COLUMNS]
-    )
+def _schemas(width: int) -> list[pa.Schema]:
+    """Return the columns of both forms: logits, and structured answers."""
+    texts = [(name, pa.string()) for name in ("example_id", "truth", "predicted")]
+    rest = [("n_tokens", pa.int32()), *((name, pa.string()) for name in METADATA_COLUMNS)]
+    outputs = (("logits", pa.list_(pa.float32(), width)), ("score", pa.float64()))
+    return [pa.schema([*texts, output, *rest]) for output in outputs]
 
 
 def _open(path: Path) -> pq.ParquetFile:

@@ -16,6 +16,7 @@ EXAMPLE_COLUMNS = (
     "text",
     "text_pair",
     "label",
+    "target",
     "source",
     "domain",
     "timestamp",
@@ -25,8 +26,9 @@ EXAMPLE_COLUMNS = (
 """Columns of every examples file (Parquet): strings, but ``timestamp`` (microseconds, UTC).
 
 ``role`` says where a row was declared to belong: ``auto`` (the split stage decides), ``train``,
-``valid``, ``test`` or ``suite:<name>``. All but ``example_id``, ``text``, ``label`` and ``role``
-may be null.
+``valid``, ``test`` or ``suite:<name>``. ``target`` is what a problem wants to know beyond a label,
+as JSON (``{"tokens": [...], "tags": [...]}`` for ner). All but ``example_id``, ``text`` and
+``role`` may be null, ``label`` only where the problem has none.
 """
 
 ReportKind = Literal["clean", "noise", "adversarial", "shift", "calibration", "seeds"]
@@ -106,7 +108,8 @@ class Predictions(Value):
 
     Columns: ``example_id``, ``truth``, ``predicted``, ``logits`` (list of float32, one per label),
     ``n_tokens``, and the examples' ``source``, ``domain``, ``timestamp``, ``group``. The file's
-    schema metadata ``labels`` (JSON) names the logits.
+    schema metadata ``labels`` (JSON) names the logits. Where an answer is more than one label,
+    ``truth`` and ``predicted`` are JSON and ``score`` (the confidence) stands for ``logits``.
     """
 
     path: Path
@@ -116,6 +119,7 @@ class Predictions(Value):
     suite: str
     kind: ReportKind
     n_examples: int
+    problem: str = "text_classification"
 
 
 class MetricValue(Value):
@@ -149,7 +153,11 @@ class ClassMetrics(Value):
 
 
 class EvaluationReport(Value):
-    """All metrics of one checkpoint on one suite."""
+    """All metrics of one checkpoint on one suite.
+
+    ``headlines`` names the metrics that are shown first; the first of them decides. ``tags``: the
+    report by single tag, where a row has many.
+    """
 
     checkpoint_digest: str
     dataset_digest: str
@@ -161,8 +169,15 @@ class EvaluationReport(Value):
     classes: tuple[ClassMetrics, ...] = ()
     slices: tuple[SliceMetrics, ...] = ()
     worst_slice: SliceMetrics | None = None
+    tags: tuple[ClassMetrics, ...] = ()
     confusion: tuple[tuple[str, str, int], ...] = ()
     reliability: tuple[tuple[float, float, int], ...] = ()
+    headlines: tuple[str, ...] = ("accuracy", "macro_f1")
+
+    @property
+    def headline(self) -> str:
+        """The metric that decides at the gate."""
+        return self.headlines[0]
 
     def metric(self, name: str) -> MetricValue | None:
         """Return the metric called ``name``, or ``None`` where this report has none."""
@@ -194,6 +209,7 @@ class PairedComparison(Value):
     n_only_candidate_correct: int
     n_only_champion_correct: int
     differences: tuple[PairedDifference, ...]
+    headline: str = "accuracy"
 
 
 class Verdict(StrEnum):

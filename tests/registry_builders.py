@@ -39,7 +39,7 @@ def recorded_answers(checkpoint: Checkpoint) -> list[SmokeRow]:
 
     answers = Predictor.from_checkpoint(checkpoint.path).predict(TEXTS)
     return [
-        SmokeRow(text=text, label=answer["label"], score=answer["score"])
+        SmokeRow(request={"text": text}, answer={"label": answer["label"]}, score=answer["score"])
         for text, answer in zip(TEXTS, answers, strict=True)
     ]
 
@@ -47,7 +47,7 @@ def recorded_answers(checkpoint: Checkpoint) -> list[SmokeRow]:
 def register_checkpoint(tracker: Tracker, checkpoint: Checkpoint) -> ModelVersion:
     """Return the version of a checkpoint that was logged in a run of its own."""
     run = tracker.start_run(checkpoint.digest, name="r", tags={}, params={}, datasets=[])
-    uri = tracker.log_model(run, checkpoint, input_example=TEXTS[:2])
+    uri = tracker.log_model(run, checkpoint, input_example=[{"text": t} for t in TEXTS[:2]])
     return tracker.register(MODEL, uri, run, checkpoint.digest, tags={})
 
 

@@ -10,7 +10,7 @@ from tiny_models import save_tiny_model
 from transformers import GPT2Config, LlamaConfig, PretrainedConfig, T5Config
 
 from pipeline_steps.inference.forward import pad
-from pipeline_steps.problems.text_classification import build_model
+from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
 from pipeline_steps.training.tuning.adapters import houlsby, pfeiffer
 from pipeline_steps.training.tuning.adaptive_rank import AdaptiveRank
 from pipeline_steps.training.tuning.low_rank import LowRank, Rescaling
@@ -85,7 +85,7 @@ def save_base(path: Path, architecture: str) -> Path:
 def with_head(base: Path) -> tuple[Any, tuple[str, ...]]:
     """Return the base with a new head drawn from a fixed seed, and the head's names."""
     torch.manual_seed(1)
-    return build_model(base, LABELS)
+    return TextClassificationLearner().build(base, LABELS)
 
 
 def learning(model: torch.nn.Module) -> set[str]:

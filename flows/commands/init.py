@@ -25,6 +25,7 @@ from pipeline_steps.files import (
     write_text_atomically,
 )
 from pipeline_steps.params import ColumnsParams, Params, parse_params
+from pipeline_steps.problems.catalog import get_problem
 
 _RECORD = Path(".holdfast/init.json")
 _RAW = Path("data/raw")
@@ -55,12 +56,13 @@ def init_workspace(
     suites : sequence of str
         ``NAME=FILE`` for each further file to judge on.
     columns : mapping, optional
-        Field of ``ingest.columns`` -> column in the files; text and label are guessed if absent.
+        Field of ``ingest.columns`` -> column in the files; needed ones are guessed if absent.
     """
     directory = directory.resolve()
     refuse_unusable(directory)
     sources = _sources(files, suites)
-    found = find_columns(list(sources.values()), columns or {})
+    get_problem(problem)  # an unknown one is refused before any file is read
+    found = find_columns(list(sources.values()), columns or {}, problem)
     params = _params(directory, problem, sources, found)
     request = value_digest([params.model_dump(mode="json"), [str(p) for p in sources.values()]])
     if _finished(directory, request) and not force:

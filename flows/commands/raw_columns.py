@@ -7,8 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 from pipeline_steps.data_preparation.readers import RawRow, RowReader, require_columns
-from pipeline_steps.errors import DataError
+from pipeline_steps.errors import ConfigurationError, DataError
 from pipeline_steps.params import ColumnsParams
+from pipeline_steps.problem_defaults import COLUMNS, column_mistakes
 
 _TEXT_NAMES = (
     *("text", "sentence", "utterance", "query", "message", "content", "question"),
@@ -18,33 +19,61 @@ _LABEL_NAMES = (
     *("label", "labels", "intent", "category", "class", "target", "sentiment", "topic"),
     *("label_text", "tag", "output", "y"),
 )
+_NAMES: dict[str, tuple[str, ...]] = {
+    "text": _TEXT_NAMES,
+    "label": _LABEL_NAMES,
+    "tokens": ("tokens", "words", "token", "sentence"),
+    "tags": ("tags", "ner_tags", "ner", "labels", "entities"),
+}
+"""What a column that a problem needs is commonly called, the commonest first."""
+_OPTIONS = ("text", "label")
+"""Columns with an option of their own on the command line."""
 _HEAD_ROWS = 100
 
 
-def find_columns(files: Sequence[Path], asked: Mapping[str, str | None]) -> ColumnsParams:
-    """Return where text, label and the rest stand, the same for all files.
+def find_columns(
+    files: Sequence[Path], asked: Mapping[str, str | None], problem: str = "text_classification"
+) -> ColumnsParams:
+    """Return where the columns of a problem stand, the same for all files.
 
     Parameters
     ----------
     files : sequence of Path
         Raw files; the first one decides where a name has to be guessed.
     asked : mapping
-        Field of :class:`ColumnsParams` -> column; text and label are guessed where ``None``.
+        Field of :class:`ColumnsParams` -> column; those that the problem needs are guessed.
+    problem : str
+        Decides which are needed.
 
     Raises
     ------
     DataError
         If a file cannot be read, lacks a column, or a guess is not possible.
+    ConfigurationError
+        If a column is named that the problem does not read.
     """
     present = column_names(files[0])
-    text = asked.get("text") or _guess("text", _TEXT_NAMES, present, files[0])
-    label = asked.get("label") or _guess("label", _LABEL_NAMES, present, files[0])
     given = {field: column for field, column in asked.items() if column is not None}
-    columns = ColumnsParams(**{**given, "text": text, "label": label})
+    needed = {
+        field: given.get(field) or _guess(field, _NAMES[field], present, files[0])
+        for field in COLUMNS[problem]
+    }
+    columns = ColumnsParams(**{"text": None, "label": None, **given, **needed})
+    _refuse_foreign(problem, columns)
     wanted = [column for column in columns.model_dump().values() if column is not None]
     for file in files:
         require_columns(file, column_names(file), wanted)
     return columns
+
+
+def _refuse_foreign(problem: str, columns: ColumnsParams) -> None:
+    mistakes = column_mistakes(problem, columns.model_dump())
+    if mistakes:
+        raise ConfigurationError(
+            "; ".join(mistakes),
+            expected=f"columns that {problem} reads",
+            fix="leave the option out, or name another --problem",
+        )
 
 
 def column_names(path: Path) -> list[str]:
@@ -68,9 +97,31 @@ def _guess(field: str, common: Sequence[str], present: Sequence[str], file: Path
     found = next((lowered[name] for name in common if name in lowered), None)
     if found is None:
         listed = ", ".join(repr(name) for name in present)
+        option = f"--{field}-column NAME" if field in _OPTIONS else f"--column {field}=NAME"
         raise DataError(
             f"{file} has no column with a common name for the {field}; it has {listed}",
-            expected=f"--{field}-column, or a column called {', '.join(common[:5])}, ...",
-            fix=f"say which it is: --{field}-column NAME",
+            expected=f"{option}, or a column called {', '.join(common[:5])}, ...",
+            fix=f"say which it is: {option}",
         )
     return found
+
+
+def named_columns(options: Sequence[str]) -> dict[str, str]:
+    """Return field -> column of options ``FIELD=NAME``.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is not of that form, or names no field.
+    """
+    columns = {}
+    for option in options:
+        field, equals, name = option.partition("=")
+        if not (equals and name and field in ColumnsParams.model_fields):
+            raise ConfigurationError(
+                f"--column {option!r}",
+                expected=f"FIELD=NAME, FIELD being one of {', '.join(ColumnsParams.model_fields)}",
+                fix="write it as --column tokens=words",
+            )
+        columns[field] = name
+    return columns

@@ -79,8 +79,9 @@ def _ingest(root: Path, params: Path) -> str:
     from pipeline_steps.data_preparation.ingest import ingest
     from pipeline_steps.data_preparation.progress import row_counter
 
+    values = load_params(params)
     with row_counter("ingest", sys.stderr) as progress:
-        reference = ingest(load_params(params).ingest, root, progress=progress)
+        reference = ingest(values.ingest, root, problem=values.problem, progress=progress)
     return f"{reference.n_examples} rows"
 
 
@@ -97,14 +98,16 @@ def _validate(root: Path, params: Path) -> str:
 def _split(root: Path, params: Path) -> str:
     from pipeline_steps.data_preparation.split import split
 
-    parts = split(load_params(params).split, root)
+    values = load_params(params)
+    parts = split(values.split, root, values.problem)
     return ", ".join(f"{name} {n}" for name, n in parts.items())
 
 
 def _suites(root: Path, params: Path) -> str:
     from pipeline_steps.data_preparation.suites import build_suites
 
-    return ", ".join(build_suites(load_params(params).suites, root))
+    values = load_params(params)
+    return ", ".join(build_suites(values.suites, root, values.problem))
 
 
 _STAGES: dict[str, Callable[[Path, Path], str]] = {

@@ -13,6 +13,6 @@ PATH = Path("data/code_version.json")
 
 def write_code_version(root: Path) -> str:
     """Return the digest after writing it; the file keeps its bytes while the code stays."""
-    digest = code_version(("data_preparation",))
+    digest = code_version(("data_preparation", "problems"))
     write_text_atomically(root / PATH, json.dumps({"data_preparation": digest}) + "\n")
     return digest

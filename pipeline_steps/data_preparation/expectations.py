@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline_steps.params import ValidateParams
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,10 @@ COLUMN_OF = {
     "encoding_damage": "text",
     "label_unknown": "label",
 }
-"""The column of an example that each row-level reason is about, in the order of their weight."""
+"""The column of an example that each row-level reason is about, in the order of their weight.
+
+What else a problem expects of a row (``flaws``) weighs less.
+"""
 _ROW_KEY = "row"
 
 
@@ -65,8 +70,10 @@ class ExpectationSuite:
         os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
         import great_expectations as gx
 
-        self._rows = _row_expectations(problem, params)
-        self._table = _table_expectations(params)
+        self._problem = get_problem(problem)
+        self._order = [*COLUMN_OF, *self._problem.flaws]
+        self._rows = _row_expectations(self._problem, params)
+        self._table = _table_expectations(params, self._problem.min_labels)
         self._context = gx.get_context(mode="ephemeral")
         variables: Any = self._context.variables
         variables.progress_bars = {"globally": False}
@@ -83,11 +90,11 @@ class ExpectationSuite:
             Columns of an examples file, in any order; rows are named by position.
         """
         findings = []
-        for reason, result in self._run(self._rows, _with_derived_columns(frame)):
+        for reason, result in self._run(self._rows, _with_derived_columns(frame, self._problem)):
             rows = result["result"].get("unexpected_index_list") or []
             if rows:
                 findings.append(Finding(reason, tuple(int(row[_ROW_KEY]) for row in rows)))
-        return sorted(findings, key=lambda finding: list(COLUMN_OF).index(finding.reason))
+        return sorted(findings, key=lambda finding: self._order.index(finding.reason))
 
     def check_table(self, summary: Mapping[str, float]) -> list[TableFinding]:
         """Return which expectations the file as a whole does not meet.
@@ -126,27 +133,49 @@ class ExpectationSuite:
         return [(r["expectation_config"]["meta"]["reason"], r) for r in results]
 
 
-def _row_expectations(problem: str, params: ValidateParams) -> dict[str, Any]:
+def _row_expectations(problem: Problem, params: ValidateParams) -> dict[str, Any]:
     """Return the row-level expectations of a problem, by the reason that they give."""
-    suites = {"text_classification": _text_classification}
-    return suites[problem](params)
+    from great_expectations import expectations
+
+    gxe: Any = expectations
+    flawless = {
+        reason: gxe.ExpectColumnValuesToBeInSet(
+            column=reason, value_set=[False], meta={"reason": reason}
+        )
+        for reason in problem.flaws
+    }
+    labelled = _label_expectations(params) if problem.has_label else {}
+    return {**_text_expectations(params), **labelled, **flawless}
 
 
-def _text_classification(params: ValidateParams) -> dict[str, Any]:
+def _label_expectations(params: ValidateParams) -> dict[str, Any]:
+    from great_expectations import expectations
+
+    gxe: Any = expectations
+    suite = {
+        "label_missing": gxe.ExpectColumnValuesToNotBeNull(
+            column="label", meta={"reason": "label_missing"}
+        )
+    }
+    if params.labels is not None:
+        suite["label_unknown"] = gxe.ExpectColumnValuesToBeInSet(
+            column="label", value_set=list(params.labels), meta={"reason": "label_unknown"}
+        )
+    return suite
+
+
+def _text_expectations(params: ValidateParams) -> dict[str, Any]:
     from great_expectations import expectations
 
     gxe: Any = expectations
 
     low, high = params.min_characters, params.max_characters
-    suite = {
+    return {
         "id_missing": gxe.ExpectColumnValuesToNotBeNull(
             column="example_id", meta={"reason": "id_missing"}
         ),
         "text_missing": gxe.ExpectColumnValuesToNotBeNull(
             column="text", meta={"reason": "text_missing"}
-        ),
-        "label_missing": gxe.ExpectColumnValuesToNotBeNull(
-            column="label", meta={"reason": "label_missing"}
         ),
         "text_too_short": gxe.ExpectColumnValuesToBeBetween(
             column="n_characters", min_value=low, meta={"reason": "text_too_short"}
@@ -163,21 +192,16 @@ def _text_classification(params: ValidateParams) -> dict[str, Any]:
             column="text", regex=f"{MOJIBAKE}|{CONTROL}", meta={"reason": "encoding_damage"}
         ),
     }
-    if params.labels is not None:
-        suite["label_unknown"] = gxe.ExpectColumnValuesToBeInSet(
-            column="label", value_set=list(params.labels), meta={"reason": "label_unknown"}
-        )
-    return suite
 
 
-def _table_expectations(params: ValidateParams) -> dict[str, Any]:
+def _table_expectations(params: ValidateParams, min_labels: int) -> dict[str, Any]:
     from great_expectations import expectations
 
     gxe: Any = expectations
 
     bounds: dict[str, dict[str, Any]] = {
         "too_few_rows": {"column": "n_rows", "min_value": params.min_rows},
-        "one_label_only": {"column": "n_labels", "min_value": 2},
+        "too_few_labels": {"column": "n_labels", "min_value": min_labels},
         "too_much_quarantined": {
             "column": "quarantined_share",
             "max_value": params.max_quarantined_share,
@@ -189,11 +213,16 @@ def _table_expectations(params: ValidateParams) -> dict[str, Any]:
     }
 
 
-def _with_derived_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the chunk with lengths and shares that the expectations look at, and row numbers.
+def _with_derived_columns(frame: pd.DataFrame, problem: Problem) -> pd.DataFrame:
+    """Return the chunk with what the expectations look at (lengths, flaws), and row numbers.
 
     A blank label is none.
     """
+    rows: list[dict[str, Any]] = []
+    if problem.flaws:
+        columns = list(map(str, frame.columns))
+        rows = [dict(zip(columns, values, strict=True)) for values in frame.itertuples(index=False)]
+    flaws = [set(problem.find_flaws(row)) for row in rows]
     text, label = frame["text"].fillna(""), frame["label"]
     stripped = text.str.strip().str.len()
     damaged = text.str.count("\ufffd")
@@ -201,5 +230,6 @@ def _with_derived_columns(frame: pd.DataFrame) -> pd.DataFrame:
         label=label.where(label.fillna("").str.strip() != ""),
         n_characters=stripped.where(frame["text"].notna()),
         replacement_share=(damaged / stripped.clip(lower=1)).where(frame["text"].notna()),
+        **{reason: [reason in found for found in flaws] for reason in problem.flaws},
         **{_ROW_KEY: range(len(frame))},
     )

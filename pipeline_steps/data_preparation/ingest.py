@@ -12,19 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_steps.data_preparation.fields import (
-    NotAValueError,
-    as_name,
-    as_text,
-    as_timestamp,
-    missing_as_none,
-)
 from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.raw_rows import RawRow, RejectedRow
 from pipeline_steps.data_preparation.readers import RowReader, require_columns
 from pipeline_steps.digests import file_digest
+from pipeline_steps.fields import NotAValueError, as_name, as_timestamp, missing_as_none
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.params import IngestParams, SourceParams
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Problem
 from pipeline_steps.types import DatasetRef
 
 EXAMPLES_SCHEMA = pa.schema(
@@ -33,6 +29,7 @@ EXAMPLES_SCHEMA = pa.schema(
         ("text", pa.string()),
         ("text_pair", pa.string()),
         ("label", pa.string()),
+        ("target", pa.string()),
         ("source", pa.string()),
         ("domain", pa.string()),
         ("timestamp", pa.timestamp("us", tz="UTC")),
@@ -66,6 +63,8 @@ class _Ingested:
     )
     unparsed_timestamps: list[str] = field(default_factory=list)
     n_unparsed_timestamps: int = 0
+    repaired: list[str] = field(default_factory=list)
+    n_repaired: int = 0
     n_kept: int = 0
 
     def report(self) -> str:
@@ -78,11 +77,19 @@ class _Ingested:
             "rejected_by": self.rejected_by,
             "unparsed_timestamps": self.n_unparsed_timestamps,
             "unparsed_timestamp_examples": self.unparsed_timestamps,
+            "repaired": self.n_repaired,
+            "repaired_examples": self.repaired,
         }
         return json.dumps(content, indent=2, sort_keys=True)
 
 
-def ingest(params: IngestParams, root: Path, *, progress: Progress = ignore_progress) -> DatasetRef:
+def ingest(
+    params: IngestParams,
+    root: Path,
+    *,
+    problem: str = "text_classification",
+    progress: Progress = ignore_progress,
+) -> DatasetRef:
     """Return the examples read from all sources.
 
     Parameters
@@ -91,6 +98,8 @@ def ingest(params: IngestParams, root: Path, *, progress: Progress = ignore_prog
         Sources, column mapping, limits.
     root : Path
         The workspace; ``data/ingested`` and ``data/quarantine/ingest`` are written below it.
+    problem : str
+        Decides which columns make an example.
     progress : callable
         Called with the number of examples written so far.
 
@@ -103,7 +112,7 @@ def ingest(params: IngestParams, root: Path, *, progress: Progress = ignore_prog
     remove_partial_files(root / QUARANTINE.parent)
     seen = _Ingested()
     with atomic_directory(root / INGESTED) as directory:
-        _write_examples(directory, params, root, seen, progress)
+        _write_examples(directory, params, root, get_problem(problem), seen, progress)
         (directory / "report.json").write_text(seen.report(), encoding="utf-8")
         seen.quarantine.write(root / QUARANTINE)
     path = root / INGESTED / "examples.parquet"
@@ -114,7 +123,12 @@ def ingest(params: IngestParams, root: Path, *, progress: Progress = ignore_prog
 
 
 def _write_examples(
-    directory: Path, params: IngestParams, root: Path, seen: _Ingested, progress: Progress
+    directory: Path,
+    params: IngestParams,
+    root: Path,
+    problem: Problem,
+    seen: _Ingested,
+    progress: Progress,
 ) -> None:
     """Write examples and, row by row beside them, their origins."""
     with (
@@ -122,7 +136,9 @@ def _write_examples(
         pq.ParquetWriter(directory / "origins.parquet", ORIGINS_SCHEMA) as origins,
     ):
         for source in params.sources:
-            for batch in _batches(_examples(source, params, root, seen), params.batch_rows):
+            for batch in _batches(
+                _examples(source, params, root, problem, seen), params.batch_rows
+            ):
                 content = [example for _, example in batch]
                 where = [{"source_file": source.path, "line": line} for line, _ in batch]
                 examples.write_table(pa.Table.from_pylist(content, schema=EXAMPLES_SCHEMA))
@@ -139,7 +155,7 @@ def _batches(
     size = 0
     for row in rows:
         batch.append(row)
-        size += len(row[1]["text"] or "") + len(row[1]["text_pair"] or "")
+        size += sum(len(row[1][name] or "") for name in ("text", "text_pair", "target"))
         if len(batch) >= batch_rows or size >= _BATCH_CHARACTERS:
             yield batch
             batch, size = [], 0
@@ -148,13 +164,15 @@ def _batches(
 
 
 def _examples(
-    source: SourceParams, params: IngestParams, root: Path, seen: _Ingested
+    source: SourceParams, params: IngestParams, root: Path, problem: Problem, seen: _Ingested
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield line and example of each row of one source; what is none goes to quarantine."""
     reader = RowReader(root / source.path, source.format, params.max_line_bytes)
     columns = {k: v for k, v in params.columns.model_dump().items() if v is not None}
     for row in _with_columns(reader, source, list(columns.values())):
-        example = _example(row, source, columns, seen) if isinstance(row, RawRow) else row
+        example: dict[str, Any] | RejectedRow = (
+            _example(row, source, columns, problem, seen) if isinstance(row, RawRow) else row
+        )
         if isinstance(example, RejectedRow):
             _set_aside(seen, source, columns, example)
         else:
@@ -215,7 +233,7 @@ def _row_name(source: SourceParams, line: int) -> str:
 
 
 def _example(
-    row: RawRow, source: SourceParams, columns: dict[str, str], seen: _Ingested
+    row: RawRow, source: SourceParams, columns: dict[str, str], problem: Problem, seen: _Ingested
 ) -> dict[str, Any] | RejectedRow:
     def value(name: str) -> Any:
         return missing_as_none(row.fields.get(columns[name])) if name in columns else None
@@ -223,11 +241,13 @@ def _example(
     label, written = None, value("timestamp")
     try:
         label = as_name("label", value("label"), strip=True)
+        content = problem.read(value)
         example = {
             "example_id": as_name("id", value("id")) or _row_name(source, row.line),
-            "text": as_text("text", value("text")),
-            "text_pair": as_text("text_pair", value("text_pair")),
+            "text": content.text,
+            "text_pair": content.text_pair,
             "label": label,
+            "target": content.target,
             "source": as_name("source", value("source")) or Path(source.path).name,
             "domain": as_name("domain", value("domain")) or source.domain,
             "timestamp": as_timestamp(written),
@@ -236,12 +256,17 @@ def _example(
         }
     except NotAValueError as error:
         return RejectedRow(row.line, error.reason, error.detail, error.excerpt, label)
+    where = f"{source.path}:{row.line}"
     if written is not None and written != "" and example["timestamp"] is None:
-        _count_unparsed(seen, f"{source.path}:{row.line}: {str(written)[:50]!r}")
+        seen.n_unparsed_timestamps += 1
+        _show(seen.unparsed_timestamps, f"{where}: {str(written)[:50]!r}")
+    if content.repaired:
+        seen.n_repaired += 1
+        _show(seen.repaired, where)
     return example
 
 
-def _count_unparsed(seen: _Ingested, where: str) -> None:
-    seen.n_unparsed_timestamps += 1
-    if len(seen.unparsed_timestamps) < 5:  # noqa: PLR2004 - as many examples as any report shows
-        seen.unparsed_timestamps.append(where)
+def _show(examples: list[str], where: str) -> None:
+    """Keep as many examples as any report shows."""
+    if len(examples) < 5:  # noqa: PLR2004
+        examples.append(where)

@@ -21,7 +21,7 @@ from pipeline_steps.data_preparation.chunks import read_chunks
 
 Array = np.ndarray[Any, Any]
 DUPLICATE_ID, DUPLICATE_ROW = "duplicate_id", "duplicate_row"
-_CONTENT = ["text", "text_pair", "label", "role"]
+_CONTENT = ["text", "text_pair", "label", "target", "role"]
 _EXAMPLES = 5
 
 
@@ -45,22 +45,23 @@ class _Hashes:
     without_text: Array
 
 
-def find_repeats(path: Path, batch_rows: int) -> Repeats:
+def find_repeats(path: Path, batch_rows: int, *, target_is_input: bool = False) -> Repeats:
     """Return which rows repeat an earlier row's id (``duplicate_id``) or content.
 
-    ``duplicate_row``: the same text, pair, label and role stood before, in a row that is no
+    ``duplicate_row``: the same text, pair, label, target and role stood before, in a row that is no
     repeated id itself. The first of equal rows stays. Rows without text repeat nothing; they are
-    set aside for that. One text under several labels is counted by hash alone: it is a warning.
+    set aside for that. One text under several labels is counted by hash alone: it is a warning;
+    where the target is read by the model, it belongs to the text.
     """
-    hashes = _hashes(path, batch_rows)
+    hashes = _hashes(path, batch_rows, target_is_input)
     masks = _exact_masks(path, batch_rows, hashes)
     conflicting = _conflicting(hashes.texts, hashes.labelled) & ~hashes.without_text
     shown = np.flatnonzero(conflicting)[:_EXAMPLES]
     return Repeats(masks, int(conflicting.sum()), _ids_at(path, shown))
 
 
-def _hashes(path: Path, batch_rows: int) -> _Hashes:
-    parts = [_hash_batch(batch) for batch in _batches(path, batch_rows)]
+def _hashes(path: Path, batch_rows: int, target_is_input: bool) -> _Hashes:
+    parts = [_hash_batch(batch, target_is_input) for batch in _batches(path, batch_rows)]
     if not parts:
         none = np.zeros(0, dtype=np.uint64)
         return _Hashes(none, none, none, none, np.zeros(0, dtype=bool))
@@ -71,13 +72,14 @@ def _batches(path: Path, batch_rows: int) -> Iterator[pa.RecordBatch]:
     return read_chunks(path, batch_rows, ["example_id", *_CONTENT])
 
 
-def _hash_batch(batch: pa.RecordBatch) -> tuple[Array, ...]:
+def _hash_batch(batch: pa.RecordBatch, target_is_input: bool) -> tuple[Array, ...]:
     import pandas as pd
 
     frame = batch.to_pandas()
     filled = frame.fillna("")
     text = filled["text"] + "\x1f" + filled["text_pair"]
-    labelled = text + "\x1f" + filled["label"]
+    text = text + "\x1f" + filled["target"] if target_is_input else text
+    labelled = text + "\x1f" + filled["label"] + "\x1f" + filled["target"]
     hashed = (filled["example_id"], text, labelled, labelled + "\x1f" + filled["role"])
     hashes = [pd.util.hash_array(column.to_numpy(dtype=object)) for column in hashed]
     return (*hashes, frame["text"].isna().to_numpy())

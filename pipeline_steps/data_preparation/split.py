@@ -27,6 +27,8 @@ from pipeline_steps.data_preparation.validate import VALIDATED
 from pipeline_steps.errors import DataError
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.params import SplitParams
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Problem
 
 Array = np.ndarray[Any, Any]
 SPLITS = Path("data/splits")
@@ -52,7 +54,7 @@ class _Rows:
     parts: Array  # (n,) object: the partition, "auto" until decided
 
 
-def split(params: SplitParams, root: Path) -> dict[str, int]:
+def split(params: SplitParams, root: Path, problem: str = "text_classification") -> dict[str, int]:
     """Return the rows of each partition of the validated examples of a workspace.
 
     Raises
@@ -62,7 +64,7 @@ def split(params: SplitParams, root: Path) -> dict[str, int]:
     """
     remove_partial_files(root / "data")
     path = root / VALIDATED / "examples.parquet"
-    rows = _load(path)
+    rows = _load(path, get_problem(problem))
     clusters = find_clusters(rows.texts, params.near_duplicates)
     _hold_out_shift(rows, params)
     _split_auto_rows(rows, clusters, params)
@@ -73,10 +75,14 @@ def split(params: SplitParams, root: Path) -> dict[str, int]:
     return dict(sorted(Counter(part for part in rows.parts.tolist() if part).items()))
 
 
-def _load(path: Path) -> _Rows:
+def _load(path: Path, problem: Problem) -> _Rows:
     table = pq.read_table(path)
-    labels = table["label"].combine_chunks().dictionary_encode()
-    groups = table["group"].combine_chunks().dictionary_encode()
+    # Rows without a label are all of one kind: they are split without regard to labels.
+    labels = pc.fill_null(table["label"], "").combine_chunks().dictionary_encode()
+    named = table["group"]
+    if problem.keeps_texts_together and named.null_count == len(named):
+        named = table["text"]
+    groups = named.combine_chunks().dictionary_encode()
     parts = np.array(table["role"].to_pylist(), dtype=object)
     pairs = pc.fill_null(table["text_pair"], "")
     return _Rows(

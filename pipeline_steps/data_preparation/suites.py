@@ -15,12 +15,16 @@ from pipeline_steps.data_preparation.split import DECLARED, SPLITS, TEST, TRAIN,
 from pipeline_steps.errors import DataError
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.params import NoiseParams, SuitesParams
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Problem
 
 SUITES = Path("data/suites")
 _BATCH_ROWS = 10_000
 
 
-def build_suites(params: SuitesParams, root: Path) -> list[str]:
+def build_suites(
+    params: SuitesParams, root: Path, problem: str = "text_classification"
+) -> list[str]:
     """Return the names of the suites written to ``data/suites``, with a manifest.
 
     Noise suites hold the test rows under the same ids; shift suites are the rows that the split
@@ -32,7 +36,8 @@ def build_suites(params: SuitesParams, root: Path) -> list[str]:
         entries = [entry for entry in shifts if entry is not None]
         for noise in params.noise:
             _refuse_taken(noise.name, entries)
-            entries.append(_noisy(root / SPLITS / f"{TEST}.parquet", noise, params.seed, directory))
+            test = root / SPLITS / f"{TEST}.parquet"
+            entries.append(_noisy(test, get_problem(problem), noise, params.seed, directory))
         manifest = json.dumps({"suites": entries}, indent=2)
         (directory / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
     return [entry["name"] for entry in entries]
@@ -48,23 +53,25 @@ def _copy(path: Path, directory: Path) -> dict[str, Any] | None:
     return _entry(name, "shift", target)
 
 
-def _noisy(test: Path, noise: NoiseParams, seed: int, directory: Path) -> dict[str, Any]:
+def _noisy(
+    test: Path, problem: Problem, noise: NoiseParams, seed: int, directory: Path
+) -> dict[str, Any]:
     target = directory / f"{noise.name}.parquet"
     with pq.ParquetWriter(target, EXAMPLES_SCHEMA) as writer:
         for batch in pq.ParquetFile(test).iter_batches(batch_size=_BATCH_ROWS):
-            rows = batch.to_pylist()
-            for row in rows:
-                for field in ("text", "text_pair"):
-                    if row[field] is not None:
-                        row[field] = perturb(
-                            row[field],
-                            noise.kind,
-                            noise.rate,
-                            seed=seed,
-                            example_id=f"{row['example_id']}:{field}",
-                        )
+            rows = [_noisy_row(row, problem, noise, seed) for row in batch.to_pylist()]
             writer.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES_SCHEMA))
     return _entry(noise.name, "noise", target)
+
+
+def _noisy_row(
+    row: dict[str, Any], problem: Problem, noise: NoiseParams, seed: int
+) -> dict[str, Any]:
+    def noisy(text: str, place: str) -> str:
+        name = f"{row['example_id']}:{place}"
+        return perturb(text, noise.kind, noise.rate, seed=seed, example_id=name)
+
+    return problem.noisy(row, noisy)
 
 
 def _entry(name: str, kind: str, path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Rows of Parquet files and of directories written by ``datasets.Dataset.save_to_disk``.
 
-A column that was declared ``ClassLabel`` holds numbers; its names, which the file carries, are what
-is read. A negative number means that there is no label.
+A column that was declared ``ClassLabel``, or a list of them, holds numbers; its names, which the
+file carries, are what is read. A negative number means that there is no label.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def dataset_rows(path: Path) -> Iterator[RawRow | RejectedRow]:
             expected="one split a source",
             fix=f"name a split in params.yaml, for example {path.name}/{next(iter(dataset))}",
         )
-    names = {n: f.names for n, f in dataset.features.items() if isinstance(f, ClassLabel)}
+    inner = {n: getattr(f, "feature", f) for n, f in dataset.features.items()}
+    names = {n: f.names for n, f in inner.items() if isinstance(f, ClassLabel)}
     yield from _rows(dataset.with_format("arrow").iter(batch_size=_BATCH_ROWS), names)
 
 
@@ -59,7 +60,8 @@ def _declared_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
     """Return the names of ``ClassLabel`` columns from the note that ``datasets`` leaves."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        return {n: f["names"] for n, f in features.items() if f.get("_type") == "ClassLabel"}
+        inner = {n: f.get("feature", f) for n, f in features.items()}
+        return {n: f["names"] for n, f in inner.items() if f.get("_type") == "ClassLabel"}
     except (KeyError, TypeError, AttributeError, ValueError):
         return {}
 
@@ -98,6 +100,8 @@ def _read_row(row: Any, number: int) -> RawRow | RejectedRow:
 
 
 def _name(value: Any, names: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [_name(item, names) for item in value]
     if not isinstance(value, int):
         return value
     return names[value] if 0 <= value < len(names) else None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from pipeline_steps.data_preparation.expectations import COLUMN_OF
 from pipeline_steps.data_preparation.repeats import DUPLICATE_ID, DUPLICATE_ROW
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Problem
 from pipeline_steps.types import ExpectationFailure
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class UnreadRows:
     by_value: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     n_unparsed_timestamps: int = 0
     unparsed_timestamps: Sequence[str] = ()
+    n_repaired: int = 0
+    repaired: Sequence[str] = ()
 
 
 NO_UNREAD_ROWS = UnreadRows()
@@ -45,6 +49,7 @@ class Tally:
     are what the cap on the quarantined share and the test for selective quarantine look at.
     """
 
+    problem: Problem = field(default_factory=lambda: get_problem("text_classification"))
     n_rows: int = 0
     n_kept: int = 0
     n_lost: int = 0
@@ -69,7 +74,8 @@ class Tally:
         self.n_rows += len(frame)
         self.n_kept += len(frame) - len(bad)
         self.n_lost += len(lost)
-        self.kept_labels.update(frame["label"].drop(frame.index[bad]).dropna().tolist())
+        kept = frame.drop(frame.index[bad])
+        self.kept_labels.update(self.problem.labels_in(kept["label"], kept["target"]))
         for name in COUNTED_COLUMNS:
             self.totals[name].update(frame[name].dropna().tolist())
             self.lost[name].update(frame[name].iloc[lost].dropna().tolist())
@@ -81,7 +87,7 @@ class Tally:
         return [
             ExpectationFailure(
                 expectation=reason,
-                column=_COLUMNS[reason],
+                column={**_COLUMNS, **self.problem.flaws}[reason],
                 count=count,
                 examples=tuple(self.examples[reason]),
             )

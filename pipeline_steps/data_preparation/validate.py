@@ -33,6 +33,8 @@ from pipeline_steps.data_preparation.verdict import (
 from pipeline_steps.errors import DataError, ValidationBlockedError
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.params import ValidateParams
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Problem
 from pipeline_steps.types import ValidationReport
 
 if TYPE_CHECKING:
@@ -113,7 +115,9 @@ def validate_examples(
         If the file does not exist, or is not one of examples.
     """
     _require_examples(path)
-    judge = _Judge(ExpectationSuite(problem, params), find_repeats(path, params.batch_rows))
+    asked = get_problem(problem)
+    repeats = find_repeats(path, params.batch_rows, target_is_input=asked.target_is_input)
+    judge = _Judge(ExpectationSuite(problem, params), repeats, asked)
     judge.tally.add_unread(unread)
     with atomic_directory(output) as directory:
         with pq.ParquetWriter(directory / "examples.parquet", EXAMPLES_SCHEMA) as writer:
@@ -140,6 +144,8 @@ def _unread_rows(report: Path) -> UnreadRows:
         by_value=content.get("rejected_by", {}),
         n_unparsed_timestamps=content.get("unparsed_timestamps", 0),
         unparsed_timestamps=content.get("unparsed_timestamp_examples", ()),
+        n_repaired=content.get("repaired", 0),
+        repaired=content.get("repaired_examples", ()),
     )
 
 
@@ -187,10 +193,11 @@ class _Judge:
 
     suite: ExpectationSuite
     repeats: Repeats
+    problem: Problem
 
     def __post_init__(self) -> None:
         self.quarantine = Quarantine()
-        self.tally = Tally()
+        self.tally = Tally(self.problem)
 
     def judge(
         self, frame: pd.DataFrame, start: int, origins: pa.RecordBatch | None

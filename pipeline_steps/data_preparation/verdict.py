@@ -46,6 +46,7 @@ def warnings_on(repeats: Repeats, unread: UnreadRows) -> list[ExpectationFailure
             unread.n_unparsed_timestamps,
             unread.unparsed_timestamps,
         ),
+        ("tags_rewritten", "target", unread.n_repaired, unread.repaired),
     ]
     return [_warning(name, column, n, tuple(examples)) for name, column, n, examples in found if n]
 
@@ -71,8 +72,8 @@ def blocking_reasons(params: ValidateParams, suite: ExpectationSuite, tally: Tal
     summary = {"n_rows": tally.n_kept, "n_labels": len(labels), "quarantined_share": share}
     words = {
         "too_few_rows": f"{tally.n_kept} rows are left; {params.min_rows} are needed (min_rows)",
-        "one_label_only": f"{len(labels)} label is left: {', '.join(labels)}"
-        "; a classifier needs two",
+        "too_few_labels": f"{len(labels)} label is left: {', '.join(labels)}"
+        f"; {tally.problem.name} needs {tally.problem.min_labels}",
         "too_much_quarantined": f"{share:.1%} of the rows would be set aside; the cap is "
         f"{params.max_quarantined_share:.1%} (max_quarantined_share); they are {tally.n_lost} of "
         f"{tally.n_rows}, most often: {_most_frequent(tally)}",

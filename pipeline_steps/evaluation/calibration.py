@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from pipeline_steps.evaluation.metrics import expected_calibration_error
-from pipeline_steps.evaluation.outcomes import Outcomes
+from pipeline_steps.evaluation.scored import ScoredRows
 from pipeline_steps.evaluation.weighted_metrics import sums_within
 
 Array = np.ndarray[Any, Any]
 _CHUNK = 64
 
 
-def reliability_points(rows: Outcomes) -> tuple[tuple[float, float, int], ...]:
+def reliability_points(rows: ScoredRows) -> tuple[tuple[float, float, int], ...]:
     """Return (mean confidence, accuracy, rows) of each calibration bin that holds rows."""
     points = []
     for index in range(rows.n_bins):
@@ -26,7 +26,7 @@ def reliability_points(rows: Outcomes) -> tuple[tuple[float, float, int], ...]:
 
 
 def calibration_interval(
-    rows: Outcomes, estimate: float, resampled: Array, confidence: float, seed: int
+    rows: ScoredRows, estimate: float, resampled: Array, confidence: float, seed: int
 ) -> tuple[float, float]:
     """Return a conservative interval of the calibration error; it can reach down to 0.
 
@@ -47,7 +47,7 @@ def calibration_interval(
     return low, min(1.0, estimate + (mean - lower))
 
 
-def _errors_if_calibrated(rows: Outcomes, resamples: int, seed: int) -> Array:
+def _errors_if_calibrated(rows: ScoredRows, resamples: int, seed: int) -> Array:
     """Return the errors of imagined models that are right as often as they say, (resamples,)."""
     generator = np.random.default_rng((seed, 1))  # not the stream that draws the bootstrap rows
     parts = []

@@ -8,15 +8,13 @@ import numpy as np
 
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.intervals import bias_corrected_interval, tango_interval
-from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
 from pipeline_steps.evaluation.paired_tests import mcnemar_p, swap_p_values
-from pipeline_steps.evaluation.uncertainty import SHARES, bootstrap_metrics
-from pipeline_steps.evaluation.weighted_metrics import GREATER_IS_BETTER, point_metrics
+from pipeline_steps.evaluation.reading import read_scored
+from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
+from pipeline_steps.evaluation.uncertainty import bootstrap_metrics
 from pipeline_steps.params import EvaluateParams
-from pipeline_steps.predictions_file import PredictionTable, read_predictions
+from pipeline_steps.predictions_file import AnyTable
 from pipeline_steps.types import PairedComparison, PairedDifference, Predictions
-
-_F1_AVERAGES = ("macro_f1", "weighted_f1")
 
 
 def compare(
@@ -24,21 +22,19 @@ def compare(
 ) -> PairedComparison:
     """Return the paired differences of two checkpoints on one suite, candidate minus champion.
 
-    Each carries the one-sided p-value of "the candidate is better" and a two-sided interval.
-    Accuracy: the exact McNemar test and Tango's score interval. The other metrics: a test by
-    random swaps of the two outputs of a row, and bias-corrected paired bootstrap percentiles. A
-    metric that is undefined for one of the two is left out.
+    Each carries the one-sided p-value of "the candidate is better" and a two-sided interval. A
+    share of rows (accuracy): the exact McNemar test and Tango's score interval. The other metrics:
+    a test by random swaps of the two outputs of a row, and bias-corrected paired bootstrap
+    percentiles. A metric that is undefined for one of the two is left out.
 
     Raises
     ------
     DataError
         If the two files are not about the same rows.
     """
-    ours = in_id_order(read_predictions(candidate))
-    theirs = in_id_order(read_predictions(champion))
+    ours, a = read_scored(candidate, params)
+    theirs, b = read_scored(champion, params)
     _refuse_other_rows(candidate, champion, ours, theirs)
-    a = outcomes(ours, params.calibration_bins)
-    b = outcomes(theirs, params.calibration_bins)
     wins, losses = discordant_rows(a, b)
     return PairedComparison(
         suite=candidate.suite,
@@ -49,24 +45,26 @@ def compare(
         n_only_candidate_correct=wins,
         n_only_champion_correct=losses,
         differences=paired_differences(a, b, params),
+        headline=a.headlines[0],
     )
 
 
-def discordant_rows(candidate: Outcomes, champion: Outcomes) -> tuple[int, int]:
+def discordant_rows(candidate: ScoredRows, champion: ScoredRows) -> tuple[int, int]:
     """Return on how many rows only the candidate, and only the champion, is right."""
     ours, theirs = candidate.correct, champion.correct
     return int((ours & ~theirs).sum()), int((~ours & theirs).sum())
 
 
 def paired_differences(
-    candidate: Outcomes, champion: Outcomes, params: EvaluateParams
+    candidate: ScoredRows, champion: ScoredRows, params: EvaluateParams
 ) -> tuple[PairedDifference, ...]:
     """Return the difference in each metric that is defined for both."""
     points, other = point_metrics(candidate), point_metrics(champion)
     names = [n for n in points if math.isfinite(points[n]) and math.isfinite(other[n])]
-    gains = {n: (points[n] - other[n]) * (1 if GREATER_IS_BETTER[n] else -1) for n in names}
+    gains = {n: (points[n] - other[n]) * (1 if candidate.directions[n] else -1) for n in names}
     p_values = swap_p_values(candidate, champion, gains, params.bootstrap_resamples, params.seed)
-    p_values.update(dict.fromkeys(SHARES, mcnemar_p(*discordant_rows(candidate, champion))))
+    p_value = mcnemar_p(*discordant_rows(candidate, champion))
+    p_values.update(dict.fromkeys(candidate.shares, p_value))
     intervals = _intervals(candidate, champion, params)
     return tuple(
         PairedDifference(
@@ -78,14 +76,14 @@ def paired_differences(
             ci_high=intervals[name][1],
             p_value=p_values[name],
             n=len(candidate),
-            greater_is_better=GREATER_IS_BETTER[name],
+            greater_is_better=candidate.directions[name],
         )
         for name in names
     )
 
 
 def _intervals(
-    candidate: Outcomes, champion: Outcomes, params: EvaluateParams
+    candidate: ScoredRows, champion: ScoredRows, params: EvaluateParams
 ) -> dict[str, tuple[float, float]]:
     """Return the interval of the difference in each metric."""
     # The same seed resamples the same rows on both sides: that is what makes it paired.
@@ -95,23 +93,20 @@ def _intervals(
     wins, losses = discordant_rows(candidate, champion)
     share = tango_interval(wins, losses, len(candidate), params.confidence)
     # Models that predict alike cannot differ in a resample; F1 is then as uncertain as accuracy.
-    alike = np.array_equal(_predicted(candidate), _predicted(champion))
-    computed = (*SHARES, *_F1_AVERAGES) if alike else SHARES
+    alike = candidate.answers_like(champion)
+    computed = (*candidate.shares, *candidate.averages) if alike else candidate.shares
     intervals = dict.fromkeys(computed, share)
-    for name in GREATER_IS_BETTER:
+    for name in candidate.directions:
         resampled = ours[name] - theirs[name]
-        if name not in intervals and np.isfinite(resampled).all():
+        resampled = resampled[~np.isnan(resampled)]  # a resample may hold no entity at all
+        if name not in intervals and len(resampled) and np.isfinite(resampled).all():
             difference = points[name] - other[name]
             intervals[name] = bias_corrected_interval(difference, resampled, params.confidence)
     return intervals
 
 
-def _predicted(rows: Outcomes) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    return np.array(rows.labels, dtype=object)[rows.predicted]
-
-
 def _refuse_other_rows(
-    candidate: Predictions, champion: Predictions, ours: PredictionTable, theirs: PredictionTable
+    candidate: Predictions, champion: Predictions, ours: AnyTable, theirs: AnyTable
 ) -> None:
     same = (
         candidate.dataset_digest == champion.dataset_digest

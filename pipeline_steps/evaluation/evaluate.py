@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from pipeline_steps.evaluation.answers import AnsweredRows
 from pipeline_steps.evaluation.calibration import reliability_points
 from pipeline_steps.evaluation.metrics import class_scores, confusion_counts
-from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
+from pipeline_steps.evaluation.outcomes import Outcomes
+from pipeline_steps.evaluation.reading import read_scored
 from pipeline_steps.evaluation.slices import slice_metrics, worst_slice
 from pipeline_steps.evaluation.uncertainty import metric_values
 from pipeline_steps.params import EvaluateParams
-from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.types import ClassMetrics, EvaluationReport, Predictions
 
 _TOP_CONFUSIONS = 20
@@ -26,8 +29,7 @@ def evaluate(predictions: Predictions, params: EvaluateParams) -> EvaluationRepo
     DataError
         If the predictions are empty, altered, repeated or not finite.
     """
-    table = in_id_order(read_predictions(predictions))
-    rows = outcomes(table, params.calibration_bins)
+    table, rows = read_scored(predictions, params)
     slices = slice_metrics(rows, table.columns, params)
     return EvaluationReport(
         checkpoint_digest=predictions.checkpoint_digest,
@@ -37,12 +39,20 @@ def evaluate(predictions: Predictions, params: EvaluateParams) -> EvaluationRepo
         kind=predictions.kind,
         n=len(rows),
         metrics=metric_values(rows, params),
-        classes=class_metrics(rows),
+        **_details(rows),
         slices=slices,
         worst_slice=worst_slice(slices),
-        confusion=top_confusions(rows),
         reliability=reliability_points(rows),
+        headlines=rows.headlines,
     )
+
+
+def _details(rows: Outcomes | AnsweredRows) -> dict[str, Any]:
+    """Return what is said of single labels, types and tags."""
+    if isinstance(rows, Outcomes):
+        return {"classes": class_metrics(rows), "confusion": top_confusions(rows)}
+    found = rows.statistics
+    return {"classes": found.classes, "tags": found.tags, "confusion": found.confusion}
 
 
 def class_metrics(rows: Outcomes) -> tuple[ClassMetrics, ...]:

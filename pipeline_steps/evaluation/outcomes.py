@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,9 +15,12 @@ from pipeline_steps.evaluation.metrics import (
     negative_log_likelihood,
     softmax,
 )
-from pipeline_steps.predictions_file import PredictionTable
+from pipeline_steps.evaluation.weighted_metrics import GREATER_IS_BETTER, weighted_metrics
+from pipeline_steps.predictions_file import AnyTable, PredictionTable
+from pipeline_steps.problem_defaults import HEADLINES
 
 Array = np.ndarray[Any, Any]
+Table = TypeVar("Table", bound=AnyTable)
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Outcomes:
     confidence: Array  # (n,) probability of the predicted label
     bins: Array  # (n,) equal-width calibration bin
     n_bins: int
+    problem: str = "text_classification"
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -40,34 +45,71 @@ class Outcomes:
         """Whether each row was right, (n,) bool."""
         return np.asarray(self.truth == self.predicted)
 
+    @property
+    def directions(self) -> Mapping[str, bool]:
+        """Metric -> whether greater is better."""
+        return GREATER_IS_BETTER
+
+    @property
+    def headlines(self) -> tuple[str, ...]:
+        """The metrics that are shown first."""
+        return HEADLINES[self.problem]
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Metrics that are a share of rows: their intervals are computed, not resampled."""
+        return ("accuracy", "micro_f1")
+
+    @property
+    def averages(self) -> tuple[str, ...]:
+        """Metrics that are as uncertain as accuracy where every row is right, or none."""
+        return ("macro_f1", "weighted_f1")
+
     def take(self, rows: Array) -> Outcomes:
         """Return the outcomes of some rows (indices or mask)."""
-        return Outcomes(
-            self.labels,
-            self.truth[rows],
-            self.predicted[rows],
-            self.nll[rows],
-            self.brier[rows],
-            self.confidence[rows],
-            self.bins[rows],
-            self.n_bins,
-        )
+        return replace(self, **{name: getattr(self, name)[rows] for name in _BY_ROW})
+
+    def weighted(self, weights: Array) -> dict[str, Array]:
+        """Return every metric for each row of ``weights`` (n_weightings, n)."""
+        return weighted_metrics(self, weights)
+
+    def followed_by(self, others: Outcomes) -> Outcomes:
+        """Return these rows and, behind them, those of another model, labels numbered alike."""
+        labels = tuple(sorted({*self.labels, *others.labels}))
+        index = {label: position for position, label in enumerate(labels)}
+        parts = [rows.numbered(index) for rows in (self, others)]
+        stacked: dict[str, Any] = {
+            name: np.concatenate([getattr(p, name) for p in parts]) for name in _BY_ROW
+        }
+        return replace(self, labels=labels, **stacked)
+
+    def answers_like(self, others: Outcomes) -> bool:
+        """Return whether another model predicted the same label for every row."""
+        ours, theirs = (np.array(rows.labels, dtype=object) for rows in (self, others))
+        return np.array_equal(ours[self.predicted], theirs[others.predicted])
+
+    def numbered(self, index: Mapping[str, int]) -> Outcomes:
+        """Return the same rows with labels counted as in ``index``."""
+        positions = np.array([index[label] for label in self.labels], dtype=np.int64)
+        return replace(self, truth=positions[self.truth], predicted=positions[self.predicted])
 
 
-def in_id_order(table: PredictionTable) -> PredictionTable:
+_BY_ROW = ("truth", "predicted", "nll", "brier", "confidence", "bins")
+
+
+def in_id_order(table: Table) -> Table:
     """Return the table sorted by example id, so that no result depends on the order of rows."""
     order = np.argsort(table.example_ids.astype(str), kind="stable")
-    return PredictionTable(
-        example_ids=table.example_ids[order],
-        truth=table.truth[order],
-        logits=table.logits[order],
-        labels=table.labels,
-        n_tokens=table.n_tokens[order],
-        columns={name: values[order] for name, values in table.columns.items()},
-    )
+    arrays: dict[str, Any] = {
+        name: values[order]
+        for name, values in vars(table).items()
+        if isinstance(values, np.ndarray)
+    }
+    columns = {name: values[order] for name, values in table.columns.items()}
+    return replace(table, **arrays, columns=columns)
 
 
-def outcomes(table: PredictionTable, n_bins: int) -> Outcomes:
+def outcomes(table: PredictionTable, n_bins: int, problem: str = "text_classification") -> Outcomes:
     """Return the outcomes of a prediction table, row by row.
 
     Raises
@@ -76,7 +118,7 @@ def outcomes(table: PredictionTable, n_bins: int) -> Outcomes:
         If the table is empty, holds a row twice or a logit that is not finite: no metric would
         mean anything.
     """
-    _refuse_unusable(table)
+    refuse_unusable(table, table.logits)
     probabilities = softmax(table.logits)
     own = {label: index for index, label in enumerate(table.labels)}
     labels = (*table.labels, *sorted(set(table.truth.tolist()) - own.keys()))
@@ -94,10 +136,18 @@ def outcomes(table: PredictionTable, n_bins: int) -> Outcomes:
         confidence,
         calibration_bins(confidence, n_bins),
         n_bins,
+        problem,
     )
 
 
-def _refuse_unusable(table: PredictionTable) -> None:
+def refuse_unusable(table: AnyTable, outputs: Array) -> None:
+    """Refuse an empty table, a row that stands twice, an output (n, ...) that is not finite.
+
+    Raises
+    ------
+    DataError
+        Because no metric would mean anything.
+    """
     if not len(table.truth):
         raise DataError(
             "predictions of 0 rows",
@@ -111,10 +161,10 @@ def _refuse_unusable(table: PredictionTable) -> None:
             expected="one prediction of each example",
             fix="remove the predictions file and run the command again; it is predicted anew",
         )
-    broken = int((~np.isfinite(table.logits)).any(axis=1).sum())
+    broken = int((~np.isfinite(outputs)).any(axis=1).sum())
     if broken:
         raise DataError(
-            f"{broken} of {len(table.truth)} rows have logits that are not finite",
-            expected="finite logits",
+            f"{broken} of {len(table.truth)} rows have outputs that are not finite",
+            expected="finite logits or scores",
             fix="train again with a lower finetune.learning_rate",
         )

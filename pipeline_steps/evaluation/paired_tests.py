@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from pipeline_steps.evaluation.outcomes import Outcomes
-from pipeline_steps.evaluation.weighted_metrics import GREATER_IS_BETTER, weighted_metrics
+from pipeline_steps.evaluation.scored import ScoredRows
 
-Array = np.ndarray[Any, Any]
 _CHUNK = 64
 _ROUNDING = 1e-12
 
@@ -38,8 +34,8 @@ def mcnemar_p(only_candidate: int, only_champion: int) -> float:
 
 
 def swap_p_values(
-    candidate: Outcomes,
-    champion: Outcomes,
+    candidate: ScoredRows,
+    champion: ScoredRows,
     gains: Mapping[str, float],
     resamples: int,
     seed: int,
@@ -51,7 +47,7 @@ def swap_p_values(
 
     Parameters
     ----------
-    candidate, champion : Outcomes
+    candidate, champion : ScoredRows
         The same rows in the same order.
     gains : mapping of str to float
         Candidate minus champion in each metric, signed so that more is better.
@@ -65,43 +61,16 @@ def swap_p_values(
     Noreen (1989), "Computer-intensive methods for testing hypotheses"; Yeh (2000), "More accurate
     tests for the statistical significance of result differences", COLING 2000, section 3.2.
     """
-    both = _side_by_side(candidate, champion)
+    both = candidate.followed_by(champion)
     generator = np.random.default_rng((seed, 2))  # not the stream that draws the bootstrap rows
     reached = dict.fromkeys(gains, 1)
     for start in range(0, resamples, _CHUNK):
         size = min(_CHUNK, resamples - start)
         keep = generator.integers(0, 2, size=(size, len(candidate))).astype(np.float64)
-        ours = weighted_metrics(both, np.hstack([keep, 1.0 - keep]))
-        theirs = weighted_metrics(both, np.hstack([1.0 - keep, keep]))
+        ours = both.weighted(np.hstack([keep, 1.0 - keep]))
+        theirs = both.weighted(np.hstack([1.0 - keep, keep]))
         for name, gain in gains.items():
-            sign = 1.0 if GREATER_IS_BETTER[name] else -1.0
+            sign = 1.0 if candidate.directions[name] else -1.0
             swapped = sign * (ours[name] - theirs[name])
             reached[name] += int((swapped >= gain - _ROUNDING).sum())
     return {name: count / (1 + resamples) for name, count in reached.items()}
-
-
-def _side_by_side(candidate: Outcomes, champion: Outcomes) -> Outcomes:
-    """Return the rows of both, the candidate's first, with labels numbered alike."""
-    labels = tuple(sorted({*candidate.labels, *champion.labels}))
-    index = {label: position for position, label in enumerate(labels)}
-
-    def stack(field: str) -> Array:
-        return np.concatenate([getattr(candidate, field), getattr(champion, field)])
-
-    def numbered(field: str) -> Array:
-        parts = []
-        for rows in (candidate, champion):
-            positions = np.array([index[label] for label in rows.labels], dtype=np.int64)
-            parts.append(positions[getattr(rows, field)])
-        return np.concatenate(parts)
-
-    return replace(
-        candidate,
-        labels=labels,
-        truth=numbered("truth"),
-        predicted=numbered("predicted"),
-        nll=stack("nll"),
-        brier=stack("brier"),
-        confidence=stack("confidence"),
-        bins=stack("bins"),
-    )

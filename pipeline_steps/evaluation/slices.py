@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_steps.evaluation.outcomes import Outcomes
+from pipeline_steps.evaluation.scored import ScoredRows
 from pipeline_steps.evaluation.uncertainty import metric_values
 from pipeline_steps.params import EvaluateParams
 from pipeline_steps.types import SliceMetrics
 
-_SLICE_METRICS = ("accuracy", "macro_f1")
-
 
 def slice_metrics(
-    rows: Outcomes, columns: Mapping[str, np.ndarray[Any, Any]], params: EvaluateParams
+    rows: ScoredRows, columns: Mapping[str, np.ndarray[Any, Any]], params: EvaluateParams
 ) -> tuple[SliceMetrics, ...]:
-    """Return accuracy and macro-F1 of each value that has enough rows, the largest slices first.
+    """Return the headline metrics of each value that has enough rows, the largest slices first.
 
     A column with one value only makes no slices, and a column with more than ``max_slices``
     values gives its largest ones.
@@ -39,21 +37,21 @@ def slice_metrics(
 
 
 def worst_slice(slices: tuple[SliceMetrics, ...]) -> SliceMetrics | None:
-    """Return the slice with the lowest accuracy; of equals, the one with more rows.
+    """Return the slice with the lowest first metric; of equals, the one with more rows.
 
     The lowest of many small slices is low by chance as well: read it with its n and interval.
     """
 
-    def accuracy(part: SliceMetrics) -> tuple[float, int]:
+    def first_metric(part: SliceMetrics) -> tuple[float, int]:
         value = part.metrics[0].value
         return (2.0 if value is None else value, -part.n)
 
-    return min(slices, key=accuracy, default=None)
+    return min(slices, key=first_metric, default=None)
 
 
 def _slice(
-    rows: Outcomes, column: str, value: str, mask: np.ndarray[Any, Any], params: EvaluateParams
+    rows: ScoredRows, column: str, value: str, mask: np.ndarray[Any, Any], params: EvaluateParams
 ) -> SliceMetrics:
     inside = rows.take(mask)
-    metrics = metric_values(inside, params, _SLICE_METRICS)
+    metrics = metric_values(inside, params, inside.headlines)
     return SliceMetrics(column=column, value=value, n=len(inside), metrics=metrics)

@@ -15,34 +15,27 @@ import numpy as np
 
 from pipeline_steps.evaluation.calibration import calibration_interval
 from pipeline_steps.evaluation.intervals import bias_corrected_interval, wilson_interval
-from pipeline_steps.evaluation.outcomes import Outcomes
-from pipeline_steps.evaluation.weighted_metrics import (
-    GREATER_IS_BETTER,
-    point_metrics,
-    weighted_metrics,
-)
+from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
 from pipeline_steps.params import EvaluateParams
 from pipeline_steps.types import MetricValue
 
 Array = np.ndarray[Any, Any]
 _CHUNK = 64
-SHARES = ("accuracy", "micro_f1")
-"""Metrics that are a share of rows: their intervals are computed, not resampled."""
-_F1_AVERAGES = ("macro_f1", "weighted_f1")
 
 
 def metric_values(
-    rows: Outcomes, params: EvaluateParams, names: Sequence[str] = tuple(GREATER_IS_BETTER)
+    rows: ScoredRows, params: EvaluateParams, names: Sequence[str] | None = None
 ) -> tuple[MetricValue, ...]:
-    """Return the named metrics with n and interval; an infinite one is undefined (``None``).
+    """Return the named metrics (all, if none is named) with n and interval.
 
-    Accuracy carries the Wilson interval, the calibration error one of its own
+    One that is infinite or not a number is undefined (``None``). A share of rows (accuracy)
+    carries the Wilson interval, the calibration error one of its own
     (:func:`calibration_interval`), the rest the bias-corrected bootstrap percentiles.
     """
     points = point_metrics(rows)
     resampled = bootstrap_metrics(rows, params.bootstrap_resamples, params.seed)
     values = []
-    for name in names:
+    for name in names or tuple(rows.directions):
         value, low, high = points[name], None, None
         if math.isfinite(value):
             low, high = _interval(name, value, rows, resampled[name], params)
@@ -53,7 +46,7 @@ def metric_values(
                 n=len(rows),
                 ci_low=low,
                 ci_high=high,
-                greater_is_better=GREATER_IS_BETTER[name],
+                greater_is_better=rows.directions[name],
             )
         )
     return tuple(values)
@@ -74,21 +67,20 @@ def bootstrap_weights(n: int, resamples: int, seed: int) -> Iterator[Array]:
         yield counts.reshape(size, n).astype(np.float64)
 
 
-def bootstrap_metrics(rows: Outcomes, resamples: int, seed: int) -> dict[str, Array]:
+def bootstrap_metrics(rows: ScoredRows, resamples: int, seed: int) -> dict[str, Array]:
     """Return every metric over the bootstrap resamples, each (resamples,)."""
-    parts = [
-        weighted_metrics(rows, weights) for weights in bootstrap_weights(len(rows), resamples, seed)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in GREATER_IS_BETTER}
+    parts = [rows.weighted(weights) for weights in bootstrap_weights(len(rows), resamples, seed)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in rows.directions}
 
 
 def _interval(
-    name: str, value: float, rows: Outcomes, resampled: Array, params: EvaluateParams
+    name: str, value: float, rows: ScoredRows, resampled: Array, params: EvaluateParams
 ) -> tuple[float, float]:
     hits, n = int(rows.correct.sum()), len(rows)
     # Without a mistake (or a hit) resamples cannot differ; F1 then is as uncertain as accuracy.
-    if name in SHARES or (name in _F1_AVERAGES and hits in (0, n)):
+    if name in rows.shares or (name in rows.averages and hits in (0, n)):
         return wilson_interval(hits, n, params.confidence)
     if name == "ece":
         return calibration_interval(rows, value, resampled, params.confidence, params.seed)
-    return bias_corrected_interval(value, resampled, params.confidence)
+    defined = resampled[~np.isnan(resampled)]  # a resample may hold no entity at all
+    return bias_corrected_interval(value, defined, params.confidence)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from pipeline_steps.evaluation.metrics import expected_calibration_error, f1_from_marginals
-from pipeline_steps.evaluation.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    from pipeline_steps.evaluation.outcomes import Outcomes
 
 Array = np.ndarray[Any, Any]
 
@@ -38,12 +40,6 @@ def weighted_metrics(rows: Outcomes, weights: Array) -> dict[str, Array]:
         "brier": weights @ rows.brier / total,
         "ece": expected_calibration_error(gaps, total),
     }
-
-
-def point_metrics(rows: Outcomes) -> dict[str, float]:
-    """Return every metric of the rows as they are."""
-    values = weighted_metrics(rows, np.ones((1, len(rows))))
-    return {name: float(value[0]) for name, value in values.items()}
 
 
 def sums_within(weights: Array, groups: Array, n_groups: int) -> Array:

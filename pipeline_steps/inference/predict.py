@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from pipeline_steps.errors import DataError
-from pipeline_steps.inference.examples_file import ExampleRows, read_examples
+from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.params import PredictParams
-from pipeline_steps.predictions_file import (
-    PredictionTable,
-    describe_predictions,
-    write_predictions,
-)
+from pipeline_steps.predictions_file import describe_predictions, write_predictions
 from pipeline_steps.types import Checkpoint, DatasetRef, Predictions
 
 
@@ -51,24 +45,12 @@ def _predict(
 ) -> Predictions:
     return write_predictions(
         output,
-        predict_rows(predictor, read_examples(dataset.path)),
+        predictor.table(read_examples(dataset.path)),
         checkpoint_digest=checkpoint.digest,
         dataset_digest=dataset.digest,
         suite=dataset.name,
         kind=dataset.kind,
-    )
-
-
-def predict_rows(predictor: Predictor, rows: ExampleRows) -> PredictionTable:
-    """Return a predictor's outputs on examples."""
-    encoded = predictor.encode(rows.texts, rows.pairs)
-    return PredictionTable(
-        example_ids=np.array(rows.example_ids, dtype=object),
-        truth=np.array(rows.labels, dtype=object),
-        logits=predictor.logits_of(encoded),
-        labels=predictor.labels,
-        n_tokens=np.array(encoded.lengths, dtype=np.int32),
-        columns={name: np.array(values, dtype=object) for name, values in rows.metadata.items()},
+        problem=checkpoint.problem,
     )
 
 

@@ -1,29 +1,39 @@
-"""A loaded checkpoint that answers texts; needs torch, transformers, numpy and pydantic only."""
+"""A loaded checkpoint that answers rows; needs torch, transformers, numpy and pydantic only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline_steps.inference.checkpoint import load_checkpoint
+from pipeline_steps.inference.examples_file import ExampleRows, rows_of
 from pipeline_steps.inference.forward import autocast, best_device, logits_in_order
+from pipeline_steps.inference.learners.catalog import get_learner
+from pipeline_steps.inference.learners.text_classification import label_answers
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import Encoded, be_quiet, encode, load_tokenizer
+from pipeline_steps.predictions_file import AnyTable
+from pipeline_steps.problems.catalog import get_problem
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
 Array = np.ndarray[Any, Any]
+_DEFAULT_STRIDE = 64  # of checkpoints from before there were windows
 
 
 class Predictor:
-    """Logits and labels of texts, in the order of the texts whatever the batches."""
+    """Answers to rows, in the order of the rows whatever the batches.
 
-    def __init__(
+    ``encode``, ``logits`` and ``predict`` read texts and are for text classification; ``table``
+    and ``answer`` read the rows of every problem.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords
         self,
         model: torch.nn.Module,
         tokenizer: PreTrainedTokenizerBase,
@@ -32,6 +42,8 @@ class Predictor:
         max_length: int,
         batch_tokens: int,
         precision: str,
+        problem: str = "text_classification",
+        stride: int = _DEFAULT_STRIDE,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
@@ -39,6 +51,9 @@ class Predictor:
         self.max_length = max_length
         self.batch_tokens = batch_tokens
         self.precision = precision
+        self.problem = get_problem(problem)
+        self.learner = get_learner(problem)
+        self.stride = stride
 
     @classmethod
     def from_checkpoint(
@@ -51,15 +66,10 @@ class Predictor:
         CheckpointError
             If the checkpoint is unfinished, truncated or altered.
         """
-        import torch
-        from transformers import AutoModelForSequenceClassification
-
         checkpoint = load_checkpoint(Path(path), verify=verify)
         be_quiet()
         device = best_device()
-        model = AutoModelForSequenceClassification.from_pretrained(
-            path, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
+        model = get_learner(checkpoint.problem).load(Path(path))
         return cls(
             model.to(device).eval(),
             load_tokenizer(Path(path)),
@@ -67,7 +77,20 @@ class Predictor:
             max_length=int(checkpoint.parameters["max_length"]),
             batch_tokens=batch_tokens,
             precision=choose_precision(precision, device),
+            problem=checkpoint.problem,
+            stride=int(checkpoint.parameters.get("stride", _DEFAULT_STRIDE)),
         )
+
+    def table(self, rows: ExampleRows) -> AnyTable:
+        """Return the predictions of examples beside their truth."""
+        encoded, outputs = self._run(rows)
+        return self.learner.table(outputs, encoded, rows, self.labels)
+
+    def answer(self, requests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return the answer to each request: a mapping with the problem's input columns."""
+        rows = rows_of([self.problem.example(request) for request in requests])
+        encoded, outputs = self._run(rows)
+        return self.learner.answers(outputs, encoded, rows, self.labels)
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str | None] | None = None) -> Encoded:
         """Return the token ids of texts."""
@@ -79,8 +102,7 @@ class Predictor:
         """Return logits (n, n_labels) of encoded texts."""
         if not len(encoded):
             return np.zeros((0, len(self.labels)), dtype=np.float32)
-        device = next(self.model.parameters()).device
-        with autocast(self.precision, device):
+        with self._autocast():
             return logits_in_order(
                 self.model, encoded.token_ids, int(self.tokenizer.pad_token_id), self.batch_tokens
             )
@@ -91,16 +113,22 @@ class Predictor:
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str | None] | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[Mapping[str, Any]]:
         """Return label, its probability and the probability of every label, for each text."""
-        logits = self.logits(texts, pairs).astype(np.float64)
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
-        return [
-            {
-                "label": self.labels[int(row.argmax())],
-                "score": float(row.max()),
-                "scores": dict(zip(self.labels, map(float, row), strict=True)),
-            }
-            for row in probabilities
-        ]
+        return label_answers(self.logits(texts, pairs), self.labels)
+
+    def _run(self, rows: ExampleRows) -> tuple[Any, Any]:
+        """Return encoded rows and the model's outputs on them."""
+        encoded = self.learner.encode(self.tokenizer, rows, self.max_length, self.stride)
+        with self._autocast():
+            outputs = self.learner.run(
+                self.model,
+                encoded,
+                int(self.tokenizer.pad_token_id),
+                self.batch_tokens,
+                len(self.labels),
+            )
+        return encoded, outputs
+
+    def _autocast(self) -> Any:
+        return autocast(self.precision, next(self.model.parameters()).device)

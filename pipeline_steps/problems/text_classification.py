@@ -2,86 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
-
-from pipeline_steps.errors import CheckpointError, TrainingError
-
-
-def build_model(base: Path, labels: Sequence[str]) -> tuple[torch.nn.Module, tuple[str, ...]]:
-    """Return a base model with a new head, and the names of the head's parameters.
-
-    Weights are fp32 whatever the base was stored in: bf16 autocast needs fp32 master weights.
-
-    Raises
-    ------
-    CheckpointError
-        If a weight outside the head is missing from the base and would be random.
-    """
-    from transformers import AutoModelForSequenceClassification
-
-    names = dict(enumerate(labels))
-    model, loading = AutoModelForSequenceClassification.from_pretrained(
-        base,
-        num_labels=len(labels),
-        id2label=names,
-        label2id={label: index for index, label in names.items()},
-        dtype=torch.float32,
-        use_safetensors=True,
-        local_files_only=True,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-    )
-    mismatched = {key[0] if isinstance(key, tuple) else key for key in loading["mismatched_keys"]}
-    new = set(loading["missing_keys"]) | mismatched
-    _refuse_random_body(base, model, new)
-    return model, tuple(sorted(new))
+from pipeline_steps.fields import as_text
+from pipeline_steps.problems.problem import Content, Field, Noise
 
 
-def classification_loss(
-    logits: torch.Tensor, labels: torch.Tensor, *, n_items: int, label_smoothing: float
-) -> torch.Tensor:
-    """Return the summed cross-entropy over ``n_items``: the rows of all accumulated batches.
+class TextClassification:
+    """Rows of one or two texts under one label."""
 
-    Dividing each batch by the rows of the whole step, not by its own, makes the gradient of an
-    accumulated step equal to that of one large batch.
-    """
-    total = torch.nn.functional.cross_entropy(
-        logits.float(), labels, reduction="sum", label_smoothing=label_smoothing
-    )
-    return total / n_items
+    name = "text_classification"
+    has_label = True
+    min_labels = 2
+    target_is_input = False
+    keeps_texts_together = False
+    flaws: Mapping[str, str] = {}
+    inputs = (Field("text"), Field("text_pair", required=False))
+    outputs = (Field("label"), Field("score", "double"))
 
+    def read(self, value: Callable[[str], Any]) -> Content:
+        """Return the one or two texts of a raw row."""
+        return Content(as_text("text", value("text")), as_text("text_pair", value("text_pair")))
 
-def label_indices(labels: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Return the index of each label in ``names``.
+    def find_flaws(self, row: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG002 - the protocol
+        """Return nothing: the expectations that every problem has are all there are."""
+        return ()
 
-    Raises
-    ------
-    TrainingError
-        If a label is not among ``names``, which are those of the training rows.
-    """
-    index = {name: position for position, name in enumerate(names)}
-    unknown = sorted(set(labels) - index.keys())
-    if unknown:
-        raise TrainingError(
-            f"labels that no training row has: {', '.join(unknown[:10])}",
-            expected=f"the {len(names)} labels of the training rows",
-            fix="add training rows with these labels or remove the rows, then: holdfast prepare",
-        )
-    return [index[label] for label in labels]
+    def labels_in(
+        self,
+        labels: Iterable[str | None],
+        targets: Iterable[str | None],  # noqa: ARG002 - the protocol
+    ) -> Iterable[str]:
+        """Return the labels of the rows that have one."""
+        return (label for label in labels if label is not None)
 
+    def noisy(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the row with noise in both texts."""
+        texts = {name: row[name] for name in ("text", "text_pair") if row[name] is not None}
+        return {**row, **{name: noise(text, name) for name, text in texts.items()}}
 
-def _refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
-    prefix = f"{model.base_model_prefix}."
-    # A pooler is part of the body's module tree in some architectures, yet many bases lack it.
-    body = sorted(key for key in new if key.startswith(prefix))
-    if body:
-        raise CheckpointError(
-            f"{base} lacks {len(body)} weights of {type(model).__name__}, for example "
-            f"{', '.join(body[:3])}; they would be random",
-            expected="a base model of this architecture with all weights outside the head",
-            fix="name a base model that fits in finetune.base_model",
-        )
+    def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the texts of an example."""
+        texts = {"text": row["text"], "text_pair": row["text_pair"]}
+        return {name: text for name, text in texts.items() if text is not None}
+
+    def example(self, request: Mapping[str, Any]) -> Content:
+        """Return the texts of a request."""
+        return Content(request["text"], request.get("text_pair"))
+
+    def answer(self, predicted: str) -> dict[str, Any]:
+        """Return the label."""
+        return {"label": predicted}

@@ -62,8 +62,8 @@ def find_difference(
 def non_inferiority_margins(
     comparisons: Sequence[PairedComparison], policy: GateParams
 ) -> dict[str, float]:
-    """Return the margin of each axis: accuracy of every suite, and what the policy adds."""
-    defaults = {f"{c.suite}/accuracy": policy.default_margin for c in comparisons}
+    """Return the margin of each axis: the headline of every suite, and what the policy adds."""
+    defaults = {f"{c.suite}/{c.headline}": policy.default_margin for c in comparisons}
     return defaults | policy.non_inferiority
 
 

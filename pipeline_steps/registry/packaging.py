@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Field
 from pipeline_steps.provenance import PACKAGE_ROOT
 from pipeline_steps.registry.mlflow_library import load_mlflow
 from pipeline_steps.types import Checkpoint
@@ -18,7 +20,9 @@ _REQUIREMENTS = ("torch", "transformers", "safetensors", "numpy", "pandas", "pya
 _SERVED_MODEL = Path(__file__).with_name("served_model.py")
 
 
-def save_served_model(path: Path, checkpoint: Checkpoint, input_example: Sequence[str]) -> None:
+def save_served_model(
+    path: Path, checkpoint: Checkpoint, input_example: Sequence[Mapping[str, Any]]
+) -> None:
     """Write an MLflow model that loads with plain ``mlflow.pyfunc.load_model``.
 
     The package ``pipeline_steps`` travels with it, so Holdfast need not be installed where it is
@@ -33,28 +37,38 @@ def save_served_model(path: Path, checkpoint: Checkpoint, input_example: Sequenc
             python_model=str(_SERVED_MODEL),
             artifacts={"checkpoint": str(checkpoint.path)},
             code_paths=[str(PACKAGE_ROOT)],
-            signature=_signature(),
-            input_example=pd.DataFrame({"text": list(input_example)}),
+            signature=_signature(checkpoint.problem),
+            input_example=pd.DataFrame([dict(request) for request in input_example]),
             pip_requirements=_pinned(),
             metadata={
                 "checkpoint_digest": checkpoint.digest,
                 "base_model": checkpoint.base_model,
                 "base_digest": checkpoint.base_digest,
                 "labels": len(checkpoint.labels),
+                "problem": checkpoint.problem,
             },
         )
 
 
-def _signature() -> Any:
-    """Return what goes in (a text, perhaps a pair) and what comes out."""
+def _signature(name: str) -> Any:
+    """Return what goes into a model of a problem and what comes out."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
 
-    pair = ColSpec(DataType.string, "text_pair", required=False)
-    return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, "text"), pair]),
-        outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]),
-    )
+    problem = get_problem(name)
+    return ModelSignature(inputs=_schema(problem.inputs), outputs=_schema(problem.outputs))
+
+
+def _schema(fields: Sequence[Field]) -> Any:
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    kinds: dict[str, Any] = {
+        "string": DataType.string,
+        "long": DataType.long,
+        "double": DataType.double,
+        "strings": Array(DataType.string),
+    }
+    return Schema([ColSpec(kinds[f.kind], f.name, required=f.required) for f in fields])
 
 
 @contextmanager

@@ -5,6 +5,7 @@ MLflow executes this file by path (models from code); nothing is pickled.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import mlflow
 import pandas as pd
 
 
-class ServedClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc]
-    """Labels and their probabilities for a frame with a column ``text`` (and ``text_pair``)."""
+class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,misc]
+    """Answers to a frame with the problem's input columns (``text`` for a classifier)."""
 
     def load_context(self, context: Any) -> None:
         """Load the checkpoint that lies beside this code."""
@@ -27,14 +28,22 @@ class ServedClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined,
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002 - same
     ) -> pd.DataFrame:
-        """Return ``label`` and ``score`` of each row."""
-        pairs = None
-        if "text_pair" in model_input:  # MLflow may make NaN of a pair that is not there
-            pairs = [pair if isinstance(pair, str) else None for pair in model_input["text_pair"]]
-        answers = self.predictor.predict(model_input["text"].tolist(), pairs)
-        return pd.DataFrame(
-            [(answer["label"], answer["score"]) for answer in answers], columns=["label", "score"]
-        )
+        """Return the problem's output columns (``label`` and ``score`` of a classifier), by row."""
+        columns = [field.name for field in self.predictor.problem.outputs]
+        answers = self.predictor.answer(_requests(model_input))
+        return pd.DataFrame([{name: a[name] for name in columns} for a in answers], columns=columns)
 
 
-mlflow.models.set_model(ServedClassifier())
+def _requests(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows without the cells that hold nothing."""
+    return [
+        {
+            str(name): value
+            for name, value in row.items()
+            if value is not None and not (isinstance(value, float) and math.isnan(value))
+        }
+        for row in frame.to_dict(orient="records")
+    ]
+
+
+mlflow.models.set_model(ServedModel())

@@ -24,9 +24,8 @@ def answer(directory: Path) -> None:
     mlflow.set_registry_uri(request["tracking_uri"])  # else the environment's would be asked
     model = mlflow.pyfunc.load_model(request["model_uri"])
     answers = model.predict(pd.DataFrame(request["rows"]))
-    (directory / ANSWERS).write_text(
-        json.dumps(answers[["label", "score"]].to_dict(orient="records")), encoding="utf-8"
-    )
+    text = answers.to_json(orient="records", double_precision=15, force_ascii=False)
+    (directory / ANSWERS).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

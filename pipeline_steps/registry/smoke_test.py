@@ -7,6 +7,7 @@ folder called ``mlflow`` cannot mislead it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -28,13 +29,12 @@ _SHOWN = 400
 
 
 class SmokeRow(BaseModel):
-    """A text with the label and score that were recorded for it."""
+    """A request with the answer that was recorded for it, and the confidence in it."""
 
     model_config = ConfigDict(frozen=True)
 
-    text: str
-    text_pair: str | None = None
-    label: str
+    request: dict[str, Any]
+    answer: dict[str, Any]
     score: float
 
 
@@ -57,7 +57,7 @@ def smoke_test(
     model_uri : str
         For example ``models:/name/3``.
     rows : sequence of SmokeRow
-        Labels must be equal, scores within 0.001.
+        Answers must be equal, scores within 0.001.
     tracking_uri : str
         Where the registry is.
     timeout : float
@@ -69,7 +69,11 @@ def smoke_test(
     # processes would show it among the arguments.
     with tempfile.TemporaryDirectory(prefix="holdfast-smoke-") as name:
         directory = Path(name)
-        request = {"model_uri": model_uri, "tracking_uri": tracking_uri, "rows": _columns(rows)}
+        request = {
+            "model_uri": model_uri,
+            "tracking_uri": tracking_uri,
+            "rows": [row.request for row in rows],
+        }
         (directory / REQUEST).write_text(json.dumps(request), encoding="utf-8")
         code = _run(directory, timeout)
         if code is None:
@@ -79,13 +83,6 @@ def smoke_test(
             reason = f"the artifact could not be loaded and asked: {last[-_SHOWN:]}"
             return SmokeResult(passed=False, reason=without_password(reason, tracking_uri))
         return _compare(rows, json.loads((directory / ANSWERS).read_text(encoding="utf-8")))
-
-
-def _columns(rows: Sequence[SmokeRow]) -> dict[str, list[str | None]]:
-    columns: dict[str, list[str | None]] = {"text": [row.text for row in rows]}
-    if any(row.text_pair for row in rows):
-        columns["text_pair"] = [row.text_pair for row in rows]
-    return columns
 
 
 def _run(directory: Path, timeout: float) -> int | None:
@@ -111,14 +108,20 @@ def _run(directory: Path, timeout: float) -> int | None:
 
 def _compare(rows: Sequence[SmokeRow], answers: Sequence[dict[str, Any]]) -> SmokeResult:
     if len(answers) != len(rows):
-        reason = f"{len(answers)} answers to {len(rows)} texts"
+        reason = f"{len(answers)} answers to {len(rows)} requests"
         return SmokeResult(passed=False, reason=reason)
     for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+        given = {name: answer.get(name) for name in row.answer}
+        score = math.nan if answer["score"] is None else answer["score"]  # JSON knows no NaN
         # "not within" and not "beyond": a score that is no number is never within.
-        if answer["label"] != row.label or not abs(answer["score"] - row.score) <= _TOLERANCE:
+        if given != row.answer or not abs(score - row.score) <= _TOLERANCE:
             reason = (
-                f"row {number}: answered {answer['label']} ({answer['score']:.4f}), recorded "
-                f"{row.label} ({row.score:.4f})"
+                f"row {number}: answered {_shown(given)} ({score:.4f}), recorded "
+                f"{_shown(row.answer)} ({row.score:.4f})"
             )
             return SmokeResult(passed=False, reason=reason)
     return SmokeResult(passed=True, reason=f"{len(rows)} recorded predictions repeated")
+
+
+def _shown(answer: dict[str, Any]) -> str:
+    return ", ".join(str(value) for value in answer.values())[:_SHOWN]

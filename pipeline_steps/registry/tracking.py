@@ -137,7 +137,11 @@ class Tracker:
         self.client.set_terminated(mlflow_run_id, status)
 
     def log_model(
-        self, mlflow_run_id: str, checkpoint: Checkpoint, *, input_example: Sequence[str]
+        self,
+        mlflow_run_id: str,
+        checkpoint: Checkpoint,
+        *,
+        input_example: Sequence[Mapping[str, Any]],
     ) -> str:
         """Return the URI of the model after logging it: code, weights, signature, requirements."""
         with tempfile.TemporaryDirectory() as directory:

@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["RunRecord", "render_report"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_DRAWN = ("accuracy", "macro_f1")
-_CURVES = (
-    ("accuracy", "validation accuracy, by step"),
-    ("macro_f1", "validation macro-F1, by step"),
-    ("loss", "validation loss, by step"),
-)
+_NAMES = {
+    "macro_f1": "macro-F1",
+    "weighted_f1": "weighted F1",
+    "entity_f1": "entity F1",
+    "nll": "NLL",
+    "brier": "Brier",
+    "ece": "ECE",
+}
+_UNLISTED = ("micro_f1",)  # equals accuracy where each row has one label
 MEANINGS = {
     Verdict.PROMOTE: "It may become champion.",
     Verdict.HOLD: "It is not worse than the champion, and no gain is shown; the champion stays.",
@@ -45,6 +48,7 @@ MEANINGS = {
 def render_report(record: RunRecord) -> str:
     """Return the report as HTML: verdict and reasons, metrics, checks, slices, data, provenance."""
     main = record.main
+    listed = [metric.name for metric in main.metrics if metric.name not in _UNLISTED]
     ticks = axis_ticks(_lowest_drawn(record))
     return (
         _environment()
@@ -52,6 +56,7 @@ def render_report(record: RunRecord) -> str:
         .render(
             record=record,
             main=main,
+            listed=listed,
             meaning=MEANINGS[record.decision.verdict],
             ticks=[(tick, 100 * (tick - ticks[0]) / (1 - ticks[0])) for tick in ticks],
             lanes=[(report, _lanes(record, report, ticks[0])) for report in record.reports],
@@ -68,25 +73,37 @@ def render_report(record: RunRecord) -> str:
 
 
 def _lanes(record: RunRecord, report: EvaluationReport, low: float) -> str:
-    metrics = [report.metric(name) for name in _DRAWN]
-    return interval_lanes(metrics, low, record.champion_accuracy(report.suite))
+    metrics = [report.metric(name) for name in report.headlines]
+    return interval_lanes(metrics, low, record.champion_value(report.suite))
 
 
 def _lowest_drawn(record: RunRecord) -> float:
     """Return the lowest end of an interval, or value of the champion, that is drawn."""
-    drawn = [report.metric(name) for report in record.reports for name in _DRAWN]
+    drawn = [report.metric(name) for report in record.reports for name in report.headlines]
     ends = [m.value if m.ci_low is None else m.ci_low for m in drawn if m is not None]
-    ends += [record.champion_accuracy(report.suite) for report in record.reports]
+    ends += [record.champion_value(report.suite) for report in record.reports]
     return min((end for end in ends if end is not None), default=0.0)
 
 
 def _curves(checkpoint: Checkpoint) -> Iterator[str]:
     history = checkpoint.training.get("history") or []
-    for key, name in _CURVES:
-        points = [(float(p["step"]), float(p[key])) for p in history if p.get(key) is not None]
-        chart = curve_chart(points, name)
+    names = [name for name in (history[0] if history else ()) if name != "step"]
+    for name in sorted(names, key=lambda name: name == "loss"):
+        points = [(float(p["step"]), float(p[name])) for p in history if p.get(name) is not None]
+        chart = curve_chart(points, f"validation {metric_name(name)}, by step")
         if chart:
             yield chart
+
+
+def metric_name(name: str) -> str:
+    """Return a metric's name as people write it.
+
+    Examples
+    --------
+    >>> metric_name("entity_f1"), metric_name("token_accuracy")
+    ('entity F1', 'token accuracy')
+    """
+    return _NAMES.get(name, name.replace("_", " "))
 
 
 def _bounds(metric: MetricValue | None) -> str:
@@ -122,6 +139,7 @@ def _environment() -> Environment:
         "point": _point,
         "bounds": _bounds,
         "breakable": _breakable,
+        "metric": metric_name,
     }
     environment.filters.update(filters)
     return environment

@@ -33,9 +33,9 @@ class RunRecord(Value):
         """The report that details are shown of: the first clean one."""
         return next((r for r in self.reports if r.kind == "clean"), self.reports[0])
 
-    def champion_accuracy(self, suite: str) -> float | None:
-        """Return the champion's accuracy on a suite, where the gate compared it."""
-        name = f"non-inferiority {suite}/accuracy"
+    def champion_value(self, suite: str) -> float | None:
+        """Return the champion's first headline metric on a suite, where the gate compared it."""
+        name = f"non-inferiority {suite}/{self.main.headline}"
         return next((c.champion for c in self.decision.checks if c.name == name), None)
 
 

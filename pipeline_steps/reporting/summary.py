@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline_steps.types import EvaluationReport, GateDecision, MetricValue
 
-_HEADLINES = ("accuracy", "macro_f1", "ece")
+_CALIBRATION = "ece"
 
 
 def summary(reports: Sequence[EvaluationReport], decision: GateDecision) -> str:
@@ -23,23 +23,24 @@ def summary(reports: Sequence[EvaluationReport], decision: GateDecision) -> str:
 
 
 def metrics_lines(reports: Sequence[EvaluationReport]) -> list[str]:
-    """Return a header and one line a suite: accuracy, macro-F1 and calibration error."""
+    """Return a header and one line a suite: the headline metrics and the calibration error."""
+    names = (*reports[0].headlines, _CALIBRATION) if reports else ()
     width = max((len(report.suite) for report in reports), default=0)
-    header = f"{'suite':{width}s}  {'n':>6s}  " + "  ".join(f"{h:24s}" for h in _HEADLINES)
+    header = f"{'suite':{width}s}  {'n':>6s}  " + "  ".join(f"{h:24s}" for h in names)
     lines = [header.rstrip()]
     for report in reports:
-        cells = [f"{value_with_interval(report.metric(name)):24s}" for name in _HEADLINES]
+        cells = [f"{value_with_interval(report.metric(name)):24s}" for name in names]
         lines.append(f"{report.suite:{width}s}  {report.n:6d}  " + "  ".join(cells).rstrip())
     return lines
 
 
 def worst_slice_line(report: EvaluationReport) -> str:
-    """Return the slice of a suite with the lowest accuracy, in words."""
+    """Return the slice of a suite with the lowest first metric, in words."""
     part = report.worst_slice
     if part is None:
         return f"{report.suite}: no slices"
-    accuracy = value_with_interval(part.metrics[0])
-    return f"worst slice of {report.suite}: {part.column} = {part.value}, {accuracy} (n = {part.n})"
+    value = value_with_interval(part.metrics[0])
+    return f"worst slice of {report.suite}: {part.column} = {part.value}, {value} (n = {part.n})"
 
 
 def value_with_interval(metric: MetricValue | None) -> str:

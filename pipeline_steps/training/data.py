@@ -1,8 +1,8 @@
-"""Examples as a training set: token ids, label indices, collation."""
+"""Examples as a training set: token ids, targets, collation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 import torch
@@ -16,13 +16,13 @@ class Row(TypedDict):
     """One encoded example."""
 
     input_ids: list[int]
-    label: int
+    label: Any
 
 
 class EncodedDataset(Dataset[Row]):
-    """Encoded examples with their label indices."""
+    """Encoded examples with what they are to be answered with, as the learner has it."""
 
-    def __init__(self, encoded: Encoded, labels: Sequence[int]) -> None:
+    def __init__(self, encoded: Encoded, labels: Sequence[Any]) -> None:
         self.encoded = encoded
         self.labels = list(labels)
 
@@ -34,12 +34,23 @@ class EncodedDataset(Dataset[Row]):
 
 
 class Collator:
-    """Rows to padded tensors: ``input_ids``, ``attention_mask`` (n, longest), ``labels`` (n,)."""
+    """Rows to padded tensors: ``input_ids``, ``attention_mask`` (n, longest), ``labels`` (n, ...).
 
-    def __init__(self, pad_id: int) -> None:
+    Parameters
+    ----------
+    pad_id : int
+        The token that fills.
+    as_tensor : callable
+        Makes the labels of a batch a tensor.
+    """
+
+    def __init__(
+        self, pad_id: int, as_tensor: Callable[[Sequence[Any]], torch.Tensor] = torch.tensor
+    ) -> None:
         self.pad_id = pad_id
+        self.as_tensor = as_tensor
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return the batch of some rows."""
         batch = pad([row["input_ids"] for row in rows], self.pad_id)
-        return {**batch, "labels": torch.tensor([row["label"] for row in rows])}
+        return {**batch, "labels": self.as_tensor([row["label"] for row in rows])}

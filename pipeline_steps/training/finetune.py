@@ -12,15 +12,16 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase, set_seed
 
-from pipeline_steps.errors import CheckpointError, TrainingError
+from pipeline_steps.errors import CheckpointError
 from pipeline_steps.inference.base_model import BaseModelRef, resolve_base_model
 from pipeline_steps.inference.checkpoint import load_checkpoint, write_checkpoint
-from pipeline_steps.inference.examples_file import read_examples
+from pipeline_steps.inference.examples_file import ExampleRows, read_examples
 from pipeline_steps.inference.forward import best_device
+from pipeline_steps.inference.learners.catalog import get_learner
+from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.precision import choose_precision
-from pipeline_steps.inference.tokenization import be_quiet, encode, load_tokenizer
+from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.params import FinetuneParams
-from pipeline_steps.problems.text_classification import build_model, label_indices
 from pipeline_steps.provenance import provenance
 from pipeline_steps.training.arguments import learning_rates, training_arguments
 from pipeline_steps.training.batching import BatchPlanner
@@ -33,6 +34,7 @@ from pipeline_steps.training.trainer import StableTrainer
 from pipeline_steps.types import Checkpoint, DatasetRef
 
 _CODE = ("training", "inference", "problems")
+_EVALUATED = "eval_"
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,16 @@ def _build(
     inputs: Inputs, work: Path
 ) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
     params = inputs.params
+    problem = get_learner(inputs.problem, params.label_smoothing)
     tokenizer = load_tokenizer(inputs.base.path)
-    labels = _labels(inputs.train)
-    train = _encoded(inputs.train, tokenizer, labels, params)
-    valid = _encoded(inputs.valid, tokenizer, labels, params)
+    train_examples, valid_examples = (read_examples(d.path) for d in (inputs.train, inputs.valid))
+    labels = problem.labels_of(train_examples)
+    train = _encoded(train_examples, problem, tokenizer, labels, params)
+    valid = _encoded(valid_examples, problem, tokenizer, labels, params)
     device = best_device()
     pad_id = int(tokenizer.pad_token_id)
     model, head_names = prepared_model(
-        inputs.base.path, labels, train, params, pad_id=pad_id, device=device
+        inputs.base.path, labels, train, params, problem=problem, pad_id=pad_id, device=device
     )
     planner = BatchPlanner(train.encoded.lengths, params.batch_tokens, params.seed)
     arguments = training_arguments(
@@ -119,9 +123,12 @@ def _build(
         args=arguments,
         train_dataset=train,
         eval_dataset=valid,
-        data_collator=Collator(pad_id),
+        data_collator=Collator(pad_id, problem.as_tensor),
         params=params,
         head_names=set(head_names),
+        problem=problem,
+        labels=labels,
+        valid_examples=valid_examples,
     )
     return trainer, labels, tokenizer
 
@@ -132,11 +139,12 @@ def prepared_model(
     train: EncodedDataset,
     params: FinetuneParams,
     *,
+    problem: Learner,
     pad_id: int,
     device: torch.device,
 ) -> tuple[torch.nn.Module, tuple[str, ...]]:
     """Return a base model ready to be trained on some rows, and its head's parameter names."""
-    model, head_names = build_model(base, labels)
+    model, head_names = problem.build(base, labels)
     if params.method == "lora":
         model = add_lora(model, head_names, params.lora)
     else:
@@ -146,26 +154,15 @@ def prepared_model(
     return model, head_names
 
 
-def _labels(train: DatasetRef) -> tuple[str, ...]:
-    labels = tuple(sorted(set(read_examples(train.path).labels)))
-    if len(labels) < 2:  # noqa: PLR2004 - a classifier needs two
-        raise TrainingError(
-            f"the training rows have {len(labels)} label(s): {', '.join(labels)}",
-            expected="at least two different labels",
-            fix="look at ingest.columns.label in params.yaml and at the raw file",
-        )
-    return labels
-
-
 def _encoded(
-    dataset: DatasetRef,
+    rows: ExampleRows,
+    problem: Learner,
     tokenizer: PreTrainedTokenizerBase,
     labels: tuple[str, ...],
     params: FinetuneParams,
 ) -> EncodedDataset:
-    rows = read_examples(dataset.path)
-    encoded = encode(tokenizer, rows.texts, rows.pairs, params.max_length)
-    return EncodedDataset(encoded, label_indices(rows.labels, labels))
+    encoded = problem.encode(tokenizer, rows, params.max_length, params.stride)
+    return EncodedDataset(encoded, problem.targets(encoded, rows, labels))
 
 
 def _resume_point(work: Path) -> str | None:
@@ -206,9 +203,11 @@ def _describe_training(
         "history": [
             {
                 "step": e["step"],
-                "loss": e["eval_loss"],
-                "accuracy": e["eval_accuracy"],
-                "macro_f1": e["eval_macro_f1"],
+                **{
+                    name.removeprefix(_EVALUATED): value
+                    for name, value in e.items()
+                    if name.startswith(_EVALUATED)
+                },
             }
             for e in state.log_history
             if "eval_loss" in e

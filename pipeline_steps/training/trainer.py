@@ -13,15 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback
 
 from pipeline_steps.errors import TrainingError
-from pipeline_steps.inference.forward import logits_in_order
+from pipeline_steps.inference.examples_file import ExampleRows
+from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.params import FinetuneParams
-from pipeline_steps.problems.text_classification import classification_loss
 from pipeline_steps.training.arguments import learning_rates
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
@@ -42,15 +41,31 @@ class StableTrainer(Trainer):
         Rates, decay, smoothing and budget.
     head_names : set of str
         Names of the parameters that are new and get the head's learning rate.
+    problem : Learner
+        Loss and validation scores of the problem.
+    labels : tuple of str
+        What the model can answer.
+    valid_examples : ExampleRows
+        The validation rows as they were before they were encoded.
     """
 
-    # The loss is already divided by the rows of the whole accumulated step.
+    # The loss is already divided by the items of the whole accumulated step.
     loss_is_scaled_for_ga = True
 
     def __init__(
-        self, *args: Any, params: FinetuneParams, head_names: set[str], **kwargs: Any
+        self,
+        *args: Any,
+        params: FinetuneParams,
+        head_names: set[str],
+        problem: Learner,
+        labels: tuple[str, ...],
+        valid_examples: ExampleRows,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.problem = problem
+        self.labels = labels
+        self.valid_examples = valid_examples
         self.params = params
         self.head_names = head_names
         self.train_rows: EncodedDataset = kwargs["train_dataset"]
@@ -75,9 +90,9 @@ class StableTrainer(Trainer):
         num_batches: int,
         device: torch.device,  # noqa: ARG002
     ) -> tuple[list[Any], int]:
-        """Return the batches of one step and how many rows they hold together."""
+        """Return the batches of one step and how many items (rows, words) they hold together."""
         batches = list(itertools.islice(epoch_iterator, num_batches))
-        return batches, sum(len(batch["labels"]) for batch in batches)
+        return batches, sum(self.problem.n_items(batch["labels"]) for batch in batches)
 
     def compute_loss(  # type: ignore[override]
         self,
@@ -89,12 +104,8 @@ class StableTrainer(Trainer):
         """Return the loss of one batch as its share of the step."""
         labels = inputs["labels"]
         outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
-        loss = classification_loss(
-            outputs.logits,
-            labels,
-            n_items=num_items_in_batch or len(labels),
-            label_smoothing=self.params.label_smoothing,
-        )
+        n_items = num_items_in_batch or self.problem.n_items(labels)
+        loss = self.problem.loss(outputs, labels, n_items)
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -131,15 +142,19 @@ class StableTrainer(Trainer):
         return self.optimizer
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
-        """Return loss, accuracy and macro-F1 of the validation rows."""
+        """Return loss and headline metrics of the validation rows."""
         model: torch.nn.Module = self.model  # type: ignore[assignment]
-        logits = logits_in_order(
+        encoded = self.valid_rows.encoded
+        outputs = self.problem.run(
             model.eval(),
-            self.valid_rows.encoded.token_ids,
+            encoded,
             self.collator.pad_id,
             _EVALUATION_FACTOR * self.params.batch_tokens,
+            len(self.labels),
         )
-        scores = validation_scores(logits, np.array(self.valid_rows.labels))
+        scores = self.problem.validation_scores(
+            outputs, encoded, self.valid_rows.labels, self.valid_examples, self.labels
+        )
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
@@ -174,26 +189,6 @@ class _EpochCallback(TrainerCallback):
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         self.planner.set_epoch(int((state.epoch or 0.0) + 1e-6))
-
-
-def validation_scores(
-    logits: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]
-) -> dict[str, float]:
-    """Return loss (nats), accuracy and macro-F1 of validation logits."""
-    predicted = logits.argmax(axis=1)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    labels = np.union1d(truth, predicted)
-    f1 = [_f1(truth == label, predicted == label) for label in labels]
-    return {
-        "loss": float(-log_probabilities[np.arange(len(truth)), truth].mean()),
-        "accuracy": float((predicted == truth).mean()),
-        "macro_f1": float(np.mean(f1)),
-    }
-
-
-def _f1(truth: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> float:
-    return float(2 * (truth & predicted).sum() / (truth.sum() + predicted.sum()))
 
 
 def _decays(name: str, parameter: torch.Tensor) -> bool:

@@ -20,6 +20,7 @@ A_ROW = st.fixed_dictionaries(
         "text": st.sampled_from([None, "", "x", "y", "x\x1f"]),
         "text_pair": st.sampled_from([None, "", "p"]),
         "label": st.sampled_from([None, "l", "m"]),
+        "target": st.sampled_from([None, "{}"]),
         "role": st.sampled_from(["train", "test"]),
     }
 )
@@ -30,7 +31,7 @@ def by_hand(content: list[dict[str, Any]]) -> dict[str, list[bool]]:
     ids, contents = set(), set()
     masks: dict[str, list[bool]] = {"duplicate_id": [], "duplicate_row": []}
     for row in content:
-        key = tuple(row[name] for name in ("text", "text_pair", "label", "role"))
+        key = tuple(row[name] for name in ("text", "text_pair", "label", "target", "role"))
         repeated_id = row["example_id"] in ids
         repeated_row = row["text"] is not None and key in contents
         masks["duplicate_id"].append(repeated_id)
@@ -58,7 +59,7 @@ def test_a_collision_of_hashes_makes_no_repeat(
     content.append(dict(content[3]))
     path = write_examples(tmp_path / "in.parquet", content)
 
-    def colliding(batch: Any) -> tuple[Any, ...]:
+    def colliding(batch: Any, target_is_input: bool) -> tuple[Any, ...]:
         same = np.zeros(batch.num_rows, dtype=np.uint64)
         return same, same, same, same, np.zeros(batch.num_rows, dtype=bool)
 

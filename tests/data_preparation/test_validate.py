@@ -163,7 +163,7 @@ def test_a_bad_file_is_refused_with_the_number_and_the_bound(tmp_path: Path, cas
 
 def test_one_class_only_is_refused(tmp_path: Path) -> None:
     report = check(tmp_path, rows(40, labels=1))
-    assert report.blocked_because == ("1 label is left: label0; a classifier needs two",)
+    assert report.blocked_because == ("1 label is left: label0; text_classification needs 2",)
 
 
 def test_quarantine_that_takes_one_label_out_is_refused(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_quarantine_spread_over_labels_is_let_through(tmp_path: Path) -> None:
 def test_the_stage_writes_its_report_before_it_refuses(tmp_path: Path) -> None:
     write_examples(tmp_path / "data/ingested/examples.parquet", rows(40, labels=1))
     (tmp_path / "data/ingested/report.json").write_text('{"n_rejected": 0}')
-    with pytest.raises(ValidationBlockedError, match="a classifier needs two"):
+    with pytest.raises(ValidationBlockedError, match="text_classification needs 2"):
         validate(ValidateParams(), "text_classification", tmp_path)
     report = json.loads((tmp_path / "data/validated/report.json").read_text())
     assert report["success"] is False

@@ -100,7 +100,7 @@ def test_logits_that_are_not_finite_are_refused(save, tmp_path) -> None:
         tmp_path / "broken.parquet", broken, checkpoint_digest="m", dataset_digest="d",
         suite="test", kind="clean",
     )  # fmt: skip
-    with pytest.raises(DataError, match="1 of 2 rows have logits that are not finite"):
+    with pytest.raises(DataError, match="1 of 2 rows have outputs that are not finite"):
         evaluate(predictions, PARAMS)
 
 

@@ -18,8 +18,8 @@ from pipeline_steps.evaluation.intervals import (
     wilson_interval,
 )
 from pipeline_steps.evaluation.outcomes import Outcomes
+from pipeline_steps.evaluation.scored import point_metrics
 from pipeline_steps.evaluation.uncertainty import metric_values
-from pipeline_steps.evaluation.weighted_metrics import point_metrics
 from pipeline_steps.params import EvaluateParams
 
 

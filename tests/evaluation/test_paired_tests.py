@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline_steps.evaluation.outcomes import Outcomes
 from pipeline_steps.evaluation.paired_tests import mcnemar_p, swap_p_values
-from pipeline_steps.evaluation.weighted_metrics import point_metrics
+from pipeline_steps.evaluation.scored import point_metrics
 
 counts = st.integers(0, 40)
 

@@ -15,7 +15,7 @@ from pipeline_steps.evaluation import metrics
 from pipeline_steps.evaluation.calibration import reliability_points
 from pipeline_steps.evaluation.metrics import class_scores, confusion_counts
 from pipeline_steps.evaluation.outcomes import Outcomes
-from pipeline_steps.evaluation.weighted_metrics import point_metrics
+from pipeline_steps.evaluation.scored import point_metrics
 
 N_LABELS = 5
 labels = st.integers(0, N_LABELS - 1)

@@ -240,7 +240,7 @@ def test_answers_that_differ_from_the_recorded_ones_leave_the_champion(
         promote_version(
             stocked, ledger, 2, answers, champion=1, smoke_rows=[others[0], wrong, *others]
         )
-    assert_failed(stocked, ledger, f"recorded {wrong.label} ({wrong.score:.4f})")
+    assert_failed(stocked, ledger, f"recorded {wrong.answer['label']} ({wrong.score:.4f})")
 
 
 def test_an_artifact_that_was_altered_in_the_store_leaves_the_champion(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_models import TARGETS, save_tiny_model
 
-from pipeline_steps.problems.text_classification import build_model
+from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
 from pipeline_steps.training import dropout
 from pipeline_steps.training.dropout import (
     LaneDropout,
@@ -73,7 +73,7 @@ def test_causal_attention_is_left_to_torch(monkeypatch) -> None:
 
 @pytest.mark.parametrize("architecture", sorted(TARGETS))
 def test_a_model_that_does_not_train_answers_as_before(architecture: str, tmp_path: Path) -> None:
-    model, _ = build_model(save_tiny_model(tmp_path / "base", architecture), ["a", "b"])
+    model, _ = TextClassificationLearner().build(save_tiny_model(tmp_path / "base", architecture), ["a", "b"])
     model.eval()
     inputs = {
         "input_ids": torch.tensor([[2, 5, 3], [2, 3, 0]]),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_models import TARGETS, save_tiny_model
 
-from pipeline_steps.problems.text_classification import build_model
+from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
 from pipeline_steps.training.embeddings import SplitEmbedding, join_embeddings, split_embeddings
 
 IDS = torch.tensor([[2, 5, 3], [2, 7, 0]])
@@ -32,7 +32,7 @@ def test_a_step_changes_the_same_weights_to_the_same_values(
 ) -> None:
     base = save_tiny_model(tmp_path / "base", architecture)
     plain, split = (
-        (torch.manual_seed(0), build_model(base, ["a", "b"])[0].eval())[1] for _ in "12"
+        (torch.manual_seed(0), TextClassificationLearner().build(base, ["a", "b"])[0].eval())[1] for _ in "12"
     )
     before = word_vectors(plain).clone()
     split_embeddings(split, IDS.tolist(), 0)

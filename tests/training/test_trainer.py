@@ -9,10 +9,11 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, log_loss
 
+from pipeline_steps.inference.learners.losses import cross_entropy_sum
+from pipeline_steps.inference.learners.scores import classification_scores
+from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
 from pipeline_steps.params import FinetuneParams
-from pipeline_steps.problems.text_classification import build_model, classification_loss
 from pipeline_steps.training.finetune import Inputs, _build
-from pipeline_steps.training.trainer import validation_scores
 
 
 def trainer(base: Path, datasets, work: Path, **settings):
@@ -92,14 +93,14 @@ def test_smoothed_loss_is_the_one_of_the_formula() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0]])
     log_p = torch.log_softmax(logits, dim=1)[0]
     expected = -(0.9 * log_p[0] + 0.1 * log_p.mean())
-    loss = classification_loss(logits, torch.tensor([0]), n_items=1, label_smoothing=0.1)
+    loss = cross_entropy_sum(logits, torch.tensor([0]), 0.1)
     assert float(loss) == pytest.approx(float(expected))
 
 
 def test_validation_scores_are_those_of_scikit_learn() -> None:
     generator = np.random.default_rng(0)
     logits, truth = generator.normal(size=(50, 4)), generator.integers(0, 4, 50)
-    scores = validation_scores(logits, truth)
+    scores = classification_scores(logits, truth)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert scores["loss"] == pytest.approx(log_loss(truth, probabilities, labels=range(4)))
     assert scores["accuracy"] == pytest.approx((logits.argmax(axis=1) == truth).mean())
@@ -109,4 +110,5 @@ def test_validation_scores_are_those_of_scikit_learn() -> None:
 
 
 def test_only_the_head_of_a_base_is_new(base) -> None:
-    assert build_model(base, ["a", "b"])[1] == ("classifier.bias", "classifier.weight")
+    built = TextClassificationLearner().build(base, ["a", "b"])
+    assert built[1] == ("classifier.bias", "classifier.weight")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_steps.data_preparation.fields import (
+from pipeline_steps.fields import (
     NotAValueError,
     as_name,
     as_text,

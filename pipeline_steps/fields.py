@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -114,3 +115,34 @@ def _timestamp(value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         return None
     return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def as_strings(column: str, value: Any) -> list[str] | None:
+    """Return a list of texts: a list, a JSON list, or a text with blanks between them.
+
+    Raises
+    ------
+    NotAValueError
+        If it is anything else, or something in the list is no text.
+
+    Examples
+    --------
+    >>> as_strings("tokens", "New York"), as_strings("tokens", '["New York"]')
+    (['New', 'York'], ['New York'])
+    """
+    if value is None:
+        return None
+    content = _from_json(value) if isinstance(value, str) and value[:1] == "[" else value
+    if isinstance(content, str):
+        return content.split()
+    if isinstance(content, list | tuple) and all(isinstance(item, str) for item in content):
+        return list(content)
+    raise NotAValueError(column, value, "list")
+
+
+def _from_json(value: str) -> Any:
+    """Return what a text says as JSON; a text that merely begins like a list stays a text."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

@@ -1,0 +1,30 @@
+"""Predictions of any problem as scored rows, in the order of their ids."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from pipeline_steps.evaluation.answers import AnsweredRows, rows_of_answers
+from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
+from pipeline_steps.params import EvaluateParams
+from pipeline_steps.predictions_file import AnyTable, PredictionTable, read_predictions
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import StructuredProblem
+from pipeline_steps.types import Predictions
+
+
+def read_scored(
+    predictions: Predictions, params: EvaluateParams
+) -> tuple[AnyTable, Outcomes | AnsweredRows]:
+    """Return the table and its scored rows.
+
+    Raises
+    ------
+    DataError
+        If the predictions are empty, altered, repeated or not finite.
+    """
+    table = in_id_order(read_predictions(predictions))
+    if isinstance(table, PredictionTable):
+        return table, outcomes(table, params.calibration_bins, predictions.problem)
+    problem = cast("StructuredProblem", get_problem(predictions.problem))
+    return table, rows_of_answers(table, problem, params.calibration_bins)

@@ -1,0 +1,1 @@
+"""How a model learns and answers each problem: head, encoding, loss, decoding; needs torch."""

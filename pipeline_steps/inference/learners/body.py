@@ -1,0 +1,62 @@
+"""A base model with a new head: fp32, and nothing outside the head left to chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline_steps.errors import CheckpointError
+
+
+def build_with_head(
+    kind: Any, base: Path, labels: Sequence[str]
+) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Return a base model with a new head of a transformers class, and its parameters' names.
+
+    Weights are fp32 whatever the base was stored in: bf16 autocast needs fp32 master weights.
+
+    Raises
+    ------
+    CheckpointError
+        If a weight outside the head is missing from the base and would be random.
+    """
+    names = dict(enumerate(labels))
+    model, loading = kind.from_pretrained(
+        base,
+        num_labels=len(labels),
+        id2label=names,
+        label2id={label: index for index, label in names.items()},
+        dtype=torch.float32,
+        use_safetensors=True,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    mismatched = {key[0] if isinstance(key, tuple) else key for key in loading["mismatched_keys"]}
+    new = set(loading["missing_keys"]) | mismatched
+    _refuse_random_body(base, model, new)
+    return model, tuple(sorted(new))
+
+
+def load_with_head(kind: Any, path: Path) -> torch.nn.Module:
+    """Return the model in a checkpoint, in fp32."""
+    model: torch.nn.Module = kind.from_pretrained(
+        path, dtype=torch.float32, use_safetensors=True, local_files_only=True
+    )
+    return model
+
+
+def _refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
+    prefix = f"{model.base_model_prefix}."
+    # A pooler is part of the body's module tree in some architectures, yet many bases lack it.
+    body = sorted(key for key in new if key.startswith(prefix))
+    if body:
+        raise CheckpointError(
+            f"{base} lacks {len(body)} weights of {type(model).__name__}, for example "
+            f"{', '.join(body[:3])}; they would be random",
+            expected="a base model of this architecture with all weights outside the head",
+            fix="name a base model that fits in finetune.base_model",
+        )

@@ -1,0 +1,181 @@
+"""Text classification: the whole text's state, one label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
+
+from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.examples_file import ExampleRows
+from pipeline_steps.inference.forward import logits_in_order
+from pipeline_steps.inference.learners.body import build_with_head, load_with_head
+from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
+from pipeline_steps.inference.learners.scores import classification_scores
+from pipeline_steps.inference.tokenization import Encoded, encode
+from pipeline_steps.predictions_file import PredictionTable
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class TextClassificationLearner:
+    """A sequence classifier of transformers; ``label_smoothing`` goes to all other labels."""
+
+    label_smoothing: float = 0.0
+
+    def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
+        """Return the labels of the training rows, sorted."""
+        return two_labels_or_more(rows.labels)
+
+    def build(self, base: Path, labels: Sequence[str]) -> tuple[torch.nn.Module, tuple[str, ...]]:
+        """Return the base with a classification head."""
+        return build_with_head(AutoModelForSequenceClassification, base, labels)
+
+    def load(self, path: Path) -> torch.nn.Module:
+        """Return the classifier in a checkpoint."""
+        return load_with_head(AutoModelForSequenceClassification, path)
+
+    def encode(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        rows: ExampleRows,
+        max_length: int,
+        stride: int,  # noqa: ARG002 - a text that is too long is cut
+    ) -> Encoded:
+        """Return the texts, or text pairs, cut to ``max_length`` tokens."""
+        return encode(tokenizer, rows.texts, rows.pairs, max_length) if rows else Encoded([], 0)
+
+    def targets(
+        self,
+        encoded: Encoded,  # noqa: ARG002 - one window a row
+        rows: ExampleRows,
+        labels: Sequence[str],
+    ) -> list[int]:
+        """Return the index of each row's label."""
+        return label_indices(rows.labels, labels)
+
+    def as_tensor(self, targets: Sequence[int]) -> torch.Tensor:
+        """Return label indices (n,)."""
+        return torch.tensor(targets)
+
+    def n_items(self, labels: torch.Tensor) -> int:
+        """Return the number of rows."""
+        return len(labels)
+
+    def loss(self, outputs: Any, labels: torch.Tensor, n_items: int) -> torch.Tensor:
+        """Return the cross-entropy."""
+        return cross_entropy_sum(outputs.logits, labels, self.label_smoothing) / n_items
+
+    def divergence(
+        self,
+        outputs: Any,
+        target: Any,
+        labels: torch.Tensor,  # noqa: ARG002 - every row counts
+        n_items: int,
+    ) -> torch.Tensor:
+        """Return KL(target || outputs)."""
+        return divergence_sum(outputs.logits, target.logits) / n_items
+
+    def run(
+        self,
+        model: torch.nn.Module,
+        encoded: Encoded,
+        pad_id: int,
+        batch_tokens: int,
+        n_labels: int,
+    ) -> Array:
+        """Return logits (n, n_labels)."""
+        if not len(encoded):
+            return np.zeros((0, n_labels), dtype=np.float32)
+        return logits_in_order(model, encoded.token_ids, pad_id, batch_tokens)
+
+    def validation_scores(
+        self,
+        outputs: Array,
+        encoded: Encoded,  # noqa: ARG002
+        targets: Sequence[int],
+        rows: ExampleRows,  # noqa: ARG002
+        labels: Sequence[str],  # noqa: ARG002
+    ) -> dict[str, float]:
+        """Return loss, accuracy and macro-F1."""
+        return classification_scores(outputs, np.array(targets))
+
+    def table(
+        self, outputs: Array, encoded: Encoded, rows: ExampleRows, labels: tuple[str, ...]
+    ) -> PredictionTable:
+        """Return logits beside labels."""
+        return PredictionTable(
+            example_ids=np.array(rows.example_ids, dtype=object),
+            truth=np.array(rows.labels, dtype=object),
+            logits=outputs,
+            labels=labels,
+            n_tokens=np.array(encoded.lengths, dtype=np.int32),
+            columns=rows.columns(),
+        )
+
+    def answers(
+        self,
+        outputs: Array,
+        encoded: Encoded,  # noqa: ARG002
+        rows: ExampleRows,  # noqa: ARG002
+        labels: tuple[str, ...],
+    ) -> list[Mapping[str, Any]]:
+        """Return label, its probability and the probability of every label, for each row."""
+        return label_answers(outputs, labels)
+
+
+def label_answers(logits: Array, labels: tuple[str, ...]) -> list[Mapping[str, Any]]:
+    """Return label, its probability and the probability of every label, for each row of logits."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    return [
+        {
+            "label": labels[int(row.argmax())],
+            "score": float(row.max()),
+            "scores": dict(zip(labels, map(float, row), strict=True)),
+        }
+        for row in probabilities
+    ]
+
+
+def two_labels_or_more(of_rows: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of the training rows, sorted.
+
+    Raises
+    ------
+    TrainingError
+        If there is one label only.
+    """
+    labels = tuple(sorted(set(of_rows)))
+    if len(labels) < 2:  # noqa: PLR2004 - a classifier needs two
+        raise TrainingError(
+            f"the training rows have {len(labels)} label(s): {', '.join(labels)}",
+            expected="at least two different labels",
+            fix="look at ingest.columns.label in params.yaml and at the raw file",
+        )
+    return labels
+
+
+def label_indices(labels: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Return the index of each label in ``names``.
+
+    Raises
+    ------
+    TrainingError
+        If a label is not among ``names``, which are those of the training rows.
+    """
+    index = {name: position for position, name in enumerate(names)}
+    unknown = sorted(set(labels) - index.keys())
+    if unknown:
+        raise TrainingError(
+            f"labels that no training row has: {', '.join(unknown[:10])}",
+            expected=f"the {len(names)} labels of the training rows",
+            fix="add training rows with these labels or remove the rows, then: holdfast prepare",
+        )
+    return [index[label] for label in labels]

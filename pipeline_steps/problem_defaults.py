@@ -1,0 +1,80 @@
+"""What ``params.yaml`` says of a problem where it says nothing: columns, metrics, bounds.
+
+A default stands here, and not in the section's own model, where it depends on the problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "text_classification": {"text": "text", "label": "label"},
+    "ner": {"tokens": "tokens", "tags": "tags"},
+}
+"""Columns that a problem needs, and what they are called where ``ingest.columns`` is silent."""
+OPTIONAL_COLUMNS: dict[str, tuple[str, ...]] = {"text_classification": ("text_pair",)}
+COMMON_COLUMNS = ("id", "timestamp", "domain", "source", "group")
+HEADLINES: dict[str, tuple[str, str]] = {
+    "text_classification": ("accuracy", "macro_f1"),
+    "ner": ("entity_f1", "macro_f1"),
+}
+"""The two metrics that a report shows first; the first one decides at the gate."""
+_FLOORS = {"text_classification": 0.5, "ner": 0.3}
+_OTHERS: dict[str, dict[str, Any]] = {
+    "ner": {"finetune.epochs": 12, "finetune.early_stopping_patience": 4},
+}
+
+
+def with_defaults(values: Any) -> Any:
+    """Return the values of a ``params.yaml`` with the defaults of its problem filled in.
+
+    What is there is left as it is, also where it is ``null`` or wrong.
+    """
+    if not isinstance(values, dict):
+        return values
+    filled = dict(values)
+    for path, value in _defaults(filled.get("problem", "text_classification")).items():
+        _fill(filled, path.split("."), value)
+    return filled
+
+
+def column_mistakes(problem: str, columns: Mapping[str, str | None]) -> list[str]:
+    """Return what is wrong with ``ingest.columns`` for a problem."""
+    needed = COLUMNS[problem]
+    known = {*needed, *OPTIONAL_COLUMNS.get(problem, ()), *COMMON_COLUMNS}
+    absent = [f"ingest.columns.{name}: {problem} needs it" for name in needed if not columns[name]]
+    foreign = [
+        f"ingest.columns.{name}: {problem} has no such column; it reads {', '.join(needed)}"
+        for name, column in columns.items()
+        if column is not None and name not in known
+    ]
+    return absent + foreign
+
+
+def _defaults(problem: Any) -> dict[str, Any]:
+    if problem not in COLUMNS:
+        return {}  # an unknown problem is reported where the values are checked
+    headline = f"test/{HEADLINES[problem][0]}"
+    others = {name for of_problem in COLUMNS.values() for name in of_problem} - set(
+        COLUMNS[problem]
+    )
+    return {
+        **{f"ingest.columns.{name}": None for name in sorted(others)},
+        **{f"ingest.columns.{name}": column for name, column in COLUMNS[problem].items()},
+        "finetune.early_stopping_metric": HEADLINES[problem][0],
+        "gate.floors": {headline: _FLOORS[problem]},
+        "gate.superiority": [headline],
+        **_OTHERS.get(problem, {}),
+    }
+
+
+def _fill(values: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set the value at a path where nothing stands; sections on the way are copied."""
+    *sections, name = path
+    for section in sections:
+        inside = values.get(section, {})
+        if not isinstance(inside, dict):  # a model, or a mistake that the check will name
+            return
+        values[section] = values = dict(inside)
+    values.setdefault(name, value)

@@ -1,0 +1,27 @@
+"""The problems by name."""
+
+from __future__ import annotations
+
+from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.problems.ner import Ner
+from pipeline_steps.problems.problem import Problem
+from pipeline_steps.problems.text_classification import TextClassification
+
+PROBLEMS: dict[str, Problem] = {p.name: p for p in (TextClassification(), Ner())}
+
+
+def get_problem(name: str) -> Problem:
+    """Return the problem called ``name``.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none.
+    """
+    if name not in PROBLEMS:
+        raise ConfigurationError(
+            f"there is no problem {name!r}",
+            expected=f"one of {', '.join(PROBLEMS)}",
+            fix="set `problem` in params.yaml to one of these",
+        )
+    return PROBLEMS[name]

@@ -1,0 +1,120 @@
+"""What the rest of the code asks a problem, so that it need not know which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pipeline_steps.problems.statistics import Statistics
+
+Noise = Callable[[str, str], str]
+"""Returns a noisy version of a text; the second argument names the place in the row."""
+Kind = Literal["string", "long", "double", "strings"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a raw row says: the columns of an example that a problem fills."""
+
+    text: str | None
+    text_pair: str | None = None
+    target: str | None = None
+    repaired: bool = False
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a served model's input or output."""
+
+    name: str
+    kind: Kind = "string"
+    required: bool = True
+
+
+class Problem(Protocol):
+    """A problem's rows, without any model."""
+
+    @property
+    def name(self) -> str:
+        """As ``params.yaml`` calls it."""
+        ...
+
+    @property
+    def has_label(self) -> bool:
+        """Whether each row carries one label."""
+        ...
+
+    @property
+    def min_labels(self) -> int:
+        """Different labels, of rows or within them, that there must be to learn from."""
+        ...
+
+    @property
+    def target_is_input(self) -> bool:
+        """Whether the model reads the target (spans) rather than answers it (tags)."""
+        ...
+
+    @property
+    def keeps_texts_together(self) -> bool:
+        """Whether rows with one text must stand on one side of a split."""
+        ...
+
+    @property
+    def flaws(self) -> Mapping[str, str]:
+        """Reason -> column of the row-level expectations beside those of every problem."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """What a served model is asked."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[Field, ...]:
+        """What a served model answers."""
+        ...
+
+    def read(self, value: Callable[[str], Any]) -> Content:
+        """Return what a raw row says; ``value`` gives what stands in a field's column.
+
+        Raises
+        ------
+        NotAValueError
+            If a field cannot be what it is meant to be.
+        """
+        ...
+
+    def find_flaws(self, row: Mapping[str, Any]) -> Sequence[str]:
+        """Return the reasons (of ``flaws``) for which an example cannot be used."""
+        ...
+
+    def labels_in(
+        self, labels: Iterable[str | None], targets: Iterable[str | None]
+    ) -> Iterable[str]:
+        """Return the labels that examples show, one by one."""
+        ...
+
+    def noisy(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the example with noise in what the model reads; its target still fits."""
+        ...
+
+    def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a served model is asked, from an example."""
+        ...
+
+    def example(self, request: Mapping[str, Any]) -> Content:
+        """Return the example that a served model is asked about."""
+        ...
+
+    def answer(self, predicted: str) -> dict[str, Any]:
+        """Return what a served model must answer, from a recorded prediction."""
+        ...
+
+
+class StructuredProblem(Problem, Protocol):
+    """A problem whose answers are more than one label: they are compared as JSON."""
+
+    def statistics(self, truth: Sequence[str], predicted: Sequence[str]) -> Statistics:
+        """Return what each example adds to the metrics, from truth and prediction as JSON."""
+        ...

@@ -1,0 +1,82 @@
+"""Metrics as functions of sums over examples, so that any weighting of the examples has them.
+
+A bootstrap resample, a slice and a swap of two models' answers are all weightings: what each
+example adds is counted once, and every metric follows from weighted sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline_steps.types import ClassMetrics
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What each of n examples adds, and the metrics of the sums.
+
+    Attributes
+    ----------
+    counts : ndarray (n, n_counts)
+        Sufficient statistics.
+    correct : ndarray (n,) bool
+        Whether an example was answered exactly.
+    metrics : callable
+        Sums (n_weightings, n_counts) and total weights (n_weightings,) -> metric -> values; not a
+        number where a metric is undefined.
+    classes, tags : tuple of ClassMetrics
+        Precision, recall and F1 by type, and by single tag where a row has many.
+    confusion : tuple
+        (truth, predicted, count) of the mistakes, most frequent first.
+    shares : tuple of str
+        Metrics that are the share of examples answered exactly.
+    averages : tuple of str
+        Metrics that cannot vary in resamples where every example, or none, is answered exactly.
+    """
+
+    counts: Array
+    correct: Array
+    metrics: Callable[[Array, Array], dict[str, Array]]
+    classes: tuple[ClassMetrics, ...] = ()
+    tags: tuple[ClassMetrics, ...] = ()
+    confusion: tuple[tuple[str, str, int], ...] = ()
+    shares: tuple[str, ...] = ()
+    averages: tuple[str, ...] = ()
+
+
+def ratio(numerator: Array, denominator: Array, undefined: float = 0.0) -> Array:
+    """Return numerator / denominator, and ``undefined`` where the denominator is 0."""
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    filled = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), undefined)
+    return np.asarray(np.divide(numerator, denominator, out=filled, where=denominator != 0))
+
+
+def class_rows(
+    names: Sequence[str], hits: Array, support: Array, assigned: Array
+) -> tuple[ClassMetrics, ...]:
+    """Return the report line of each name that occurs in truth or prediction."""
+    precision, recall = ratio(hits, assigned), ratio(hits, support)
+    f1 = ratio(2.0 * hits, support + assigned)
+    return tuple(
+        ClassMetrics(
+            label=name,
+            precision=float(precision[i]),
+            recall=float(recall[i]),
+            f1=float(f1[i]),
+            support=int(support[i]),
+        )
+        for i, name in enumerate(names)
+        if support[i] + assigned[i]
+    )
+
+
+def most_frequent(counts: Mapping[tuple[str, str], int], n: int = 20) -> tuple[Any, ...]:
+    """Return (truth, predicted, count) of the most frequent mistakes, largest first."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple((truth, predicted, count) for (truth, predicted), count in ordered[:n])

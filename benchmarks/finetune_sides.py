@@ -25,9 +25,13 @@ from transformers import (
 )
 
 from pipeline_steps.inference.base_model import resolve_base_model
+from pipeline_steps.inference.examples_file import rows_of
+from pipeline_steps.inference.learners.text_classification import (
+    TextClassificationLearner,
+    label_indices,
+)
 from pipeline_steps.inference.tokenization import be_quiet, encode, load_tokenizer
 from pipeline_steps.params import FinetuneParams
-from pipeline_steps.problems.text_classification import build_model, label_indices
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
@@ -205,8 +209,9 @@ def run_holdfast(rows: Rows, work: Path, steps: int | None, **settings: Any) -> 
     set_seed(0)
     params = FinetuneParams(epochs=1, early_stopping_patience=None, **settings)
     model, head_names = prepared_model(
-        rows.base, rows.labels, rows.data, params, pad_id=pad_id(rows), device=CPU
-    )
+        rows.base, rows.labels, rows.data, params,
+        problem=TextClassificationLearner(), pad_id=pad_id(rows), device=CPU,
+    )  # fmt: skip
     n_batches = len(BatchPlanner(rows.data.encoded.lengths, params.batch_tokens, params.seed))
     arguments = training_arguments(
         params,
@@ -228,6 +233,9 @@ def run_holdfast(rows: Rows, work: Path, steps: int | None, **settings: Any) -> 
         data_collator=Collator(pad_id(rows)),
         params=params,
         head_names=set(head_names),
+        problem=TextClassificationLearner(),
+        labels=rows.labels,
+        valid_examples=rows_of([]),
     )
     return timed(trainer, rows, params.precision, frozen=params.method == "lora")
 
@@ -243,7 +251,7 @@ def timed(trainer: Trainer, rows: Rows, precision: str, *, frozen: bool = False)
 def run_lean(rows: Rows, steps: int | None) -> Timing:
     """Train with a loop as one writes it by hand: our batches, bf16 autocast, fused AdamW."""
     set_seed(0)
-    model, _ = build_model(rows.base, rows.labels)
+    model, _ = TextClassificationLearner().build(rows.base, rows.labels)
     planner = BatchPlanner(rows.data.encoded.lengths, 1024, 0)
     batches = list(planner)[:steps]
     collate = Collator(pad_id(rows))

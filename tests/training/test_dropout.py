@@ -73,7 +73,9 @@ def test_causal_attention_is_left_to_torch(monkeypatch) -> None:
 
 @pytest.mark.parametrize("architecture", sorted(TARGETS))
 def test_a_model_that_does_not_train_answers_as_before(architecture: str, tmp_path: Path) -> None:
-    model, _ = TextClassificationLearner().build(save_tiny_model(tmp_path / "base", architecture), ["a", "b"])
+    model, _ = TextClassificationLearner().build(
+        save_tiny_model(tmp_path / "base", architecture), ["a", "b"]
+    )
     model.eval()
     inputs = {
         "input_ids": torch.tensor([[2, 5, 3], [2, 3, 0]]),

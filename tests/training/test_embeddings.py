@@ -32,7 +32,8 @@ def test_a_step_changes_the_same_weights_to_the_same_values(
 ) -> None:
     base = save_tiny_model(tmp_path / "base", architecture)
     plain, split = (
-        (torch.manual_seed(0), TextClassificationLearner().build(base, ["a", "b"])[0].eval())[1] for _ in "12"
+        (torch.manual_seed(0), TextClassificationLearner().build(base, ["a", "b"])[0].eval())[1]
+        for _ in "12"
     )
     before = word_vectors(plain).clone()
     split_embeddings(split, IDS.tolist(), 0)

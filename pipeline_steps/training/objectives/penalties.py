@@ -218,7 +218,7 @@ def _refuse_nothing_in_common(
             f"none of the {len(trained)} trained weights is among the {len(known)} that {penalty} "
             f"knows, for example {next(iter(trained), 'none')}",
             expected="weights of the same model, trained themselves and not through adapters",
-            fix=f"set finetune.method to full, or take {penalty} out of finetune.objective",
+            fix=f"set finetune.tuning.kind to full, or take {penalty} out of finetune.objective",
         )
 
 

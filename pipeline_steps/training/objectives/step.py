@@ -176,13 +176,14 @@ class Step:
         """
         layer: Any = self._embedding_layer()
         inside = set(layer.modules()) - {layer}
+        weight = getattr(layer, "weight", None)  # one whose used rows alone learn has none
         return [layer] + [
             module
             for module in self.model.modules()
             if isinstance(module, torch.nn.Embedding)
             and module is not layer
             and module not in inside
-            and module.weight is layer.weight
+            and module.weight is weight
         ]
 
 

@@ -77,6 +77,8 @@ def parameter_groups(
     """  # noqa: D205 - the first line would lose its list
     pairs = list(named_parameters)
     depths = layer_depths([name for name, _ in pairs], head_names)
+    if rates.layer_decay == 1.0:  # one group for all layers: fewer, larger fused updates
+        depths = {name: min(depth, 0) for name, depth in depths.items()}
     members: dict[tuple[int, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in pairs:
         if parameter.requires_grad:

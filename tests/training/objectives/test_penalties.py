@@ -142,7 +142,7 @@ def test_adapters_are_refused(make) -> None:
     """The weights of before are frozen: the penalty would be a constant, silently."""
     model = tiny_classifier()
     penalty = make(starting_weights(model))
-    with pytest.raises(TrainingError, match=r"set finetune\.method to full"):
+    with pytest.raises(TrainingError, match=r"set finetune\.tuning\.kind to full"):
         penalty(make_step(with_lora(model)))
 
 

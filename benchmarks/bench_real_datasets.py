@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -30,15 +31,24 @@ NEAR = 0.005  # of the accuracy that the other side must reach
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("data", type=Path, nargs="*", help="default: those in HOLDFAST_DATASETS")
     parser.add_argument("--set", action="append", default=[], help="finetune.KEY=VALUE")
     parser.add_argument("--plain", action="store_true", help="also run the plain Trainer")
     parser.add_argument("--best-stock", action="store_true", help="also its best stock setting")
     parser.add_argument("--plain-learning-rate", type=float, help="default: Holdfast's")
     parser.add_argument("--plain-epochs", type=int, help="default: Holdfast's")
     options = parser.parse_args()
-    records = [entry for data in options.data for entry in measure(data, options)]
-    write_records("real_datasets", records)
+    chosen = options.data or datasets_of_the_environment()
+    if not chosen:
+        print("skipped: name a dataset directory, or set HOLDFAST_DATASETS to a folder of them")
+        return
+    write_records("real_datasets", [r for data in chosen for r in measure(data, options)])
+
+
+def datasets_of_the_environment() -> list[Path]:
+    """Return the datasets of the table in docs/LOG.md that ``HOLDFAST_DATASETS`` holds."""
+    folder = os.environ.get("HOLDFAST_DATASETS")
+    return [] if folder is None else [p for name in TARGETS if (p := Path(folder) / name).is_dir()]
 
 
 def measure(data: Path, options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
 """How hard the sample corpus is: what linear models on words reach on its test rows.
 
-Run in a prepared workspace (``holdfast prepare``); writes ``benchmarks/results/sample_corpus.json``.
+Prepares the workspace first; writes ``benchmarks/results/sample_corpus.json``.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,7 +20,10 @@ from sklearn.pipeline import make_pipeline
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workspace", type=Path, default=Path())
-    splits = parser.parse_args().workspace / "data/splits"
+    workspace = parser.parse_args().workspace
+    holdfast = Path(sys.executable).parent / "holdfast"
+    subprocess.run([str(holdfast), "prepare", "--workspace", str(workspace)], check=True)
+    splits = workspace / "data/splits"
     rows = {name: pq.read_table(splits / f"{name}.parquet") for name in ("train", "valid", "test")}
     texts = {name: table["text"].to_pylist() for name, table in rows.items()}
     labels = {name: table["label"].to_pylist() for name, table in rows.items()}

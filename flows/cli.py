@@ -13,6 +13,7 @@ import typer
 
 from flows.pipeline import Call, announcing, call_directly, say
 from flows.storage_errors import explained_storage_errors
+from flows.threads import wait_policy
 from pipeline_steps.errors import HoldfastError
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ app = typer.Typer(
     add_completion=False,
 )
 _INTERRUPTED = 130
-_NO_TELEMETRY = {
+_ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # The temporary server takes seconds on an idle machine, and more than its 20 on a busy one.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
 Directory = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one machine-readable object.")]
@@ -40,7 +43,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one machine-readable
 
 def main() -> None:
     """Run the command line; a refusal prints its three sentences and exits non-zero."""
-    _switch_telemetry_off()
+    _settle_environment()
     try:
         with explained_storage_errors():
             app()
@@ -205,9 +208,12 @@ def ledger_champion(
     _print(version if as_json else str(version or "none"), as_json=as_json)
 
 
-def _switch_telemetry_off() -> None:
-    """Tell every library of the stack to send nothing, unless the user decided otherwise."""
-    for name, value in _NO_TELEMETRY.items():
+def _settle_environment() -> None:
+    """Say, before any library is imported that reads it, what the user has not decided.
+
+    No library of the stack sends anything home, and threads share busy cores without spinning.
+    """
+    for name, value in {**_ENVIRONMENT, **wait_policy(os.getloadavg()[0])}.items():
         os.environ.setdefault(name, value)
 
 

@@ -13,12 +13,17 @@ from pathlib import Path
 
 from flows.settings import Settings, load_settings
 from flows.storage_errors import explained_storage_errors
+from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import ConfigurationError, HoldfastError
 from pipeline_steps.files import remove_partial_files
 from pipeline_steps.params import Params, load_params
+from pipeline_steps.provenance import code_version
 from pipeline_steps.types import DatasetRef
 
 _SQLITE = "sqlite:///"
+
+
+_PREDICTING_CODE = ("inference", "problems", "predictions_file")
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,17 @@ class Workspace:
         return self.state / "checkpoints" / key[:16]
 
     def predictions_path(self, checkpoint_digest: str, dataset: DatasetRef) -> Path:
-        """Return the file for one checkpoint's outputs on one dataset: named by content."""
-        name = f"{checkpoint_digest[:16]}-{dataset.digest[:16]}-{dataset.name}.parquet"
+        """Return the file for one checkpoint's outputs on one dataset.
+
+        It is named by all that decides its content: checkpoint, rows, ``predict`` and the code.
+        """
+        how = value_digest(
+            {
+                "predict": self.params.predict.model_dump(mode="json"),
+                "code": code_version(_PREDICTING_CODE),
+            }
+        )
+        name = f"{checkpoint_digest[:16]}-{dataset.digest[:16]}-{how[:8]}-{dataset.name}.parquet"
         return self.state / "predictions" / name
 
     def prepare_state(self) -> None:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from flows.commands.train import run_train, summarize
-from flows.record import TrainResult
 from flows.workspace import Workspace
 
 
@@ -23,10 +22,10 @@ def run_demo(directory: Path, *, prefect: bool) -> str:
     if orchestrated:
         os.environ.setdefault("PREFECT_HOME", str(workspace.state / "prefect"))
     result = run_train(workspace.root, announced=True, prefect=orchestrated)
-    return f"{summarize(workspace, result)}\n\n{where_to_look(workspace, result)}"
+    return f"{summarize(workspace, result)}\n\n{where_to_look(workspace)}"
 
 
-def where_to_look(workspace: Workspace, result: TrainResult) -> str:
+def where_to_look(workspace: Workspace) -> str:
     """Return where the report, the MLflow runs and the Prefect runs are, and how to open them."""
     programs = Path(sys.executable).parent
     home = workspace.state / "prefect"
@@ -34,7 +33,6 @@ def where_to_look(workspace: Workspace, result: TrainResult) -> str:
     prefect_ui = f"PREFECT_HOME={home} {programs / 'prefect'} server start"
     lines = [
         "Where to look",
-        f"  report   {result.report}",
         f"  MLflow   {mlflow_ui}    then http://127.0.0.1:5000",
     ]
     if home.exists():

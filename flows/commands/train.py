@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flows.pipeline import announcing, call_directly, say
 from flows.record import TrainResult, read_reports
+from flows.registry_access import champion_version
 from flows.workspace import Workspace, locked
 
 
@@ -44,9 +45,16 @@ def summarize(workspace: Workspace, result: TrainResult) -> str:
     from pipeline_steps.reporting.summary import summary
 
     reports, decision = read_reports(workspace, result)
+    champion = champion_version(workspace)
+    number = None if champion is None else champion.version
+    name = workspace.params.register_.model_name
+    standing = "it is the champion" if number == result.version else f"champion: {number or 'none'}"
     done = (
         f"nothing to do: this run was finished before ({result.fingerprint[:12]})"
         if result.reused
         else f"finished in {result.seconds:.0f} s ({result.fingerprint[:12]})"
     )
-    return f"{done}\n{summary(reports, decision)}"
+    return (
+        f"{done}\nversion {result.version} of {name}; {standing}\n{summary(reports, decision)}"
+        f"\nreport: {result.report}"
+    )

@@ -176,7 +176,7 @@ def _non_inferiority_test(axis: str, difference: PairedDifference, margin: float
     passed = low >= -margin
     words = "is shown to be worse" if high < 0 else "could be worse by more than the margin"
     words = "is not worse by more than the margin" if passed else words
-    reason = f"{axis} {_with_interval(d)} {words} ({margin:.4f})"
+    reason = f"{axis} {_with_interval(d)} {words}; margin {margin:.4f}"
     check = _difference_check(f"non-inferiority {axis}", d, margin, passed=passed, reason=reason)
     return _Test(axis, d.n, gain, low, high, margin, check)
 

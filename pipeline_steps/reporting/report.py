@@ -38,7 +38,7 @@ _NAMES = {
 }
 _UNLISTED = ("micro_f1",)  # equals accuracy where each row has one label
 MEANINGS = {
-    Verdict.PROMOTE: "It may become champion.",
+    Verdict.PROMOTE: "It is fit to be champion.",
     Verdict.HOLD: "It is not worse than the champion, and no gain is shown; the champion stays.",
     Verdict.REJECT: "It may not become champion.",
     Verdict.INCONCLUSIVE: "There are too few rows to tell; the champion stays.",

@@ -32,8 +32,8 @@ class LaneDropout(torch.nn.Dropout):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return values, a share ``p`` of them 0 and the others scaled by 1 / (1 - p)."""
-        if not self.training or self.p == 0:
-            return values
+        if not self.training or not 0 < self.p < 1:
+            return super().forward(values)
         return values * keep_mask(values, self.p)
 
 

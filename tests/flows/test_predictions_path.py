@@ -1,0 +1,32 @@
+"""Predictions are found again only where nothing that decides them has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flows.settings import Settings
+from flows.workspace import Workspace
+from pipeline_steps.params import parse_params
+from pipeline_steps.types import DatasetRef
+
+
+def path(root: Path, checkpoint: str = "c" * 64, digest: str = "d" * 32, **predict: Any) -> Path:
+    values = {"ingest": {"sources": [{"path": "raw.jsonl"}]}, "predict": predict}
+    rows = DatasetRef(name="test", split="test", path=root / "t", digest=digest, n_examples=1)
+    workspace = Workspace(root, parse_params(values, source="the test"), Settings())
+    return workspace.predictions_path(checkpoint, rows)
+
+
+def test_the_same_content_and_parameters_name_the_same_file(tmp_path: Path) -> None:
+    assert path(tmp_path) == path(tmp_path)
+
+
+def test_another_precision_checkpoint_or_dataset_names_another_file(tmp_path: Path) -> None:
+    """Logits in bf16 are not those in fp32, whatever the checkpoint's digest says."""
+    others = {
+        path(tmp_path, precision="bf16"),
+        path(tmp_path, checkpoint="e" * 64),
+        path(tmp_path, digest="f" * 32),
+    }
+    assert len(others | {path(tmp_path)}) == 4

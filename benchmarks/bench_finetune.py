@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -118,7 +117,17 @@ def summarise(rounds: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def memory_of(side: Any) -> dict[str, float]:
     """Return the peak resident MiB of this process after some training of one side."""
     side.run(MEMORY_STEPS if side.random_batches else None)
-    return {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"peak_mib": peak_mib()}
+
+
+def peak_mib() -> float:
+    """Return the peak resident MiB of this process.
+
+    Not ``ru_maxrss``: on Linux that begins at what the parent held when it forked.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    line = next(line for line in status if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def peak_memory(name: str) -> float:

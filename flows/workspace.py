@@ -21,6 +21,7 @@ from pipeline_steps.provenance import code_version
 from pipeline_steps.types import DatasetRef
 
 _SQLITE = "sqlite:///"
+_WITH_THE_SERVER = "mlflow-artifacts:/holdfast"
 
 
 _PREDICTING_CODE = ("inference", "problems", "predictions_file")
@@ -60,8 +61,12 @@ class Workspace:
 
     @property
     def artifact_location(self) -> str:
-        """Where MLflow keeps artifacts; under the state directory unless set."""
-        return self.settings.mlflow_artifact_location or (self.state / "artifacts").as_uri()
+        """Where MLflow keeps artifacts; with the server or under the state directory unless set."""
+        if self.settings.mlflow_artifact_location:
+            return self.settings.mlflow_artifact_location
+        if self.tracking_uri.startswith(("http://", "https://")):
+            return _WITH_THE_SERVER  # a path of this machine would be nowhere for the team
+        return (self.state / "artifacts").as_uri()
 
     @property
     def ledger_url(self) -> str:

@@ -20,6 +20,8 @@ _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # MLflow's own default, 7, keeps a mistyped address silent for some minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    # With a server, each closed run would print its address among a command's JSON.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 

@@ -39,8 +39,9 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "ner": {"finetune.epochs": 12, "finetune.early_stopping_patience": 4},
     "question_answering": {
         "validate.max_characters": 50_000,
-        "finetune.epochs": 4,
-        "finetune.batch_tokens": 4_096,
+        "finetune.epochs": 3,
+        "finetune.learning_rate": 2e-4,
+        "finetune.batch_tokens": 2_048,
         "finetune.max_length": 384,
         "finetune.stride": 96,
         "predict.batch_tokens": 8_192,

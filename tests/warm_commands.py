@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import json
 import os
 import resource
@@ -55,13 +56,14 @@ class WarmCommands:
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
+        path = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-P", str(HERE / "warm_commands.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
-        )  # fmt: skip
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        )
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -76,7 +78,7 @@ class WarmCommands:
         ``settings``: ``environment`` (variables to add), ``stops`` (a file of the points that were
         passed: see :class:`Stops`), ``only`` (points to stop at), ``how`` (the signal), ``during``
         (a step that is interrupted after a second), ``skip`` (steps left out), ``file_bytes`` (no
-        file may grow beyond), ``task`` (a function of this module in place of a command).
+        file may grow beyond), ``task`` (``module.function``, run in place of a command).
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -89,7 +91,7 @@ class WarmCommands:
 
     def records(self, root: Path) -> dict[str, Any]:
         """Return what MLflow and the ledger know of a workspace."""
-        ended = self(cwd=root, task="show_records")
+        ended = self(cwd=root, task="warm_commands.show_records")
         assert ended.code == 0, ended.stderr
         return dict(ended.printed)
 
@@ -189,6 +191,15 @@ def show_records() -> None:
     print(json.dumps(content))  # noqa: T201
 
 
+def remove_champion_alias() -> None:
+    """Do by hand what only a promotion may do."""
+    from flows.registry_access import open_tracker
+    from flows.workspace import Workspace
+
+    workspace = Workspace.open(Path.cwd())
+    open_tracker(workspace).delete_alias(workspace.params.register_.model_name, "champion")
+
+
 def run(request: dict[str, Any]) -> None:
     """Be the command that was asked for; does not return."""
     os.setsid()
@@ -211,7 +222,8 @@ def run(request: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"],) * 2)
     sys.argv = ["holdfast", *request["arguments"]]
     if request.get("task"):
-        globals()[request["task"]]()
+        module, _, function = request["task"].partition(".")
+        getattr(importlib.import_module(module), function)()
         sys.exit(0)
     from flows.cli import main
 

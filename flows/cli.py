@@ -34,8 +34,6 @@ _ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # The temporary server takes seconds on an idle machine, and more than its 20 on a busy one.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
 Directory = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one machine-readable object.")]

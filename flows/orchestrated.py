@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import prepare_data as preparation
 from flows import train as training
 from flows.candidate import evaluate_suites, judge
 from flows.markdown import decision_table, metrics_table, validation_table
 from flows.pipeline import Call, announcing, say, step_title
+from flows.prefect_server import temporary_server
 from flows.prepare_data import Datasets, read_datasets
 from flows.record import TrainResult, find_finished, start_run
 from flows.workspace import Workspace, locked
 
+_DRAIN_SECONDS = 5
 # Only calls to a tracking server can succeed on a second try; everything else is deterministic.
 _RETRIES: dict[Callable[..., Any], int] = {find_finished: 2, start_run: 2}
 _ARTIFACTS: dict[Callable[..., Any], tuple[str, Callable[[Any], str]]] = {
@@ -50,6 +56,21 @@ def call_as_task(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         retry_delay_seconds=5,
     )(run)
     return visible(*args, **kwargs)
+
+
+@contextmanager
+def served() -> Iterator[None]:
+    """Run the block with a Prefect server: the one that is set, or a temporary one."""
+    if PREFECT_API_URL.value():
+        yield
+        return
+    with temporary_server() as address, temporary_settings({PREFECT_API_URL: address}):
+        try:
+            yield
+        finally:
+            # They send in the background, and at exit would look for a server that is gone.
+            APILogHandler().flush()
+            EventsWorker.drain_all(timeout=_DRAIN_SECONDS)
 
 
 @flow(name="prepare_data", persist_result=False)

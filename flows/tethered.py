@@ -16,15 +16,21 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
 def tethered(
-    command: Sequence[str], *, cwd: Path, env: Mapping[str, str]
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    output: int | IO[str] = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[str]]:
     """Yield a process group that runs ``command``; it ends with the block or with this process.
 
-    Its standard output and error come together in ``stdout``, as text.
+    Its standard output and error go together, as text, to ``stdout`` or to the file ``output``.
+    SIGTERM reaches the command, and the group lives until the command has ended.
     """
     held_by_it, held_by_us = os.pipe()
     try:
@@ -33,7 +39,7 @@ def tethered(
             cwd=cwd,
             env=dict(env),
             stdin=held_by_it,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
@@ -62,7 +68,9 @@ def _end_group(process: subprocess.Popen[str]) -> None:
 def main() -> int:
     """Return the exit code of the command in ``sys.argv``."""
     threading.Thread(target=_end_with_the_other_end, daemon=True).start()
-    return subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL)  # noqa: S603
+    with subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL) as command:  # noqa: S603
+        signal.signal(signal.SIGTERM, lambda *_: command.terminate())
+        return command.wait()
 
 
 def _end_with_the_other_end() -> None:

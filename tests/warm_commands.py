@@ -32,6 +32,12 @@ _WRITES = {
     ),
     "Ledger": ("append", "move_champion"),
 }
+_IMPORTED = (
+    *("flows.cli", "flows.commands.train", "flows.commands.init", "flows.train"),
+    *("mlflow.pyfunc", "transformers", "pipeline_steps.training.finetune"),
+    *("pipeline_steps.inference.predict", "pipeline_steps.registry.promote"),
+    "pipeline_steps.registry.tracking",
+)
 _EVERY = {"training_step": 6}
 """Of some points only every n-th is one to stop at."""
 
@@ -56,13 +62,11 @@ class WarmCommands:
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
-        path = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-P", str(HERE / "warm_commands.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         )
 
     def close(self) -> None:
@@ -232,14 +236,10 @@ def run(request: dict[str, Any]) -> None:
 
 
 def serve() -> None:
-    import mlflow.pyfunc  # noqa: F401
-    import transformers  # noqa: F401
-
-    import pipeline_steps.inference.predict
-    import pipeline_steps.registry.promote
-    import pipeline_steps.registry.tracking
-    import pipeline_steps.training.finetune  # noqa: F401
-
+    for module in _IMPORTED:
+        importlib.import_module(module)
+    # Only now: before, the directory tests/flows would be taken for the package.
+    sys.path.append(str(HERE))
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -35,9 +35,10 @@ def _run_flow(directory: Path, *, announced: bool) -> TrainResult:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     if announced:
         say("- start Prefect")
-    from flows.orchestrated import train
+    from flows.orchestrated import served, train
 
-    return train(str(directory), announced=announced)
+    with served():
+        return train(str(directory), announced=announced)
 
 
 def summarize(workspace: Workspace, result: TrainResult) -> str:

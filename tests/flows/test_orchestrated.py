@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tiny_workspaces import make_workspace
 from warm_commands import WarmCommands
 
+HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 TASKS = [
     *("reproduce data", "read datasets", "plan training", "find finished", "start run"),
     *("finetune model", "predict suites", "evaluate suites", "compare with champion", "judge"),
@@ -130,3 +136,36 @@ def test_a_refusal_under_prefect_is_three_lines(
     assert "Traceback" not in ended.stderr
     assert "holdfast: the data were refused" in ended.stderr
     assert list(tmp_path.iterdir())  # Prefect was there
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_command_that_is_stopped_leaves_no_server_and_goes_on(
+    holdfast: WarmCommands, prepared: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    """Ctrl-C reaches every process in the terminal's foreground, so all of the group get it."""
+    process = subprocess.Popen(
+        [HOLDFAST, "train", "--prefect"], cwd=prepared, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PREFECT_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert any(line == "- finetune model\n" for line in process.stderr)
+    servers = [p for p in psutil.Process(process.pid).children(recursive=True) if is_server(p)]
+    assert servers
+    os.killpg(process.pid, how)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130)
+    assert "Traceback" not in messages
+    if how == signal.SIGINT:
+        assert messages.splitlines()[-1].startswith("holdfast: interrupted")
+    gone, alive = psutil.wait_procs(servers, timeout=60)
+    assert gone
+    assert not alive
+    ended = holdfast("train", "--json", cwd=prepared, skip=["reproduce_data"])
+    assert ended.code == 0, ended.stderr
+    assert ended.printed["verdict"] == "PROMOTE"
+
+
+def is_server(process: psutil.Process) -> bool:
+    return "prefect.server.api.server:create_app" in process.cmdline()

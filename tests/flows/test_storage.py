@@ -53,7 +53,7 @@ def assert_refused(ended: Ended, *words: str) -> None:
 @pytest.mark.parametrize(
     "kilobytes",
     [
-        pytest.param(500, id="the record"),
+        pytest.param(500, id="the record", marks=pytest.mark.slow),
         pytest.param(1200, id="the weights"),
         pytest.param(2500, id="the optimizer", marks=pytest.mark.slow),
     ],

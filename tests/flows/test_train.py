@@ -187,6 +187,7 @@ def test_a_challenger_that_is_better_on_the_same_rows_becomes_champion(
     assert test["candidate"] == second["metrics"]["test/accuracy"]["value"]
 
 
+@pytest.mark.slow
 def test_a_rejected_version_is_no_challenger(holdfast: WarmCommands, trained: Trained) -> None:
     root, _ = trained
     change_params(root, finetune={"seed": 1}, gate={"default_margin": 0.5})
@@ -207,6 +208,7 @@ def test_changed_data_train_anew(holdfast: WarmCommands, trained: Trained) -> No
     assert second["version"] == 2
 
 
+@pytest.mark.slow
 def test_a_candidate_trained_elsewhere_meets_the_registered_champion(
     holdfast: WarmCommands, trained: Trained
 ) -> None:

@@ -28,7 +28,7 @@ def run_demo(directory: Path, *, prefect: bool) -> str:
 def where_to_look(workspace: Workspace) -> str:
     """Return where the report, the MLflow runs and the Prefect runs are, and how to open them."""
     programs = Path(sys.executable).parent
-    home = workspace.state / "prefect"
+    home = Path(os.environ.get("PREFECT_HOME") or workspace.state / "prefect")
     mlflow_ui = f"{programs / 'mlflow'} ui --backend-store-uri {workspace.tracking_uri}"
     prefect_ui = f"PREFECT_HOME={home} {programs / 'prefect'} server start"
     lines = [

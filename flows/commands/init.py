@@ -15,6 +15,7 @@ from typing import Any
 
 from flows.commands.params_text import params_text
 from flows.commands.raw_columns import find_columns
+from flows.dvc_locks import remove_dead_locks
 from flows.workspace import refuse_unusable
 from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import ConfigurationError, HoldfastError, MissingDependencyError
@@ -185,6 +186,7 @@ def _template(name: str) -> Template:
 
 def _track_raw(directory: Path, sources: Mapping[str, Path]) -> None:
     """Make the directory a DVC project of its own and record the raw files' digests."""
+    remove_dead_locks(directory)  # a killed init leaves DVC's record of locks, torn even
     if not (directory / ".dvc" / "config").exists():
         shutil.rmtree(directory / ".dvc", ignore_errors=True)
         _dvc(directory, "init", *_scm_option(directory))
@@ -211,7 +213,7 @@ def _git(directory: Path, *arguments: str) -> int:
 
 def _dvc(directory: Path, *arguments: str) -> None:
     """Run DVC in the workspace with this Python; ``-P`` keeps the workspace off its path."""
-    command = [sys.executable, "-P", "-m", "dvc", *arguments, "--quiet"]
+    command = [sys.executable, "-P", "-m", "dvc", *arguments]
     answer = subprocess.run(  # noqa: S603 - this Python, our arguments, no shell
         command, cwd=directory, capture_output=True, text=True, check=False
     )
@@ -221,7 +223,8 @@ def _dvc(directory: Path, *arguments: str) -> None:
         )
     if answer.returncode != 0:
         raise HoldfastError(
-            f"dvc {arguments[0]} failed in {directory}: {answer.stderr.strip()}",
+            f"dvc {arguments[0]} failed in {directory} with exit status {answer.returncode}:\n"
+            f"{answer.stderr.strip() or answer.stdout.strip()}",
             expected="a directory that DVC can work in, with space left",
             fix="mend what DVC says, then run the same command again: it goes on from here",
         )

@@ -15,7 +15,13 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+)
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import ExampleRows
@@ -24,6 +30,7 @@ from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.arguments import learning_rates
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
+from pipeline_steps.training.progress import QuietBar
 from pipeline_steps.training.resume import mark_complete
 
 _NO_DECAY = ("bias", "norm")
@@ -74,6 +81,8 @@ class StableTrainer(Trainer):
         lengths = self.train_rows.encoded.lengths
         self.planner = BatchPlanner(lengths, params.batch_tokens, params.seed)
         self.remove_callback(PrinterCallback)
+        if self.pop_callback(ProgressCallback) is not None:
+            self.add_callback(QuietBar())
         self.add_callback(_EpochCallback(self.planner))
         if params.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(params.early_stopping_patience))

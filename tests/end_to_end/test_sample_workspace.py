@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,11 @@ HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 
 
 def holdfast(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "PREFECT_HOME"}
     done = subprocess.run(
-        [HOLDFAST, *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
+        [HOLDFAST, *arguments], cwd=root, capture_output=True, text=True, check=False,
+        env=environment,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done
 

@@ -19,7 +19,7 @@ from flows.commands import init as init_module
 from flows.commands.init import init_workspace
 from flows.commands.params_text import params_text
 from flows.commands.raw_columns import column_names, find_columns, named_columns
-from pipeline_steps.errors import ConfigurationError, DataError
+from pipeline_steps.errors import ConfigurationError, DataError, HoldfastError
 from pipeline_steps.params import (
     IngestParams,
     NoiseParams,
@@ -199,6 +199,29 @@ def test_a_killed_init_goes_on_to_the_same_workspace(
     init(tmp_path / "w", rows)
     init(tmp_path / "fresh" / "w", rows)
     assert contents(tmp_path / "w") == contents(tmp_path / "fresh" / "w")
+
+
+def left_unfinished(root: Path, rows: Path) -> Path:
+    """Return a workspace whose init was killed after it had claimed the directory."""
+    init(root, rows)
+    record = root / ".holdfast/init.json"
+    record.write_text(record.read_text().replace("true", "false"))
+    return root
+
+
+def test_a_lock_record_that_a_kill_tore_does_not_stop_init(tmp_path: Path, rows: Path) -> None:
+    root = left_unfinished(tmp_path / "w", rows)
+    (root / ".dvc/tmp/rwlock").write_text('{"write": {"/da')
+    init(root, rows)
+    init(tmp_path / "fresh" / "w", rows)
+    assert contents(root) == contents(tmp_path / "fresh" / "w")
+
+
+def test_what_dvc_says_when_it_fails_reaches_the_user(tmp_path: Path, rows: Path) -> None:
+    root = left_unfinished(tmp_path / "w", rows)
+    (root / ".dvc/config").write_text("[core")
+    with pytest.raises(HoldfastError, match=r"exit status \d+:\n.*ERROR.*config"):
+        init(root, rows)
 
 
 def test_inside_a_git_repository_the_workspace_is_a_project_of_its_own(

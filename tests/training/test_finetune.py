@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,6 +61,18 @@ def test_a_finished_checkpoint_is_not_trained_again(base, datasets, tmp_path) ->
     assert run(base, datasets, tmp_path) == first
     assert first.path.stat().st_mtime_ns == changed
     assert run(base, datasets, tmp_path, weight_decay=0.5).digest != first.digest
+
+
+def test_a_terminal_shows_a_bar_with_figures_and_standard_output_stays_empty(
+    base, datasets, tmp_path, capfd, monkeypatch
+) -> None:
+    """`holdfast train --json | jq` in a terminal: only the JSON may go down the pipe."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    run(base, datasets, tmp_path)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "100%" in shown.err
+    assert re.search(r"loss \d\.\d{3}.*valid accuracy [01]\.\d{3}", shown.err)
 
 
 def test_the_best_epoch_is_kept_and_a_hopeless_run_stops_early(base, datasets, tmp_path) -> None:

@@ -24,7 +24,7 @@ class QuietBar(ProgressCallback):
         super().__init__()
         self.figures: dict[str, str] = {}
 
-    def on_log(  # type: ignore[override]
+    def on_log(
         self,
         args: Any,  # noqa: ARG002 - the Trainer's signature
         state: Any,  # noqa: ARG002
@@ -35,7 +35,8 @@ class QuietBar(ProgressCallback):
         """Show the newest loss and validation figures."""
         found = {_SHOWN[name]: value for name, value in (logs or {}).items() if name in _SHOWN}
         self.figures |= {name: f"{value:.3f}" for name, value in found.items()}
-        if self.training_bar is not None:
-            self.training_bar.set_postfix_str(
-                ", ".join(f"{k} {v}" for k, v in self.figures.items())
-            )
+        bar: Any = (
+            self.training_bar
+        )  # only where the Trainer leads (the first process) there is one
+        if bar is not None:
+            bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in self.figures.items()))

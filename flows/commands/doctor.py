@@ -20,8 +20,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from flows.prepare_data import read_datasets
 from flows.settings import load_settings
 from pipeline_steps.errors import HoldfastError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
-from pipeline_steps.params import FinetuneParams, Params, load_params
+from pipeline_steps.params import Params, load_params
 from pipeline_steps.types import Value
 
 DEFAULT_BASE_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -10,10 +10,20 @@ from pathlib import Path
 import torch
 from transformers import TrainingArguments
 
-from pipeline_steps.params import FinetuneParams
+from pipeline_steps.finetune_params import FinetuneParams
 
-DEFAULT_LEARNING_RATE = {"full": 1e-4, "lora": 1e-3}
-"""Measured with MiniLM on three datasets, together with the head's own rate."""
+_WHOLE_WEIGHTS = 1e-4
+_ADDED_WEIGHTS = 1e-3
+DEFAULT_LEARNING_RATE = {
+    "full": _WHOLE_WEIGHTS,
+    "top_layers": _WHOLE_WEIGHTS,
+    "ia3": 3e-3,
+    "prompt": 1e-2,
+    "prefix": 1e-2,
+}
+"""By kind of tuning; 1e-3 for the others. Those of full and lora were measured with MiniLM on three
+datasets, together with the head's own rate; that of ia3 is Liu et al.'s (2022, T-Few). Prompts and
+prefixes are few numbers that must move far: 1e-2 is the largest that P-tuning v2 searched."""
 DEFAULT_HEAD_LEARNING_RATE = 1e-3
 _LOGGING_STEPS = 10
 _KEPT_CHECKPOINTS = 3
@@ -21,7 +31,8 @@ _KEPT_CHECKPOINTS = 3
 
 def learning_rates(params: FinetuneParams) -> tuple[float, float]:
     """Return the learning rates of the body and of the new head."""
-    body = params.learning_rate or DEFAULT_LEARNING_RATE[params.method]
+    default = DEFAULT_LEARNING_RATE.get(params.tuning.kind, _ADDED_WEIGHTS)
+    body = params.learning_rate or default
     return body, params.head_learning_rate or max(DEFAULT_HEAD_LEARNING_RATE, body)
 
 

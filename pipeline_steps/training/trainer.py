@@ -24,18 +24,17 @@ from transformers import (
 )
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.learner import Learner
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.arguments import learning_rates
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.progress import QuietBar
 from pipeline_steps.training.resume import mark_complete
+from pipeline_steps.training.tuning.rates import Rates, build_optimizer, parameter_groups
 
-_NO_DECAY = ("bias", "norm")
 _FINITE_CHECK_STEPS = 16
-_KEPT_WHOLE = "modules_to_save.default."  # what peft puts into the names of a head's parameters
 _EVALUATION_FACTOR = 4  # without gradients a batch may hold more tokens
 
 
@@ -131,23 +130,13 @@ class StableTrainer(Trainer):
         return loss
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
-        """Return AdamW with four groups: body and head, each with and without weight decay."""
+        """Return the chosen optimizer; the head, and each layer, have rates of their own."""
         if self.optimizer is None:
-            body_rate, head_rate = learning_rates(self.params)
+            body, head = learning_rates(self.params)
+            rates = Rates(body, head, self.params.layer_decay, self.params.weight_decay)
             module: torch.nn.Module = model or self.model  # type: ignore[assignment]
-            parameters = [pair for pair in module.named_parameters() if pair[1].requires_grad]
-            groups = []
-            for is_head, rate in ((False, body_rate), (True, head_rate)):
-                for decays in (True, False):
-                    members = [
-                        parameter
-                        for name, parameter in parameters
-                        if self._is_head(name) == is_head and _decays(name, parameter) == decays
-                    ]
-                    decay = self.params.weight_decay if decays else 0.0
-                    groups.append({"params": members, "lr": rate, "weight_decay": decay})
-            groups = [group for group in groups if group["params"]]
-            self.optimizer = torch.optim.AdamW(groups, fused=True)
+            groups = parameter_groups(module.named_parameters(), self.head_names, rates)
+            self.optimizer = build_optimizer(self.params.optimizer, groups)
         return self.optimizer
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
@@ -176,11 +165,6 @@ class StableTrainer(Trainer):
         super()._save_checkpoint(*args, **kwargs)
         mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
 
-    def _is_head(self, name: str) -> bool:
-        """Return whether a parameter is the head's, whatever wrappers put before its name."""
-        plain = f".{name.replace(_KEPT_WHOLE, '')}"
-        return any(plain.endswith(f".{head}") for head in self.head_names)
-
     def _refuse_divergence(self, loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss)):
             raise TrainingError(
@@ -198,8 +182,3 @@ class _EpochCallback(TrainerCallback):
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         self.planner.set_epoch(int((state.epoch or 0.0) + 1e-6))
-
-
-def _decays(name: str, parameter: torch.Tensor) -> bool:
-    """Return whether weight decay applies: not to biases and normalisation (Devlin et al. 2019)."""
-    return parameter.ndim > 1 and not any(part in name.lower() for part in _NO_DECAY)

@@ -32,12 +32,12 @@ def test_defaults_come_back_through_yaml() -> None:
 def test_all_mistakes_are_reported_at_once_with_their_places() -> None:
     values = {
         **SMALLEST,
-        "finetune": {"epochs": 0, "method": "magic", "learningrate": 1e-3},
+        "finetune": {"epochs": 0, "tuning": {"kind": "magic"}, "learningrate": 1e-3},
         "split": {"valid_fraction": 2.0},
         "gait": {},
     }
     found = "\n".join(mistakes(values))
-    for place in ("finetune.epochs", "finetune.method", "split.valid_fraction"):
+    for place in ("finetune.epochs", "finetune.tuning", "split.valid_fraction"):
         assert f"  - {place}: " in found
     assert "finetune.learningrate: unknown key; did you mean 'learning_rate'?" in found
     assert "gait: unknown key; did you mean 'gate'?" in found
@@ -47,6 +47,26 @@ def test_all_mistakes_are_reported_at_once_with_their_places() -> None:
 def test_a_mistake_inside_a_list_is_named_once_where_it_is() -> None:
     values = {"ingest": {"sources": [{"path": "a", "rol": "train"}]}}
     assert mistakes(values) == ["  - ingest.sources.0.rol: unknown key; did you mean 'role'?"]
+
+
+@pytest.mark.parametrize(
+    ("finetune", "message"),
+    [
+        (
+            {"tuning": {"kind": "lora", "rnak": 3}},
+            "finetune.tuning.rnak: unknown key; did you mean 'rank'?",
+        ),
+        ({"tuning": {"kind": "lora", "rank": 0}}, "finetune.tuning.rank: Input should be greater"),
+        ({"tuning": {"rank": 3}}, "finetune.tuning: Unable to extract tag"),
+        ({"tuning": {"kind": "head", "rank": 3}}, "known keys: kind"),
+        ({"method": "lora"}, "finetune.method: unknown key"),
+    ],
+)
+def test_a_mistake_in_a_section_of_several_kinds_is_named_where_it_stands(
+    finetune: dict[str, Any], message: str
+) -> None:
+    (found,) = mistakes({**SMALLEST, "finetune": finetune})
+    assert message in found
 
 
 def test_an_unknown_key_without_a_near_one_lists_the_known() -> None:

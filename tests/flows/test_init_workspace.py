@@ -266,6 +266,23 @@ def test_every_parameter_is_described(section: type[Section]) -> None:
             suites=SuitesParams(noise=(NoiseParams(name="null"), NoiseParams(name="b", rate=1e-9))),
             gate={"floors": {}, "non_inferiority": {"test/accuracy": 0.01}, "superiority": ()},
         ),
+        *(
+            Params(
+                ingest=IngestParams(sources=(SourceParams(path="a.csv"),)),
+                finetune={"tuning": {"kind": kind}},
+            )
+            for kind in (
+                "head",
+                "top_layers",
+                "bitfit",
+                "lora",
+                "ia3",
+                "houlsby",
+                "pfeiffer",
+                "prompt",
+                "prefix",
+            )
+        ),
     ],
 )
 def test_params_text_is_read_back_as_it_was(params: Params) -> None:

@@ -228,7 +228,7 @@ def test_every_decision_stands_in_the_index() -> None:
         (wrong_words, "`make haste`", "make haste"),
         (wrong_settings, "HOLDFAST_SPEED", "HOLDFAST_SPEED"),
         (wrong_parameters, "`finetune.speed`", "finetune.speed"),
-        (wrong_parameters, "`finetune.lora.speed: 3`", "finetune.lora.speed: 3"),
+        (wrong_parameters, "`finetune.tuning.speed: 3`", "finetune.tuning.speed: 3"),
         (
             lambda text: broken_links(REPOSITORY / "README.md", text),
             "[a](nowhere.md)",

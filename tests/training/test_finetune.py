@@ -206,13 +206,13 @@ def test_master_weights_are_fp32_even_if_the_base_is_stored_in_half(
 
 def test_unknown_target_modules_are_refused_with_those_that_exist(base, datasets, tmp_path) -> None:
     with pytest.raises(TrainingError, match=r"names Wqkv, which this model lacks[\s\S]*query"):
-        run(base, datasets, tmp_path, method="lora", lora={"target_modules": ["Wqkv"]})
+        run(base, datasets, tmp_path, tuning={"kind": "lora", "target_modules": ["Wqkv"]})
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("kind", ["full", "lora"])
 @pytest.mark.parametrize("architecture", sorted(TARGETS))
 def test_what_was_validated_is_what_is_loaded_again(
-    architecture: str, method: str, datasets, tmp_path: Path
+    architecture: str, kind: str, datasets, tmp_path: Path
 ) -> None:
     """Saved, loaded by plain transformers and run: the recorded validation accuracy comes out."""
     from transformers import AutoModelForSequenceClassification
@@ -220,9 +220,10 @@ def test_what_was_validated_is_what_is_loaded_again(
     from pipeline_steps.inference.examples_file import read_examples
 
     base = save_tiny_model(tmp_path / "base", architecture)
+    targets = list(TARGETS[architecture])
+    settings = {"target_modules": targets, "rank": 4, "alpha": 8} if kind == "lora" else {}
     checkpoint = run(
-        base, datasets, tmp_path, method=method, epochs=2, learning_rate=2e-2,
-        lora={"target_modules": list(TARGETS[architecture]), "rank": 4, "alpha": 8},
+        base, datasets, tmp_path, tuning={"kind": kind, **settings}, epochs=2, learning_rate=2e-2,
     )  # fmt: skip
     model, info = AutoModelForSequenceClassification.from_pretrained(
         checkpoint.path, output_loading_info=True

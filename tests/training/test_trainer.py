@@ -80,7 +80,12 @@ def test_the_head_has_its_own_rate_and_biases_do_not_decay(base, datasets, tmp_p
 def test_the_head_keeps_its_own_rate_beside_adapters(base, datasets, tmp_path) -> None:
     """peft renames the parameters of the modules that it trains whole."""
     built = trainer(
-        base, datasets, tmp_path, method="lora", learning_rate=1e-4, head_learning_rate=5e-3
+        base,
+        datasets,
+        tmp_path,
+        tuning={"kind": "lora"},
+        learning_rate=1e-4,
+        head_learning_rate=5e-3,
     )
     groups = built.create_optimizer().param_groups
     head = [g for g in groups if g["lr"] == 5e-3]

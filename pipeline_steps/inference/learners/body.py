@@ -41,14 +41,6 @@ def build_with_head(
     return model, tuple(sorted(new))
 
 
-def load_with_head(kind: Any, path: Path) -> torch.nn.Module:
-    """Return the model in a checkpoint, in fp32."""
-    model: torch.nn.Module = kind.from_pretrained(
-        path, dtype=torch.float32, use_safetensors=True, local_files_only=True
-    )
-    return model
-
-
 def _refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
     prefix = f"{model.base_model_prefix}."
     # A pooler is part of the body's module tree in some architectures, yet many bases lack it.

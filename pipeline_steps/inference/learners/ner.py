@@ -18,7 +18,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import ExampleRows
-from pipeline_steps.inference.learners.body import build_with_head, load_with_head
+from pipeline_steps.inference.learners.body import build_with_head
 from pipeline_steps.inference.learners.losses import IGNORED, cross_entropy_sum, divergence_sum
 from pipeline_steps.inference.learners.scores import log_softmax
 from pipeline_steps.inference.learners.windows import (
@@ -27,6 +27,7 @@ from pipeline_steps.inference.learners.windows import (
     encode_windows,
     token_outputs,
 )
+from pipeline_steps.inference.unmerged.storage import load_model
 from pipeline_steps.predictions_file import StructuredTable
 from pipeline_steps.problems.entities import OUTSIDE, as_bio2, entities
 from pipeline_steps.problems.ner import entity_f1, tokens_and_tags
@@ -66,7 +67,7 @@ class NerLearner:
 
     def load(self, path: Path) -> torch.nn.Module:
         """Return the tagger in a checkpoint."""
-        return load_with_head(AutoModelForTokenClassification, path)
+        return load_model(path, AutoModelForTokenClassification)
 
     def encode(
         self,

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
 
 from pipeline_steps.inference.examples_file import ExampleRows
-from pipeline_steps.inference.learners.body import build_with_head, load_with_head
+from pipeline_steps.inference.learners.body import build_with_head
 from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
 from pipeline_steps.inference.learners.scores import log_softmax
 from pipeline_steps.inference.learners.windows import (
@@ -27,6 +27,7 @@ from pipeline_steps.inference.learners.windows import (
     encode_windows,
     token_outputs,
 )
+from pipeline_steps.inference.unmerged.storage import load_model
 from pipeline_steps.predictions_file import StructuredTable
 from pipeline_steps.problems.question_answering import ANSWER, NO_ANSWER, Answer, answers
 from pipeline_steps.problems.squad import best_scores
@@ -66,7 +67,7 @@ class QuestionAnsweringLearner:
 
     def load(self, path: Path) -> torch.nn.Module:
         """Return the model in a checkpoint."""
-        return load_with_head(AutoModelForTokenClassification, path)
+        return load_model(path, AutoModelForTokenClassification)
 
     def encode(
         self,

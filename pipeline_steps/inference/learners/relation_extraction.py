@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
 
 from pipeline_steps.inference.examples_file import ExampleRows
-from pipeline_steps.inference.learners.body import build_with_head, load_with_head
+from pipeline_steps.inference.learners.body import build_with_head
 from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
 from pipeline_steps.inference.learners.scores import classification_scores, label_counts
 from pipeline_steps.inference.learners.text_classification import (
@@ -28,6 +28,7 @@ from pipeline_steps.inference.learners.text_classification import (
 )
 from pipeline_steps.inference.learners.windows import token_outputs
 from pipeline_steps.inference.tokenization import Encoded
+from pipeline_steps.inference.unmerged.storage import load_model
 from pipeline_steps.predictions_file import PredictionTable
 from pipeline_steps.problems.directed_relations import relation_f1
 from pipeline_steps.problems.relation_extraction import Span, spans
@@ -64,7 +65,7 @@ class RelationLearner:
 
     def load(self, path: Path) -> torch.nn.Module:
         """Return the model in a checkpoint."""
-        return load_with_head(AutoModelForTokenClassification, path)
+        return load_model(path, AutoModelForTokenClassification)
 
     def encode(
         self,

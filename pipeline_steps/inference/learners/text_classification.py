@@ -14,10 +14,11 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.forward import logits_in_order
-from pipeline_steps.inference.learners.body import build_with_head, load_with_head
+from pipeline_steps.inference.learners.body import build_with_head
 from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
 from pipeline_steps.inference.learners.scores import classification_scores
 from pipeline_steps.inference.tokenization import Encoded, encode
+from pipeline_steps.inference.unmerged.storage import load_model
 from pipeline_steps.predictions_file import PredictionTable
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +40,7 @@ class TextClassificationLearner:
 
     def load(self, path: Path) -> torch.nn.Module:
         """Return the classifier in a checkpoint."""
-        return load_with_head(AutoModelForSequenceClassification, path)
+        return load_model(path, AutoModelForSequenceClassification)
 
     def encode(
         self,

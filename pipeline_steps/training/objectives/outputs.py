@@ -1,0 +1,64 @@
+"""Model outputs as objectives need them: halved, softened, reduced to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+_LOGITS = "logits"
+
+
+def logit_fields(outputs: Any) -> dict[str, torch.Tensor]:
+    """Return the fields of outputs whose names end in ``logits`` (a span head has two).
+
+    Examples
+    --------
+    >>> outputs = SimpleNamespace(start_logits=torch.zeros(1, 2), end_logits=torch.ones(1, 2))
+    >>> sorted(logit_fields(outputs))
+    ['end_logits', 'start_logits']
+    """
+    names = outputs.keys() if hasattr(outputs, "keys") else vars(outputs)
+    found = {name: getattr(outputs, name) for name in names if name.endswith(_LOGITS)}
+    return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+
+
+def mapped_logits(outputs: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Return outputs that have only logits, each of them changed."""
+    return SimpleNamespace(**{name: change(value) for name, value in logit_fields(outputs).items()})
+
+
+def detached(outputs: Any) -> Any:
+    """Return outputs that have only logits, as a fixed target."""
+    return mapped_logits(outputs, torch.Tensor.detach)
+
+
+def softened(outputs: Any, temperature: float) -> Any:
+    """Return outputs that have only logits, divided by a temperature, in fp32."""
+    return mapped_logits(outputs, lambda logits: logits.float() / temperature)
+
+
+def halves(outputs: Any) -> tuple[Any, Any]:
+    """Return the logits of the first and of the second half of the rows."""
+    return (
+        mapped_logits(outputs, lambda logits: logits.chunk(2)[0]),
+        mapped_logits(outputs, lambda logits: logits.chunk(2)[1]),
+    )
+
+
+def mean_probability_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Return log of the mean over models (axis 1 of (n, models, ..., classes)) of softmax.
+
+    Their softmax is that mean again: an ensemble's opinion in the form of one model's logits.
+
+    Examples
+    --------
+    >>> two = torch.tensor([[[0.0, 0.0], [0.0, -torch.inf]]])  # probabilities 1/2 1/2 and 1 0
+    >>> mean_probability_logits(two).exp()
+    tensor([[0.7500, 0.2500]])
+    """
+    log_probabilities = logits.float().log_softmax(dim=-1)
+    n_models = torch.tensor(float(logits.shape[1]), device=logits.device)
+    return log_probabilities.logsumexp(dim=1) - n_models.log()

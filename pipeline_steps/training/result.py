@@ -1,0 +1,97 @@
+"""The checkpoint of a finished training: the model that was validated, and what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from pipeline_steps.inference.checkpoint import write_checkpoint
+from pipeline_steps.provenance import provenance
+from pipeline_steps.training.arguments import learning_rates
+from pipeline_steps.training.assembly import tuning_of
+from pipeline_steps.training.inputs import Inputs
+from pipeline_steps.training.preparation import n_learning, whole_model
+from pipeline_steps.training.trainer import StableTrainer
+from pipeline_steps.types import Checkpoint
+
+_CODE = ("training", "inference", "problems")
+_EVALUATED = "eval_"
+
+
+def write_result(
+    trainer: StableTrainer,
+    tokenizer: PreTrainedTokenizerBase,
+    labels: tuple[str, ...],
+    inputs: Inputs,
+    output: Path,
+) -> Checkpoint:
+    """Return the checkpoint after writing what was trained, merged where that is exact."""
+    model = whole_model(trainer.model)  # type: ignore[arg-type]
+    n_trainable = n_learning(model)
+    plain: Any = tuning_of(inputs.params).finish(model)
+    n_parameters = sum(p.numel() for p in plain.parameters())
+    training = _describe_training(trainer, n_parameters, n_trainable)
+
+    def save(directory: Path) -> None:
+        plain.save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
+
+    return write_checkpoint(output, save, _describer(inputs, labels, training))
+
+
+def _describe_training(
+    trainer: StableTrainer, n_parameters: int, n_trainable: int
+) -> dict[str, Any]:
+    """Return what happened: evaluations, the best one, precision, padding, cut rows."""
+    state = trainer.state
+    train = trainer.train_rows
+    body_rate, head_rate = learning_rates(trainer.params)
+    return {
+        "history": [
+            {
+                "step": e["step"],
+                **{
+                    name.removeprefix(_EVALUATED): value
+                    for name, value in e.items()
+                    if name.startswith(_EVALUATED)
+                },
+            }
+            for e in state.log_history
+            if "eval_loss" in e
+        ],
+        "best_step": state.best_global_step,
+        "steps": state.global_step,
+        "steps_planned": state.max_steps,
+        "precision": "bf16" if trainer.args.bf16 else "fp32",
+        "device": trainer.args.device.type,
+        "learning_rate": body_rate,
+        "head_learning_rate": head_rate,
+        "n_parameters": n_parameters,
+        "n_trainable": n_trainable,
+        "n_tokens": sum(train.encoded.lengths),
+        "n_truncated": train.encoded.n_truncated,
+        "padding_efficiency": trainer.planner.padding_efficiency(train.encoded.lengths),
+    }
+
+
+def _describer(
+    inputs: Inputs, labels: tuple[str, ...], training: dict[str, Any]
+) -> Callable[[str], dict[str, Any]]:
+    def describe(digest: str) -> dict[str, Any]:
+        return {
+            "digest": digest,
+            "problem": inputs.problem,
+            "labels": labels,
+            "base_model": inputs.base.name,
+            "base_digest": inputs.base.digest,
+            "parameters": inputs.params.model_dump(mode="json"),
+            "train_digest": inputs.train.digest,
+            "valid_digest": inputs.valid.digest,
+            "training": training,
+            "provenance": provenance(Path.cwd(), _CODE),
+        }
+
+    return describe

@@ -1,0 +1,120 @@
+"""The section ``finetune.tuning``: which weights learn; one class for each kind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline_steps.section import Positive, Section
+
+_Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class FullTuning(Section):
+    """All weights learn."""
+
+    kind: Literal["full"] = "full"
+    """full, head, top_layers, bitfit, lora, ia3, houlsby, pfeiffer, prompt or prefix."""
+    freeze_embeddings: bool = False
+    """Keep the embeddings as they came."""
+
+
+class HeadTuning(Section):
+    """The new head alone learns."""
+
+    kind: Literal["head"]
+    """The new head alone learns."""
+
+
+class TopLayersTuning(Section):
+    """The last layers, and what stands above them, learn."""
+
+    kind: Literal["top_layers"]
+    """The last layers, and what stands above them, learn."""
+    n_layers: Positive = 2
+    """Layers that learn; the model must have more."""
+
+
+class BitFitTuning(Section):
+    """Biases and head learn (Ben Zaken et al. 2022)."""
+
+    kind: Literal["bitfit"]
+    """Biases and head learn (Ben Zaken et al. 2022)."""
+
+
+class LoraTuning(Section):
+    """Low-rank adaptation (Hu et al. 2022), merged at the end."""
+
+    kind: Literal["lora"]
+    """Low-rank updates and the head learn (Hu et al. 2022); merged at the end."""
+    rank: Positive = 16
+    """Rank of the update of each matrix."""
+    alpha: Positive = 32
+    """Scale: the update is multiplied by alpha over what scaling says."""
+    dropout: _Dropout = 0.0
+    """Share of inputs dropped before the update, while training."""
+    target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Last parts of the names of the adapted matrices; null: attention's query and value."""
+    scaling: Literal["rank", "sqrt_rank"] = "rank"
+    """Divide alpha by the rank, or by its root (rsLoRA, Kalajdzievski 2023)."""
+    decomposed: bool = False
+    """Learn lengths apart from directions (DoRA, Liu et al. 2024)."""
+
+
+class Ia3Tuning(Section):
+    """Factors on keys, values and inner features (Liu et al. 2022), merged at the end."""
+
+    kind: Literal["ia3"]
+    """Factors on keys, values and inner features, and the head, learn (Liu et al. 2022); merged."""
+
+
+class HoulsbyTuning(Section):
+    """Adapters after attention and feed-forward (Houlsby et al. 2019)."""
+
+    kind: Literal["houlsby"]
+    """Adapters after attention and feed-forward, norms, head learn (Houlsby et al. 2019)."""
+    size: Positive = 64
+    """Width of the bottleneck."""
+
+
+class PfeifferTuning(Section):
+    """Adapters after the feed-forward (Pfeiffer et al. 2021)."""
+
+    kind: Literal["pfeiffer"]
+    """Adapters after the feed-forward, and the head, learn (Pfeiffer et al. 2021)."""
+    reduction: Positive = 16
+    """Width of the model over that of the bottleneck."""
+
+
+class PromptTuning(Section):
+    """Vectors beside the token embeddings (Lester et al. 2021)."""
+
+    kind: Literal["prompt"]
+    """Vectors beside the token embeddings, and the head, learn (Lester et al. 2021)."""
+    n_tokens: Positive = 20
+    """Learnt vectors; they count towards the positions that the model has."""
+
+
+class PrefixTuning(Section):
+    """Keys and values of every layer (Li & Liang 2021)."""
+
+    kind: Literal["prefix"]
+    """Keys and values of every layer, and the head, learn (Li & Liang 2021)."""
+    n_tokens: Positive = 20
+    """Learnt positions in each layer; they count towards the positions that the model has."""
+
+
+TuningParams = Annotated[
+    FullTuning
+    | HeadTuning
+    | TopLayersTuning
+    | BitFitTuning
+    | LoraTuning
+    | Ia3Tuning
+    | HoulsbyTuning
+    | PfeifferTuning
+    | PromptTuning
+    | PrefixTuning,
+    Field(discriminator="kind"),
+]

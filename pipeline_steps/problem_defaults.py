@@ -75,6 +75,20 @@ def column_mistakes(problem: str, columns: Mapping[str, str | None]) -> list[str
     return absent + foreign
 
 
+def foreign_columns(problem: str) -> set[str]:
+    """Return the fields of ``ingest.columns`` that only other problems read.
+
+    Examples
+    --------
+    >>> sorted(foreign_columns("ner") & {"text", "tags", "question", "group"})
+    ['question', 'text']
+    """
+    every = {
+        name for columns in (*COLUMNS.values(), *OPTIONAL_COLUMNS.values()) for name in columns
+    }
+    return every - {*COLUMNS[problem], *OPTIONAL_COLUMNS.get(problem, ())}
+
+
 def _defaults(problem: Any) -> dict[str, Any]:
     if problem not in COLUMNS:
         return {}  # an unknown problem is reported where the values are checked

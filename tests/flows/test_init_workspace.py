@@ -289,6 +289,20 @@ def test_params_text_is_read_back_as_it_was(params: Params) -> None:
     assert parse_params(yaml.safe_load(params_text(params)), source="text") == params
 
 
+def test_params_yaml_shows_no_column_of_another_problem() -> None:
+    values = {"problem": "ner", "ingest": {"sources": [{"path": "a.csv"}]}}
+    text = params_text(parse_params(values, source="text"))
+    assert "tags: tags" in text
+    assert "question" not in text
+
+
+def test_the_sample_workspace_has_every_parameter_with_its_comment() -> None:
+    file = REPOSITORY / "params.yaml"
+    assert file.read_text(encoding="utf-8") == params_text(load_params(file)), (
+        "write what params_text(load_params(...)) returns into params.yaml"
+    )
+
+
 @pytest.mark.parametrize(
     ("header", "expected"),
     [

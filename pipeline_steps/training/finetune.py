@@ -25,7 +25,7 @@ from pipeline_steps.training.inputs import Inputs
 from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.result import write_result
 from pipeline_steps.training.resume import last_complete
-from pipeline_steps.training.trainer import StableTrainer
+from pipeline_steps.training.trainer import StableTrainer, Watch
 from pipeline_steps.types import Checkpoint, DatasetRef
 
 
@@ -37,6 +37,7 @@ def finetune(
     *,
     work: Path,
     problem: str = "text_classification",
+    watch: Watch | None = None,
 ) -> Checkpoint:
     """Return the checkpoint with the best validation score.
 
@@ -53,6 +54,9 @@ def finetune(
         same weights as an uninterrupted one. It is removed at the end.
     problem : str
         What the model is for.
+    watch : callable, optional
+        Told the number of each evaluation, from 1, and its scores; what it raises ends the
+        training, which a later call would go on with.
 
     Raises
     ------
@@ -69,6 +73,7 @@ def finetune(
     be_quiet()
     set_seed(params.seed)
     trainer, labels, tokenizer = _build(inputs, work)
+    trainer.watch = watch
     trainer.train(resume_from_checkpoint=_resume_point(work))
     checkpoint = write_result(trainer, tokenizer, labels, inputs, output)
     shutil.rmtree(work, ignore_errors=True)

@@ -23,6 +23,7 @@ from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.inputs import Inputs
 from pipeline_steps.training.preparation import prepared_model
+from pipeline_steps.training.prompting import write_prompted
 from pipeline_steps.training.result import write_result
 from pipeline_steps.training.resume import last_complete
 from pipeline_steps.training.trainer import StableTrainer, Watch
@@ -72,6 +73,8 @@ def finetune(
         return finished
     be_quiet()
     set_seed(params.seed)
+    if params.tuning.kind == "in_context":
+        return write_prompted(inputs, params.tuning, output)
     trainer, labels, tokenizer = _build(inputs, work)
     trainer.watch = watch
     trainer.train(resume_from_checkpoint=_resume_point(work))

@@ -39,7 +39,7 @@ def write_result(
         plain.save_pretrained(directory)
         tokenizer.save_pretrained(directory)
 
-    return write_checkpoint(output, save, _describer(inputs, labels, training))
+    return write_checkpoint(output, save, describer(inputs, labels, training))
 
 
 def _describe_training(
@@ -77,9 +77,11 @@ def _describe_training(
     }
 
 
-def _describer(
+def describer(
     inputs: Inputs, labels: tuple[str, ...], training: dict[str, Any]
 ) -> Callable[[str], dict[str, Any]]:
+    """Return what says, from the digest of a checkpoint's content, all that is known of it."""
+
     def describe(digest: str) -> dict[str, Any]:
         return {
             "digest": digest,

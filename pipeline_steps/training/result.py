@@ -42,6 +42,11 @@ def write_result(
     return write_checkpoint(output, save, describer(inputs, labels, training))
 
 
+def precision_of(arguments: Any) -> str:
+    """Return the precision of a Trainer's arguments."""
+    return "bf16" if arguments.bf16 else "fp16" if arguments.fp16 else "fp32"
+
+
 def _describe_training(
     trainer: StableTrainer, n_parameters: int, n_trainable: int
 ) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def _describe_training(
         "best_step": state.best_global_step,
         "steps": state.global_step,
         "steps_planned": state.max_steps,
-        "precision": "bf16" if trainer.args.bf16 else "fp32",
+        "precision": precision_of(trainer.args),
         "device": trainer.args.device.type,
         "learning_rate": body_rate,
         "head_learning_rate": head_rate,

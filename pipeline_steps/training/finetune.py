@@ -20,8 +20,13 @@ from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.batching import BatchPlanner
+from pipeline_steps.training.criterion import criterion_of
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.inputs import Inputs
+from pipeline_steps.training.objective_assembly import (
+    objectives_of,
+    refuse_objective_mistakes,
+)
 from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.result import write_result
 from pipeline_steps.training.resume import last_complete
@@ -66,6 +71,7 @@ def finetune(
     finished = _finished(output, inputs)
     if finished is not None:
         return finished
+    refuse_objective_mistakes(problem, params)
     be_quiet()
     set_seed(params.seed)
     trainer, labels, tokenizer = _build(inputs, work)
@@ -79,13 +85,15 @@ def _build(
     inputs: Inputs, work: Path
 ) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
     params = inputs.params
-    problem = get_learner(inputs.problem, params.label_smoothing)
+    problem = get_learner(inputs.problem)
     tokenizer = load_tokenizer(inputs.base.path)
     train_examples, valid_examples = (read_examples(d.path) for d in (inputs.train, inputs.valid))
     labels = problem.labels_of(train_examples)
     train = _encoded(train_examples, problem, tokenizer, labels, params)
     valid = _encoded(valid_examples, problem, tokenizer, labels, params)
     device = best_device()
+    criterion = criterion_of(params.loss, problem.classes(train.labels), device)
+    problem = get_learner(inputs.problem, criterion)
     pad_id = int(tokenizer.pad_token_id)
     model, head_names = prepared_model(
         inputs.base.path, labels, train, params, problem=problem, pad_id=pad_id, device=device
@@ -110,6 +118,7 @@ def _build(
         problem=problem,
         labels=labels,
         valid_examples=valid_examples,
+        objectives=objectives_of(params, model),
     )
     return trainer, labels, tokenizer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from pipeline_steps.objective_params import LossParams, ObjectiveParams
 from pipeline_steps.section import Positive, Section, Share
@@ -18,6 +18,8 @@ class FinetuneParams(Section):
     """package:NAME (weights inside a Python package), a model hub id, or a local path."""
     base_digest: str | None = None
     """sha256 of the base model; null: record what is found."""
+    student_layers: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
+    """Layers of the base that a smaller model is made of, as [0, 2, 4]; null: all."""
     tuning: TuningParams = FullTuning()
     """Which weights learn; each kind has keys of its own, see docs/training.md."""
     loss: LossParams = LossParams()

@@ -34,6 +34,7 @@ from pipeline_steps.training.objectives.combined import total_loss
 from pipeline_steps.training.objectives.parts import PartsSinceLastAsked
 from pipeline_steps.training.objectives.step import Objective, Step
 from pipeline_steps.training.progress import QuietBar
+from pipeline_steps.training.replaying import plan_batches
 from pipeline_steps.training.resume import mark_complete
 from pipeline_steps.training.tuning.rates import Rates, build_optimizer, parameter_groups
 
@@ -85,8 +86,7 @@ class StableTrainer(Trainer):
         self.train_rows: EncodedDataset = kwargs["train_dataset"]
         self.valid_rows: EncodedDataset = kwargs["eval_dataset"]
         self.collator: Collator = kwargs["data_collator"]
-        lengths = self.train_rows.encoded.lengths
-        self.planner = BatchPlanner(lengths, params.batch_tokens, params.seed)
+        self.planner = plan_batches(self.train_rows, params)
         self.remove_callback(PrinterCallback)
         if self.pop_callback(ProgressCallback) is not None:
             self.add_callback(QuietBar())

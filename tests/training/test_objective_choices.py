@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from builders import structured_examples, write_examples
-from safetensors.torch import load_file
+from objective_runs import PROBLEMS, run
 from tiny_models import save_tiny_model
 from torch.nn import functional
 
-from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import ConfigurationError, TrainingError
 from pipeline_steps.objective_params import LossParams
-from pipeline_steps.params import FinetuneParams, parse_params
+from pipeline_steps.params import parse_params
 from pipeline_steps.training.criterion import criterion_of
-from pipeline_steps.training.finetune import finetune
-from pipeline_steps.types import Checkpoint, DatasetRef
 
-PROBLEMS = ("text_classification", "ner", "relation_extraction", "question_answering")
-METRICS = dict(zip(PROBLEMS, ("accuracy", "entity_f1", "relation_f1", "f1"), strict=True))
 PLAIN: dict[str, dict[str, Any]] = {
     "fgm": {"epsilon": 0.5},
     "pgd": {"steps": 2, "initial_magnitude": 0.1},
@@ -38,41 +31,6 @@ LOSSES: dict[str, dict[str, Any]] = {
     "balanced": {"class_weights": "balanced"},
     "focal effective": {"kind": "focal", "class_weights": "effective"},
 }
-
-
-def dataset(root: Path, problem: str, name: str, n: int) -> DatasetRef:
-    path = write_examples(root / f"{name}.parquet", structured_examples(problem, n))
-    return DatasetRef(
-        name=name, split=name, path=path, digest=file_digest(path, "md5"), n_examples=n
-    )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory, datasets) -> dict[str, tuple[DatasetRef, DatasetRef]]:
-    """Return train and valid rows of each problem."""
-    found = {"text_classification": datasets}
-    for problem in PROBLEMS[1:]:
-        root = tmp_path_factory.mktemp(problem)
-        found[problem] = (dataset(root, problem, "train", 24), dataset(root, problem, "valid", 8))
-    return found
-
-
-def params(base: Path, problem: str = "text_classification", **settings: Any) -> FinetuneParams:
-    return FinetuneParams.model_validate(
-        {"base_model": str(base), "epochs": 1, "learning_rate": 1e-3, "batch_tokens": 96,
-         "precision": "fp32", "early_stopping_metric": METRICS[problem], **settings}
-    )  # fmt: skip
-
-
-def run(
-    base: Path, data: Any, root: Path, problem: str = "text_classification", **settings: Any
-) -> Checkpoint:
-    asked = params(base, problem, **settings)
-    return finetune(*data[problem], asked, root / "out", work=root / "work", problem=problem)
-
-
-def weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    return load_file(checkpoint.path / "model.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
-from pipeline_steps.objective_params import LossParams, ObjectiveParams
+from pipeline_steps.objective_params import LossParams, ObjectiveParams, PretrainingParams
 from pipeline_steps.section import Positive, Section, Share
 from pipeline_steps.tuning_params import FullTuning, TuningParams
 
@@ -20,6 +20,8 @@ class FinetuneParams(Section):
     """sha256 of the base model; null: record what is found."""
     student_layers: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
     """Layers of the base that a smaller model is made of, as [0, 2, 4]; null: all."""
+    pretraining: PretrainingParams | None = None
+    """{kind: mlm}: read plain text first (Gururangan et al. 2020); null: go to the task at once."""
     tuning: TuningParams = FullTuning()
     """Which weights learn; each kind has keys of its own, see docs/training.md."""
     loss: LossParams = LossParams()

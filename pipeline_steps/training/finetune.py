@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase, set_seed
@@ -30,6 +31,7 @@ from pipeline_steps.training.objective_assembly import (
     refuse_objective_mistakes,
 )
 from pipeline_steps.training.preparation import prepared_model
+from pipeline_steps.training.pretraining import pretrained_directory, read_texts
 from pipeline_steps.training.replaying import (
     earlier_examples,
     labels_to_learn,
@@ -37,7 +39,7 @@ from pipeline_steps.training.replaying import (
     with_earlier,
 )
 from pipeline_steps.training.result import write_result
-from pipeline_steps.training.resume import last_complete
+from pipeline_steps.training.resume import is_complete, last_complete
 from pipeline_steps.training.teaching import labels_of_old_model, load_old_models
 from pipeline_steps.training.trainer import StableTrainer
 from pipeline_steps.types import Checkpoint, DatasetRef
@@ -83,7 +85,7 @@ def finetune(
     refuse_objective_mistakes(problem, params)
     be_quiet()
     set_seed(params.seed)
-    trainer, labels, tokenizer = _build(inputs, work)
+    trainer, labels, tokenizer = _build(_having_read(inputs, work), work)
     trainer.train(resume_from_checkpoint=_resume_point(work))
     checkpoint = write_result(trainer, tokenizer, labels, inputs, output)
     shutil.rmtree(work, ignore_errors=True)
@@ -149,6 +151,18 @@ def _build(
         objectives=objectives,
     )
     return trainer, labels, tokenizer
+
+
+def _having_read(inputs: Inputs, work: Path) -> Inputs:
+    """Return the inputs with a base that has read the texts of ``finetune.pretraining``."""
+    if inputs.params.pretraining is None:
+        return inputs
+    directory = pretrained_directory(inputs, work)
+    if not is_complete(directory):
+        _build(inputs, work)  # what does not fit is refused before anything is read
+        read_texts(inputs, directory)
+        set_seed(inputs.params.seed)
+    return replace(inputs, base=replace(inputs.base, path=directory))
 
 
 def _encoded(

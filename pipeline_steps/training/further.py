@@ -60,3 +60,5 @@ def files_named(params: FinetuneParams) -> Iterator[tuple[str, str]]:
         yield "objective.ewc.examples", asked.ewc.examples
     if asked.replay is not None:
         yield "objective.replay.examples", asked.replay.examples
+    if params.pretraining is not None and params.pretraining.examples is not None:
+        yield "pretraining.examples", params.pretraining.examples

@@ -39,11 +39,18 @@ def build_with_head(
     )
     mismatched = {key[0] if isinstance(key, tuple) else key for key in loading["mismatched_keys"]}
     new = set(loading["missing_keys"]) | mismatched
-    _refuse_random_body(base, model, new)
+    refuse_random_body(base, model, new)
     return model, tuple(sorted(new | carry_head(model, base, labels)))
 
 
-def _refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
+def refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
+    """Refuse a base that lacks weights outside the head.
+
+    Raises
+    ------
+    CheckpointError
+        With some of them.
+    """
     prefix = f"{model.base_model_prefix}."
     # A pooler is part of the body's module tree in some architectures, yet many bases lack it.
     body = sorted(key for key in new if key.startswith(prefix))

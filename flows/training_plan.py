@@ -31,8 +31,11 @@ def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
     ------
     CheckpointError
         If the base model is missing or not the one that ``finetune.base_digest`` names.
+    TrainingError
+        If a teacher or a file of earlier examples that ``finetune`` names is missing or torn.
     """
     from pipeline_steps.inference.base_model import resolve_base_model
+    from pipeline_steps.training.further import further_digests
 
     params = workspace.params
     base = resolve_base_model(params.finetune.base_model, params.finetune.base_digest)
@@ -43,6 +46,7 @@ def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
             "valid": datasets.valid.digest,
             "base": base.digest,
             "finetune": params.finetune.model_dump(mode="json"),
+            "further": further_digests(params.finetune),
             "code": code_version(_TRAINING_CODE),
         }
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from pipeline_steps.hardware_params import HardwareParams
+from pipeline_steps.objective_params import LossParams, ObjectiveParams, PretrainingParams
 from pipeline_steps.section import Positive, Section, Share
 from pipeline_steps.tuning_params import FullTuning, TuningParams
 
@@ -18,8 +19,16 @@ class FinetuneParams(Section):
     """package:NAME (weights inside a Python package), a model hub id, or a local path."""
     base_digest: str | None = None
     """sha256 of the base model; null: record what is found."""
+    student_layers: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
+    """Layers of the base that a smaller model is made of, as [0, 2, 4]; null: all."""
+    pretraining: PretrainingParams | None = None
+    """{kind: mlm}: read plain text first (Gururangan et al. 2020); null: go to the task at once."""
     tuning: TuningParams = FullTuning()
     """Which weights learn; each kind has keys of its own, see docs/training.md."""
+    loss: LossParams = LossParams()
+    """How far an answer is from the truth."""
+    objective: ObjectiveParams = ObjectiveParams()
+    """What is asked beside the loss; null: not asked. Parts combine, see docs/training.md."""
     reinitialise_layers: int = Field(default=0, ge=0)
     """Top layers whose weights are drawn anew (Zhang et al. 2021); for full and top_layers."""
     epochs: Positive = 8
@@ -38,8 +47,6 @@ class FinetuneParams(Section):
     """Decoupled from the gradient in all but sgd; not on biases and norms."""
     max_gradient_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
-    label_smoothing: Share = 0.0
-    """Share of the target given to all other labels."""
     batch_tokens: Positive = 1_024
     """Tokens in a batch, padding included; rows of like length go together."""
     accumulation_steps: Positive = 1

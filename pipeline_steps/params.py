@@ -14,6 +14,7 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.mistakes import explain_mistakes
+from pipeline_steps.objective_mistakes import objective_mistakes
 from pipeline_steps.problem_defaults import HEADLINES, column_mistakes, with_defaults
 from pipeline_steps.search_params import TuneParams, space_mistakes
 from pipeline_steps.section import Axis, Positive, Section, Share
@@ -252,7 +253,9 @@ class Params(Section):
         metric, known = self.finetune.early_stopping_metric, (*HEADLINES[self.problem], "loss")
         if metric not in known:
             mistakes.append(f"finetune.early_stopping_metric: {metric!r} is none of {known}")
-        mistakes += space_mistakes(self.finetune, self.tune.space)
+        mistakes += objective_mistakes(self.problem, self.finetune) or space_mistakes(
+            self.problem, self.finetune, self.tune.space
+        )
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, FiniteFloat, Tag, ValidationError, mo
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.mistakes import explain_mistakes
+from pipeline_steps.objective_mistakes import objective_mistakes
 from pipeline_steps.section import Positive, Section, Share
 
 
@@ -55,8 +56,8 @@ class TuneParams(Section):
     space: dict[str, Dimension] = Field(
         default={
             "learning_rate": Range(low=2e-5, high=5e-4, log=True),
-            "label_smoothing": (0.0, 0.1),
             "layer_decay": (1.0, 0.9),
+            "weight_decay": (0.01, 0.1),
         },
         min_length=1,
     )
@@ -82,16 +83,19 @@ def with_values(finetune: FinetuneParams, values: Mapping[str, Any]) -> Finetune
         ) from error
 
 
-def space_mistakes(finetune: FinetuneParams, space: Mapping[str, Dimension]) -> list[str]:
+def space_mistakes(
+    problem: str, finetune: FinetuneParams, space: Mapping[str, Dimension]
+) -> list[str]:
     """Return what is wrong with values of a search space, one line a mistake."""
     mistakes = []
     for key, dimension in space.items():
         for value in _extremes(dimension):
             try:
-                FinetuneParams.model_validate(_replaced(finetune, {key: value}))
+                tried = FinetuneParams.model_validate(_replaced(finetune, {key: value}))
+                found = objective_mistakes(problem, tried)
             except ValidationError as error:
-                found = explain_mistakes(error, FinetuneParams)
-                mistakes += [f"tune.space.{key}: finetune.{mistake}" for mistake in found]
+                found = [f"finetune.{m}" for m in explain_mistakes(error, FinetuneParams)]
+            mistakes += [f"tune.space.{key}: {mistake}" for mistake in found]
     return list(dict.fromkeys(mistakes))
 
 

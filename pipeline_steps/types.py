@@ -88,7 +88,10 @@ class Provenance(Value):
 
 
 class Checkpoint(Value):
-    """A directory of weights whose ``meta.json`` was written last."""
+    """A directory of weights whose ``meta.json`` was written last.
+
+    ``further_digests``: of teachers and earlier data that ``parameters`` name, by key.
+    """
 
     path: Path
     digest: str
@@ -99,6 +102,7 @@ class Checkpoint(Value):
     parameters: dict[str, Any]
     train_digest: str
     valid_digest: str
+    further_digests: dict[str, str] = {}
     training: dict[str, Any]
     provenance: Provenance
 

@@ -11,6 +11,7 @@ import torch
 from transformers import TrainingArguments
 
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.objective_params import PretrainingParams
 
 _WHOLE_WEIGHTS = 1e-4
 _ADDED_WEIGHTS = 1e-3
@@ -82,6 +83,46 @@ def training_arguments(
         load_best_model_at_end=True,
         metric_for_best_model=params.early_stopping_metric,
         greater_is_better=params.early_stopping_metric != "loss",
+        restore_callback_states_from_checkpoint=True,
+        logging_steps=_LOGGING_STEPS,
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=device.type == "cuda",
+        accelerator_config={"even_batches": False},
+        report_to=[],
+        disable_tqdm=not show_progress,
+        log_level="error",
+    )
+
+
+def pretraining_arguments(
+    params: FinetuneParams,
+    section: PretrainingParams,
+    work: Path,
+    *,
+    steps_per_epoch: int,
+    precision: str,
+    device: torch.device,
+    show_progress: bool,
+) -> TrainingArguments:
+    """Return the arguments of reading plain text: saved each epoch, judged by nothing."""
+    return TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=section.epochs,
+        learning_rate=section.learning_rate,
+        weight_decay=params.weight_decay,
+        warmup_steps=params.warmup_fraction,
+        lr_scheduler_type="linear",
+        max_grad_norm=params.max_gradient_norm,
+        gradient_accumulation_steps=params.accumulation_steps,
+        optim="adamw_torch_fused",
+        bf16=precision == "bf16",
+        use_cpu=device.type == "cpu",
+        seed=params.seed,
+        data_seed=params.seed,
+        save_strategy="steps",
+        save_steps=steps_per_epoch,
+        save_total_limit=_KEPT_CHECKPOINTS,
         restore_callback_states_from_checkpoint=True,
         logging_steps=_LOGGING_STEPS,
         logging_nan_inf_filter=False,

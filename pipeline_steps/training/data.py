@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.tokenization import Encoded
 
-
-class Row(TypedDict):
-    """One encoded example."""
-
-    input_ids: list[int]
-    label: Any
+Row = dict[str, Any]
+"""One encoded example: ``input_ids``, ``label``, and what else is recorded of it."""
+Array = np.ndarray[Any, Any]
+_RECORDED = "_logits"
 
 
 class EncodedDataset(Dataset[Row]):
-    """Encoded examples with what they are to be answered with, as the learner has it."""
+    """Encoded examples with what they are to be answered with, as the learner has it.
 
-    def __init__(self, encoded: Encoded, labels: Sequence[Any]) -> None:
+    Parameters
+    ----------
+    encoded : Encoded
+        Token ids.
+    labels : sequence
+        One for each row.
+    recorded : mapping of str to sequence of array
+        What other models said of each row, (models, classes) or (models, length, classes); the
+        names end in ``_logits``.
+    """
+
+    def __init__(
+        self,
+        encoded: Encoded,
+        labels: Sequence[Any],
+        recorded: Mapping[str, Sequence[Array]] | None = None,
+    ) -> None:
         self.encoded = encoded
         self.labels = list(labels)
+        self.recorded = dict(recorded or {})
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> Row:
-        return {"input_ids": self.encoded.token_ids[index], "label": self.labels[index]}
+        row = {"input_ids": self.encoded.token_ids[index], "label": self.labels[index]}
+        return row | {name: values[index] for name, values in self.recorded.items()}
 
 
 class Collator:
     """Rows to padded tensors: ``input_ids``, ``attention_mask`` (n, longest), ``labels`` (n, ...).
+
+    What is recorded of tokens is padded with 0.
 
     Parameters
     ----------
@@ -53,4 +72,21 @@ class Collator:
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return the batch of some rows."""
         batch = pad([row["input_ids"] for row in rows], self.pad_id)
-        return {**batch, "labels": self.as_tensor([row["label"] for row in rows])}
+        recorded = {
+            name: _stacked([row[name] for row in rows])
+            for name in rows[0]
+            if name.endswith(_RECORDED)
+        }
+        return {**batch, **recorded, "labels": self.as_tensor([row["label"] for row in rows])}
+
+
+def _stacked(values: Sequence[Array]) -> torch.Tensor:
+    """Return (n, models, classes), or (n, models, longest, classes) where values are by token."""
+    if values[0].ndim == 2:  # noqa: PLR2004 - models, classes
+        return torch.from_numpy(np.stack(values))
+    longest = max(value.shape[1] for value in values)
+    models, _, classes = values[0].shape
+    filled = np.zeros((len(values), models, longest, classes), dtype=np.float32)
+    for place, value in zip(filled, values, strict=True):
+        place[:, : value.shape[1]] = value
+    return torch.from_numpy(filled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase, set_seed
@@ -19,13 +20,28 @@ from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.training.arguments import training_arguments
-from pipeline_steps.training.batching import BatchPlanner
+from pipeline_steps.training.criterion import criterion_of
 from pipeline_steps.training.data import Collator, EncodedDataset
+from pipeline_steps.training.further import further_digests
+from pipeline_steps.training.hidden_states import projection_names
 from pipeline_steps.training.inputs import Inputs
+from pipeline_steps.training.objective_assembly import (
+    Ground,
+    objectives_of,
+    refuse_objective_mistakes,
+)
 from pipeline_steps.training.preparation import prepared_model
+from pipeline_steps.training.pretraining import pretrained_directory, read_texts
 from pipeline_steps.training.prompting import write_prompted
+from pipeline_steps.training.replaying import (
+    earlier_examples,
+    labels_to_learn,
+    plan_batches,
+    with_earlier,
+)
 from pipeline_steps.training.result import write_result
-from pipeline_steps.training.resume import last_complete
+from pipeline_steps.training.resume import is_complete, last_complete
+from pipeline_steps.training.teaching import labels_of_old_model, load_old_models
 from pipeline_steps.training.trainer import StableTrainer, Watch
 from pipeline_steps.types import Checkpoint, DatasetRef
 
@@ -67,15 +83,16 @@ def finetune(
         If the training rows cannot be learnt from, or the loss diverges.
     """
     base = resolve_base_model(params.base_model, params.base_digest)
-    inputs = Inputs(train, valid, base, params, problem)
+    inputs = Inputs(train, valid, base, params, problem, further_digests(params))
     finished = _finished(output, inputs)
     if finished is not None:
         return finished
+    refuse_objective_mistakes(problem, params)
     be_quiet()
     set_seed(params.seed)
     if params.tuning.kind == "in_context":
         return write_prompted(inputs, params.tuning, output)
-    trainer, labels, tokenizer = _build(inputs, work)
+    trainer, labels, tokenizer = _build(_having_read(inputs, work), work)
     trainer.watch = watch
     trainer.train(resume_from_checkpoint=_resume_point(work))
     checkpoint = write_result(trainer, tokenizer, labels, inputs, output)
@@ -87,22 +104,43 @@ def _build(
     inputs: Inputs, work: Path
 ) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
     params = inputs.params
-    problem = get_learner(inputs.problem, params.label_smoothing)
+    problem = get_learner(inputs.problem)
     tokenizer = load_tokenizer(inputs.base.path)
+    device = best_device()
     train_examples, valid_examples = (read_examples(d.path) for d in (inputs.train, inputs.valid))
-    labels = problem.labels_of(train_examples)
+    earlier_rows = earlier_examples(params)
+    old_models = load_old_models(params, inputs.problem, problem, device)
+    old_labels = labels_of_old_model(params, old_models)
+    labels = labels_to_learn(problem, train_examples, earlier_rows, old_labels)
     train = _encoded(train_examples, problem, tokenizer, labels, params)
     valid = _encoded(valid_examples, problem, tokenizer, labels, params)
-    device = best_device()
+    criterion = criterion_of(params.loss, problem.classes(train.labels), device)
+    problem = get_learner(inputs.problem, criterion)
+    if earlier_rows is not None:
+        earlier = _encoded(earlier_rows, problem, tokenizer, labels, params)
+        train = with_earlier(train, earlier, params)
     pad_id = int(tokenizer.pad_token_id)
     model, head_names = prepared_model(
         inputs.base.path, labels, train, params, problem=problem, pad_id=pad_id, device=device
     )
-    planner = BatchPlanner(train.encoded.lengths, params.batch_tokens, params.seed)
+    objectives = objectives_of(
+        Ground(
+            params=params,
+            model=model,
+            head_names=head_names,
+            train=train,
+            texts=train_examples.texts,
+            labels=labels,
+            tokenizer=tokenizer,
+            old_models=old_models,
+            device=device,
+            work=work,
+        )
+    )
     arguments = training_arguments(
         params,
         work,
-        steps_per_epoch=-(-len(planner) // params.accumulation_steps),
+        steps_per_epoch=-(-len(plan_batches(train, params)) // params.accumulation_steps),
         precision=choose_precision(params.precision, device),
         device=device,
         show_progress=sys.stderr.isatty(),
@@ -114,12 +152,25 @@ def _build(
         eval_dataset=valid,
         data_collator=Collator(pad_id, problem.as_tensor),
         params=params,
-        head_names=set(head_names),
+        head_names={*head_names, *projection_names(model)},
         problem=problem,
         labels=labels,
         valid_examples=valid_examples,
+        objectives=objectives,
     )
     return trainer, labels, tokenizer
+
+
+def _having_read(inputs: Inputs, work: Path) -> Inputs:
+    """Return the inputs with a base that has read the texts of ``finetune.pretraining``."""
+    if inputs.params.pretraining is None:
+        return inputs
+    directory = pretrained_directory(inputs, work)
+    if not is_complete(directory):
+        _build(inputs, work)  # what does not fit is refused before anything is read
+        read_texts(inputs, directory)
+        set_seed(inputs.params.seed)
+    return replace(inputs, base=replace(inputs.base, path=directory))
 
 
 def _encoded(
@@ -148,6 +199,7 @@ def _finished(output: Path, inputs: Inputs) -> Checkpoint | None:
         found.train_digest == inputs.train.digest
         and found.valid_digest == inputs.valid.digest
         and found.base_digest == inputs.base.digest
+        and found.further_digests == inputs.further
         and found.parameters == inputs.params.model_dump(mode="json")
     )
     return found if same else None

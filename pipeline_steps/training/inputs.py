@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import BaseModelRef
@@ -11,10 +12,11 @@ from pipeline_steps.types import DatasetRef
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that decides the weights."""
+    """Everything that decides the weights; ``further``: digests of what the parameters name."""
 
     train: DatasetRef
     valid: DatasetRef
     base: BaseModelRef
     params: FinetuneParams
     problem: str
+    further: Mapping[str, str] = field(default_factory=dict)

@@ -14,6 +14,8 @@ from pipeline_steps.training.assembly import refuse_frozen_chance, tuning_of
 from pipeline_steps.training.data import EncodedDataset
 from pipeline_steps.training.dropout import use_lane_dropout, use_torch_attention
 from pipeline_steps.training.embeddings import join_embeddings, split_embeddings
+from pipeline_steps.training.hidden_states import drop_projection
+from pipeline_steps.training.objectives.student import student_from_layers
 from pipeline_steps.training.tuning.reinitialisation import reinitialise_top
 
 
@@ -37,6 +39,8 @@ def prepared_model(
     refuse_frozen_chance(params)
     model, head_names = problem.build(base, labels)
     _choose_attention(model, params, device)
+    if params.student_layers is not None:
+        model = student_from_layers(model, params.student_layers)
     if params.reinitialise_layers:
         reinitialise_top(model, params.reinitialise_layers, seed=params.seed)
     model = tuning_of(params).apply(model, head_names)
@@ -81,6 +85,7 @@ def n_learning(model: torch.nn.Module) -> int:
 
 def whole_model(model: torch.nn.Module) -> torch.nn.Module:
     """Return the model without what training changed for speed."""
+    drop_projection(model)
     join_embeddings(model)
     use_torch_attention(model)
     return model
@@ -93,6 +98,8 @@ def _learns_words_alone(model: Any, params: FinetuneParams) -> bool:
     an encoder's own table that shares the weights would go on with the unsplit ones.
     """
     if params.tuning.kind != "full" or params.tuning.freeze_embeddings:
+        return False
+    if {"ewc", "l2sp"} & set(params.objective.chosen()):  # they know the weights by name
         return False
     weight = getattr(model.get_input_embeddings(), "weight", None)
     sharing = [m for m in model.modules() if getattr(m, "weight", None) is weight]

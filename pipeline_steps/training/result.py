@@ -97,6 +97,7 @@ def describer(
             "parameters": inputs.params.model_dump(mode="json"),
             "train_digest": inputs.train.digest,
             "valid_digest": inputs.valid.digest,
+            "further_digests": dict(inputs.further),
             "training": training,
             "provenance": provenance(Path.cwd(), _CODE),
         }

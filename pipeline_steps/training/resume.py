@@ -21,7 +21,7 @@ def mark_complete(checkpoint: Path) -> None:
 def last_complete(work: Path) -> Path | None:
     """Return the newest trainer checkpoint that is whole; remove newer ones that are not."""
     for checkpoint in sorted(work.glob("checkpoint-*"), key=_step, reverse=True):
-        if _is_complete(checkpoint):
+        if is_complete(checkpoint):
             return checkpoint
         shutil.rmtree(checkpoint)
     return None
@@ -31,7 +31,8 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def _is_complete(checkpoint: Path) -> bool:
+def is_complete(checkpoint: Path) -> bool:
+    """Return whether a directory has its marker, and the content that the marker says."""
     marker = checkpoint / _MARKER
     if not marker.exists():
         return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,11 @@ from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.training.arguments import learning_rates
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
+from pipeline_steps.training.objectives.combined import total_loss
+from pipeline_steps.training.objectives.parts import PartsSinceLastAsked
+from pipeline_steps.training.objectives.step import Objective, Step
 from pipeline_steps.training.progress import QuietBar
+from pipeline_steps.training.replaying import plan_batches
 from pipeline_steps.training.resume import mark_complete
 from pipeline_steps.training.tuning.rates import Rates, build_optimizer, parameter_groups
 
@@ -54,6 +58,8 @@ class StableTrainer(Trainer):
         What the model can answer.
     valid_examples : ExampleRows
         The validation rows as they were before they were encoded.
+    objectives : sequence of Objective
+        What is asked beside the loss.
     """
 
     # The loss is already divided by the items of the whole accumulated step.
@@ -67,6 +73,7 @@ class StableTrainer(Trainer):
         problem: Learner,
         labels: tuple[str, ...],
         valid_examples: ExampleRows,
+        objectives: Sequence[Objective] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -74,13 +81,14 @@ class StableTrainer(Trainer):
         self.problem = problem
         self.labels = labels
         self.valid_examples = valid_examples
+        self.objectives = objectives
+        self.parts = PartsSinceLastAsked()
         self.params = params
         self.head_names = head_names
         self.train_rows: EncodedDataset = kwargs["train_dataset"]
         self.valid_rows: EncodedDataset = kwargs["eval_dataset"]
         self.collator: Collator = kwargs["data_collator"]
-        lengths = self.train_rows.encoded.lengths
-        self.planner = BatchPlanner(lengths, params.batch_tokens, params.seed)
+        self.planner = plan_batches(self.train_rows, params)
         self.remove_callback(PrinterCallback)
         if self.pop_callback(ProgressCallback) is not None:
             self.add_callback(QuietBar())
@@ -111,12 +119,20 @@ class StableTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: int | None = None,
     ) -> Any:
-        """Return the loss of one batch as its share of the step."""
+        """Return the loss of one batch as its share of the step.
+
+        Columns that end in ``_logits`` are for the objectives, not for the model.
+        """
+        extra = {name: inputs[name] for name in inputs if name.endswith("_logits")}
+        asked = {n: value for n, value in inputs.items() if n not in ("labels", *extra)}
         labels = inputs["labels"]
-        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
         n_items = num_items_in_batch or self.problem.n_items(labels)
-        loss = self.problem.loss(outputs, labels, n_items)
-        return (loss, outputs) if return_outputs else loss
+        n_batches = getattr(self, "current_gradient_accumulation_steps", 1)
+        step = Step(model, asked, labels, self.problem, n_items, extra=extra, n_batches=n_batches)
+        found = total_loss(step, self.objectives)
+        if self.objectives:
+            self.parts.add(found.parts, self.state.global_step)
+        return (found.total, step.outputs) if return_outputs else found.total
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the loss of one batch.
@@ -155,6 +171,8 @@ class StableTrainer(Trainer):
         scores = self.problem.validation_scores(
             outputs, encoded, self.valid_rows.labels, self.valid_examples, self.labels
         )
+        parts = self.parts.means(self.state.global_step)
+        scores |= {f"train_{name}": value for name, value in parts.items()}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(

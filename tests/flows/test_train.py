@@ -286,3 +286,22 @@ def test_all_mistakes_in_params_are_named_at_once(holdfast: WarmCommands, prepar
     assert "has 3 mistake(s)" in refused.stderr
     for words in ("did you mean 'epochs'", "gate.alpha", "split.seed"):
         assert words in refused.stderr
+
+
+def test_a_teacher_is_part_of_what_a_run_is_known_by(
+    holdfast: WarmCommands, trained: Trained, tmp_path: Path
+) -> None:
+    """The first version teaches the second; another teacher at the same place is another run."""
+    root, first = trained
+    (mine,) = (root / ".holdfast/checkpoints").iterdir()
+    teacher = shutil.copytree(mine, tmp_path / "teacher")
+    objective = {"distillation": {"teachers": [str(teacher)]}, "fgm": {"epsilon": 0.5}}
+    change_params(root, finetune={"objective": objective, "loss": {"label_smoothing": 0.1}})
+    second = train(holdfast, root)
+    assert second["fingerprint"] != first["fingerprint"]
+    (theirs,) = {*(root / ".holdfast/checkpoints").iterdir()} - {mine}
+    shutil.rmtree(teacher)
+    shutil.copytree(theirs, teacher)
+    third = train(holdfast, root)
+    assert not third["reused"]
+    assert third["fingerprint"] not in (first["fingerprint"], second["fingerprint"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import write_examples
+from objective_runs import PROBLEMS, dataset
 from tiny_models import WORDS, save_tiny_model
 
 from pipeline_steps.digests import file_digest
@@ -40,3 +41,13 @@ def datasets(tmp_path_factory) -> tuple[DatasetRef, DatasetRef]:
         make_dataset(root / "train.parquet", 120, 0, "train"),
         make_dataset(root / "valid.parquet", 40, 1, "valid"),
     )
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory, datasets) -> dict[str, tuple[DatasetRef, DatasetRef]]:
+    """Return train and valid rows of each problem."""
+    found = {"text_classification": datasets}
+    for problem in PROBLEMS[1:]:
+        root = tmp_path_factory.mktemp(problem)
+        found[problem] = (dataset(root, problem, "train", 24), dataset(root, problem, "valid", 8))
+    return found

@@ -9,10 +9,11 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, log_loss
 
-from pipeline_steps.inference.learners.losses import cross_entropy_sum
 from pipeline_steps.inference.learners.scores import classification_scores
 from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
+from pipeline_steps.objective_params import LossParams
 from pipeline_steps.params import FinetuneParams
+from pipeline_steps.training.criterion import criterion_of
 from pipeline_steps.training.finetune import Inputs, _build
 
 
@@ -98,7 +99,7 @@ def test_smoothed_loss_is_the_one_of_the_formula() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0]])
     log_p = torch.log_softmax(logits, dim=1)[0]
     expected = -(0.9 * log_p[0] + 0.1 * log_p.mean())
-    loss = cross_entropy_sum(logits, torch.tensor([0]), 0.1)
+    loss = criterion_of(LossParams(label_smoothing=0.1), [])(logits, torch.tensor([0]))
     assert float(loss) == pytest.approx(float(expected))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pipeline_steps.errors import CheckpointError
+from pipeline_steps.inference.learners.carried_head import carry_head
 
 
 def build_with_head(
@@ -16,6 +17,7 @@ def build_with_head(
 ) -> tuple[torch.nn.Module, tuple[str, ...]]:
     """Return a base model with a new head of a transformers class, and its parameters' names.
 
+    Where the base had such a head for some of the labels, what it knew of them stays.
     Weights are fp32 whatever the base was stored in: bf16 autocast needs fp32 master weights.
 
     Raises
@@ -37,11 +39,18 @@ def build_with_head(
     )
     mismatched = {key[0] if isinstance(key, tuple) else key for key in loading["mismatched_keys"]}
     new = set(loading["missing_keys"]) | mismatched
-    _refuse_random_body(base, model, new)
-    return model, tuple(sorted(new))
+    refuse_random_body(base, model, new)
+    return model, tuple(sorted(new | carry_head(model, base, labels)))
 
 
-def _refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
+def refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
+    """Refuse a base that lacks weights outside the head.
+
+    Raises
+    ------
+    CheckpointError
+        With some of them.
+    """
     prefix = f"{model.base_model_prefix}."
     # A pooler is part of the body's module tree in some architectures, yet many bases lack it.
     body = sorted(key for key in new if key.startswith(prefix))

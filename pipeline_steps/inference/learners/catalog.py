@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline_steps.inference.learners.learner import Learner
+from pipeline_steps.inference.learners.losses import Criterion, cross_entropy_sum
 from pipeline_steps.inference.learners.ner import NerLearner
 from pipeline_steps.inference.learners.question_answering import QuestionAnsweringLearner
 from pipeline_steps.inference.learners.relation_extraction import RelationLearner
 from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
 
-_LEARNERS: dict[str, Callable[[float], Learner]] = {
+_LEARNERS: dict[str, Callable[[Criterion], Learner]] = {
     "text_classification": TextClassificationLearner,
     "ner": NerLearner,
     "relation_extraction": RelationLearner,
@@ -18,6 +19,6 @@ _LEARNERS: dict[str, Callable[[float], Learner]] = {
 }
 
 
-def get_learner(problem: str, label_smoothing: float = 0.0) -> Learner:
-    """Return the learner of a problem; ``label_smoothing`` is the share given to other labels."""
-    return _LEARNERS[problem](label_smoothing)
+def get_learner(problem: str, criterion: Criterion = cross_entropy_sum) -> Learner:
+    """Return the learner of a problem, which learns by a criterion."""
+    return _LEARNERS[problem](criterion)

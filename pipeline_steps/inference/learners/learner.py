@@ -53,6 +53,10 @@ class Learner(Protocol):
         """Return what each window is to be answered with, as numbers."""
         ...
 
+    def classes(self, targets: Sequence[Any]) -> list[int]:
+        """Return the class of each term of the loss; nothing where the terms are of no class."""
+        ...
+
     def as_tensor(self, targets: Sequence[Any]) -> torch.Tensor:
         """Return the targets of a batch of windows, padded."""
         ...

@@ -6,22 +6,21 @@ accumulated step equal to that of one large batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+
+Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""The summed loss of logits (n, n_labels) and labels (n,); ``IGNORED`` labels add nothing."""
 
 IGNORED = -100
 """The target of a token that no loss is asked of."""
 
 
-def cross_entropy_sum(
-    logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float
-) -> torch.Tensor:
+def cross_entropy_sum(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return the summed cross-entropy of logits (n, n_labels); ``IGNORED`` labels add nothing."""
     return torch.nn.functional.cross_entropy(
-        logits.float(),
-        labels,
-        reduction="sum",
-        ignore_index=IGNORED,
-        label_smoothing=label_smoothing,
+        logits.float(), labels, reduction="sum", ignore_index=IGNORED
     )
 
 

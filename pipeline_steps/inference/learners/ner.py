@@ -19,7 +19,12 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
-from pipeline_steps.inference.learners.losses import IGNORED, cross_entropy_sum, divergence_sum
+from pipeline_steps.inference.learners.losses import (
+    IGNORED,
+    Criterion,
+    cross_entropy_sum,
+    divergence_sum,
+)
 from pipeline_steps.inference.learners.scores import log_softmax
 from pipeline_steps.inference.learners.windows import (
     Array,
@@ -45,9 +50,9 @@ class WordWindows(Windows):
 
 @dataclass(frozen=True)
 class NerLearner:
-    """A token classifier of transformers; ``label_smoothing`` goes to all other tags."""
+    """A token classifier of transformers."""
 
-    label_smoothing: float = 0.0
+    criterion: Criterion = cross_entropy_sum
 
     def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
         """Return the tags of the training rows: O, then B and I of each type."""
@@ -102,6 +107,10 @@ class NerLearner:
                     found[place[0]][place[1]] = index.get(tag, IGNORED)
         return found
 
+    def classes(self, targets: Sequence[list[int]]) -> list[int]:
+        """Return the tag of each word."""
+        return [tag for row in targets for tag in row if tag != IGNORED]
+
     def as_tensor(self, targets: Sequence[list[int]]) -> torch.Tensor:
         """Return tag indices (n, longest), padded with ``IGNORED``."""
         longest = max(map(len, targets))
@@ -112,10 +121,10 @@ class NerLearner:
         return int((labels != IGNORED).sum())
 
     def loss(self, outputs: Any, labels: torch.Tensor, n_items: int) -> torch.Tensor:
-        """Return the cross-entropy over words."""
+        """Return the loss, a sum over words."""
         flat = outputs.logits.flatten(0, 1)
         # Without a word in the batch the sum is 0, and so is its part of the step.
-        return cross_entropy_sum(flat, labels.flatten(), self.label_smoothing) / max(n_items, 1)
+        return self.criterion(flat, labels.flatten()) / max(n_items, 1)
 
     def divergence(
         self, outputs: Any, target: Any, labels: torch.Tensor, n_items: int

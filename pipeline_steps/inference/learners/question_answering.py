@@ -19,7 +19,11 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
-from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
+from pipeline_steps.inference.learners.losses import (
+    Criterion,
+    cross_entropy_sum,
+    divergence_sum,
+)
 from pipeline_steps.inference.learners.scores import log_softmax
 from pipeline_steps.inference.learners.windows import (
     Array,
@@ -52,10 +56,11 @@ class _Found:
 class QuestionAnsweringLearner:
     """A token classifier of transformers with two outputs, start and end.
 
-    Label smoothing would reward spans that cannot be; it is left out here.
+    Other criteria than the cross-entropy make no sense here: smoothing would reward spans that
+    cannot be, and places in a text are no classes.
     """
 
-    label_smoothing: float = 0.0
+    criterion: Criterion = cross_entropy_sum
 
     def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
         """Return whether there may be no answer: if some training row has none."""
@@ -99,6 +104,10 @@ class QuestionAnsweringLearner:
             for row, offsets in zip(encoded.rows, encoded.offsets, strict=True)
         ]
 
+    def classes(self, targets: Sequence[Any]) -> list[int]:  # noqa: ARG002 - the protocol
+        """Return nothing: places in a text are no classes."""
+        return []
+
     def as_tensor(self, targets: Sequence[tuple[int, int, int]]) -> torch.Tensor:
         """Return first token, last token and length (n, 3)."""
         return torch.tensor(targets)
@@ -108,9 +117,9 @@ class QuestionAnsweringLearner:
         return len(labels)
 
     def loss(self, outputs: Any, labels: torch.Tensor, n_items: int) -> torch.Tensor:
-        """Return the mean cross-entropy of start and end."""
+        """Return the mean loss of start and end."""
         logits = _unpadded(outputs.logits, labels)
-        total = sum(cross_entropy_sum(logits[:, :, i], labels[:, i], 0.0) for i in (0, 1))
+        total = sum(self.criterion(logits[:, :, i], labels[:, i]) for i in (0, 1))
         return torch.as_tensor(total) / (2 * n_items)
 
     def divergence(

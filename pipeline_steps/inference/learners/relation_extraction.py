@@ -18,7 +18,11 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
-from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
+from pipeline_steps.inference.learners.losses import (
+    Criterion,
+    cross_entropy_sum,
+    divergence_sum,
+)
 from pipeline_steps.inference.learners.scores import classification_scores, label_counts
 from pipeline_steps.inference.learners.text_classification import (
     Array,
@@ -45,14 +49,14 @@ class MarkedTexts(Encoded):
 
 @dataclass(frozen=True)
 class RelationLearner:
-    """A linear layer over the states of two tokens; ``label_smoothing`` goes to other labels.
+    """A linear layer over the states of two tokens.
 
     The layer over both states side by side is kept as one over single tokens with twice as many
     outputs, whose halves are added: the same function, and a token classifier that any
     transformers program can load.
     """
 
-    label_smoothing: float = 0.0
+    criterion: Criterion = cross_entropy_sum
 
     def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
         """Return the relations of the training rows, sorted."""
@@ -105,6 +109,10 @@ class RelationLearner:
         indices = label_indices(rows.labels, labels)
         return [(label, *marks) for label, marks in zip(indices, encoded.marks, strict=True)]
 
+    def classes(self, targets: Sequence[tuple[int, int, int]]) -> list[int]:
+        """Return the label of each row."""
+        return [label for label, *_ in targets]
+
     def as_tensor(self, targets: Sequence[tuple[int, int, int]]) -> torch.Tensor:
         """Return labels and marks (n, 3)."""
         return torch.tensor(targets)
@@ -114,9 +122,9 @@ class RelationLearner:
         return len(labels)
 
     def loss(self, outputs: Any, labels: torch.Tensor, n_items: int) -> torch.Tensor:
-        """Return the cross-entropy."""
+        """Return the loss, a sum over rows."""
         logits = _at_marks(outputs.logits, labels)
-        return cross_entropy_sum(logits, labels[:, 0], self.label_smoothing) / n_items
+        return self.criterion(logits, labels[:, 0]) / n_items
 
     def divergence(
         self, outputs: Any, target: Any, labels: torch.Tensor, n_items: int

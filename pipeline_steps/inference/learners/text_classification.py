@@ -15,7 +15,11 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.forward import logits_in_order
 from pipeline_steps.inference.learners.body import build_with_head
-from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
+from pipeline_steps.inference.learners.losses import (
+    Criterion,
+    cross_entropy_sum,
+    divergence_sum,
+)
 from pipeline_steps.inference.learners.scores import classification_scores
 from pipeline_steps.inference.prompted.storage import is_prompted, load_prompted
 from pipeline_steps.inference.tokenization import Encoded, encode
@@ -27,9 +31,9 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class TextClassificationLearner:
-    """A sequence classifier of transformers; ``label_smoothing`` goes to all other labels."""
+    """A sequence classifier of transformers."""
 
-    label_smoothing: float = 0.0
+    criterion: Criterion = cross_entropy_sum
 
     def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
         """Return the labels of the training rows, sorted."""
@@ -64,6 +68,10 @@ class TextClassificationLearner:
         """Return the index of each row's label."""
         return label_indices(rows.labels, labels)
 
+    def classes(self, targets: Sequence[int]) -> list[int]:
+        """Return the label of each row."""
+        return list(targets)
+
     def as_tensor(self, targets: Sequence[int]) -> torch.Tensor:
         """Return label indices (n,)."""
         return torch.tensor(targets)
@@ -73,8 +81,8 @@ class TextClassificationLearner:
         return len(labels)
 
     def loss(self, outputs: Any, labels: torch.Tensor, n_items: int) -> torch.Tensor:
-        """Return the cross-entropy."""
-        return cross_entropy_sum(outputs.logits, labels, self.label_smoothing) / n_items
+        """Return the loss, a sum over rows."""
+        return self.criterion(outputs.logits, labels) / n_items
 
     def divergence(
         self,

@@ -28,6 +28,8 @@ def total_loss(step: Step, objectives: Sequence[Objective]) -> TotalLoss:
     What the objectives ask of the clean pass is set on the step before it is run. Parts are not
     moved to the CPU: who logs them decides when to wait for the device.
     """
+    if not objectives:  # nothing is added up: the clean loss, bit for bit
+        return TotalLoss(step.loss, {CLEAN: step.loss.detach()})
     if "outputs" not in vars(step):  # a clean pass that was already run cannot keep more
         step.keeps_hidden_states |= _any(objectives, "needs_hidden_states")
         step.keeps_embeddings |= _any(objectives, "reads_clean_gradient")

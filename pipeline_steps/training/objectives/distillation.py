@@ -9,9 +9,8 @@ import torch
 from torch.nn import functional
 
 from pipeline_steps.errors import TrainingError
-from pipeline_steps.training.objectives.outputs import softened
 from pipeline_steps.training.objectives.step import Step
-from pipeline_steps.training.objectives.teachers import LiveTeacher, soft_target, target_logits
+from pipeline_steps.training.objectives.teachers import LiveTeacher, mean_divergence, target_logits
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,8 @@ class Distillation:
 
     Hinton, Vinyals, Dean 2015 (arXiv 1503.02531), section 2: T^2 keeps the weight of the soft
     targets when T changes. Their cross-entropy differs from the KL by the teacher's entropy, which
-    has no gradient. Several teachers speak with the mean of their probabilities at T.
+    has no gradient. Several teachers speak as one: the gradient is that of the mean of their
+    probabilities at T.
 
     Recorded logits, columns ``teacher_logits`` (n, classes), or (n, teachers, classes) for several,
     cost nothing while training; they hold only while the texts of the rows do not change.
@@ -43,12 +43,7 @@ class Distillation:
     def __call__(self, step: Step) -> torch.Tensor:
         """Return the mixture of clean and soft loss."""
         target = target_logits(step, self.teachers, recorded="teacher")
-        soft = step.problem.divergence(
-            softened(step.outputs, self.temperature),
-            soft_target(target, step.outputs, self.temperature),
-            step.labels,
-            step.n_items,
-        )
+        soft = mean_divergence(step, step.outputs, target, self.temperature)
         return (1.0 - self.weight) * step.loss + self.weight * self.temperature**2 * soft
 
 

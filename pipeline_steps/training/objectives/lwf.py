@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch
 
-from pipeline_steps.training.objectives.outputs import mapped_logits, softened
+from pipeline_steps.training.objectives.outputs import mapped_logits
 from pipeline_steps.training.objectives.step import Step
-from pipeline_steps.training.objectives.teachers import LiveTeacher, soft_target, target_logits
+from pipeline_steps.training.objectives.teachers import LiveTeacher, mean_divergence, target_logits
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,7 @@ class LwF:
         old = () if self.old_model is None else (self.old_model,)
         target = target_logits(step, old, recorded="old")
         mine = mapped_logits(step.outputs, self._old_columns)
-        return self.weight * step.problem.divergence(
-            softened(mine, self.temperature),
-            soft_target(target, mine, self.temperature),
-            step.labels,
-            step.n_items,
-        )
+        return self.weight * mean_divergence(step, mine, target, self.temperature)
 
     def _old_columns(self, logits: torch.Tensor) -> torch.Tensor:
         return logits if self.old_classes is None else logits[..., list(self.old_classes)]

@@ -46,19 +46,3 @@ def halves(outputs: Any) -> tuple[Any, Any]:
         mapped_logits(outputs, lambda logits: logits.chunk(2)[0]),
         mapped_logits(outputs, lambda logits: logits.chunk(2)[1]),
     )
-
-
-def mean_probability_logits(logits: torch.Tensor) -> torch.Tensor:
-    """Return log of the mean over models (axis 1 of (n, models, ..., classes)) of softmax.
-
-    Their softmax is that mean again: an ensemble's opinion in the form of one model's logits.
-
-    Examples
-    --------
-    >>> two = torch.tensor([[[0.0, 0.0], [0.0, -torch.inf]]])  # probabilities 1/2 1/2 and 1 0
-    >>> mean_probability_logits(two).exp()
-    tensor([[0.7500, 0.2500]])
-    """
-    log_probabilities = logits.float().log_softmax(dim=-1)
-    n_models = torch.tensor(float(logits.shape[1]), device=logits.device)
-    return log_probabilities.logsumexp(dim=1) - n_models.log()

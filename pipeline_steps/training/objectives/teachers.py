@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pipeline_steps.errors import TrainingError
-from pipeline_steps.training.objectives.outputs import logit_fields, mean_probability_logits
+from pipeline_steps.training.objectives.outputs import logit_fields, softened
 from pipeline_steps.training.objectives.step import Step
 
 
@@ -81,8 +81,8 @@ def target_logits(step: Step, teachers: Sequence[LiveTeacher], recorded: str) ->
     return {name: torch.stack([answer[name] for answer in answers], dim=1) for name in answers[0]}
 
 
-def soft_target(target: Mapping[str, torch.Tensor], outputs: Any, temperature: float) -> Any:
-    """Return outputs whose softmax is the teachers' mean probability at a temperature.
+def soft_targets(target: Mapping[str, torch.Tensor], outputs: Any, temperature: float) -> list[Any]:
+    """Return the logits of each teacher at a temperature, in the form of the student's outputs.
 
     Raises
     ------
@@ -90,13 +90,33 @@ def soft_target(target: Mapping[str, torch.Tensor], outputs: Any, temperature: f
         If a teacher has another number of classes than the student's outputs.
     """
     students = logit_fields(outputs)
-    soft = {}
+    cooled: dict[str, tuple[torch.Tensor, ...]] = {}
     for name, logits in students.items():
         _refuse_other_width(target[name], logits)
-        cooled = target[name].to(logits.device).float() / temperature
-        is_ensemble = cooled.ndim == logits.ndim + 1
-        soft[name] = mean_probability_logits(cooled) if is_ensemble else cooled
-    return SimpleNamespace(**soft)
+        given = target[name].to(logits.device).float() / temperature
+        cooled[name] = given.unbind(1) if given.ndim == logits.ndim + 1 else (given,)
+    n_teachers = len(next(iter(cooled.values())))
+    return [
+        SimpleNamespace(**{name: parts[teacher] for name, parts in cooled.items()})
+        for teacher in range(n_teachers)
+    ]
+
+
+def mean_divergence(
+    step: Step, outputs: Any, target: Mapping[str, torch.Tensor], temperature: float
+) -> torch.Tensor:
+    """Return the mean over teachers of the divergence of outputs from what each of them says.
+
+    Its gradient is that of the divergence from the mean of the teachers' probabilities, because
+    the cross-entropy is linear in them. That mean itself is never made: where a probability is one
+    of places in a text, or is read off two tokens, only the problem knows how.
+    """
+    softer = softened(outputs, temperature)
+    parts = [
+        step.problem.divergence(softer, teacher, step.labels, step.n_items)
+        for teacher in soft_targets(target, outputs, temperature)
+    ]
+    return torch.stack(parts).mean()
 
 
 def refuse_other_labels(teacher: Sequence[str], student: Sequence[str]) -> None:

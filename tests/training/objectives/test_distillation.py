@@ -14,6 +14,7 @@ from pipeline_steps.training.objectives.distillation import (
     HiddenDistillation,
     make_projection,
 )
+from pipeline_steps.training.objectives.losses import categorical_divergence
 from pipeline_steps.training.objectives.teachers import LiveTeacher, refuse_other_labels
 
 
@@ -53,10 +54,18 @@ def test_a_high_temperature_matches_logits_with_the_weight_unchanged() -> None:
 def test_an_ensemble_speaks_with_its_mean_probability() -> None:
     teachers = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(1))
     step = make_step(tiny_classifier(), extra={"teacher_logits": teachers})
-    p = softmax(teachers.numpy() / 2).mean(axis=1)
+    found = Distillation(weight=1.0)(step)
+    p = softmax(teachers.numpy() / 2)
     q = softmax(step.outputs.logits.detach().numpy() / 2)
-    expected = 4 * (p * np.log(p / q)).sum() / 4
-    assert Distillation(weight=1.0)(step).item() == pytest.approx(expected, rel=1e-5)
+    each = [(p[:, k] * np.log(p[:, k] / q)).sum() for k in (0, 1)]
+    assert found.item() == pytest.approx(4 * np.mean(each) / 4, rel=1e-5)
+    together = torch.tensor(p.mean(axis=1)).log()
+    of_mean = categorical_divergence(step.outputs.logits / 2, together, n_items=4)
+    slope, expected = (
+        torch.autograd.grad(value, step.outputs.logits, retain_graph=True)[0]
+        for value in (found, 4 * of_mean)
+    )
+    assert torch.allclose(slope, expected, atol=1e-6)
 
 
 def test_live_teachers_say_what_was_recorded_of_them() -> None:

@@ -1,0 +1,104 @@
+"""Which losses and objectives do not go together, with this problem or with this tuning.
+
+All that can be told from the parameters alone; what the model must say (whether it has dropout)
+and what the teachers must say (their labels) is asked when they are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline_steps.finetune_params import FinetuneParams
+
+_REPLACING = ("freelb", "rdrop", "contrastive", "distillation")
+_PERTURBING = ("fgm", "pgd", "freelb", "smart")
+_BY_STATES = ("contrastive", "hidden")
+_BY_WEIGHTS = ("l2sp", "ewc")
+_OLD_WEIGHTS_LEARN = ("full", "top_layers", "bitfit")
+_WRAPPED = ("lora", "ia3")
+
+
+def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
+    """Return what does not fit, each with what does; nothing where all fits.
+
+    Parameters
+    ----------
+    problem : str
+        What the model is for.
+    params : FinetuneParams
+        Its loss, objective and tuning are looked at.
+    """
+    return [
+        *_loss_mistakes(problem, params),
+        *_problem_mistakes(problem, params),
+        *_clashes(params),
+        *_tuning_mistakes(params),
+    ]
+
+
+def _loss_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
+    loss = params.loss
+    if problem != "question_answering":
+        return
+    for name, value, plain in (
+        ("kind", loss.kind, "cross_entropy"),
+        ("label_smoothing", loss.label_smoothing, 0.0),
+        ("class_weights", loss.class_weights, "none"),
+    ):
+        if value != plain:
+            yield (
+                f"finetune.loss.{name}: {value!r} makes no sense for question_answering, whose "
+                f"answers are places in a text and no classes; set it to {plain!r}"
+            )
+
+
+def _problem_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
+    if params.objective.contrastive is not None and problem != "text_classification":
+        yield (
+            "finetune.objective.contrastive: it compares whole texts that have one label each, and "
+            f"{problem} has none such; rdrop and smart work with every problem"
+        )
+
+
+def _clashes(params: FinetuneParams) -> Iterator[str]:
+    replacing = [name for name in _REPLACING if name in params.objective.chosen()]
+    if len(replacing) > 1:
+        yield (
+            f"finetune.objective: {' and '.join(replacing)} would each replace the clean loss; "
+            "keep one of them, the others of the section combine with it"
+        )
+
+
+def _untrained(params: FinetuneParams) -> Iterator[str]:
+    """Yield what has no object where nothing is trained."""
+    if params.pretraining is not None:
+        yield "pretraining"
+    if params.student_layers is not None:
+        yield "student_layers"
+
+
+def _tuning_mistakes(params: FinetuneParams) -> Iterator[str]:
+    kind, chosen = params.tuning.kind, params.objective.chosen()
+    if kind == "in_context":
+        for name in (*(f"objective.{c}" for c in chosen), *_untrained(params)):
+            yield (
+                f"finetune.{name}: with the tuning in_context nothing is trained; it works with "
+                "the finetune.tuning.kind full"
+            )
+        return
+    if kind == "prompt":
+        for name in (*_PERTURBING, *_BY_STATES):
+            if name in chosen:
+                yield (
+                    f"finetune.objective.{name}: with the tuning prompt the vectors that learn "
+                    f"stand beside the text, where {name} does not look; it works with every other "
+                    "finetune.tuning.kind"
+                )
+    if kind not in _OLD_WEIGHTS_LEARN:
+        for name in _BY_WEIGHTS:
+            if name in chosen:
+                yield (
+                    f"finetune.objective.{name}: with the tuning {kind} the weights of the base "
+                    "stay where they are anyway; it works with the finetune.tuning.kind "
+                    f"{', '.join(_OLD_WEIGHTS_LEARN)}"
+                )

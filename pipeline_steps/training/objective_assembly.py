@@ -1,0 +1,180 @@
+"""From ``finetune.objective`` to the objectives that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.objective_mistakes import objective_mistakes
+from pipeline_steps.training.consolidation import consolidated
+from pipeline_steps.training.data import EncodedDataset
+from pipeline_steps.training.hidden_states import follow_hidden_states
+from pipeline_steps.training.objectives.adversarial import FGM, PGD
+from pipeline_steps.training.objectives.combined import has_dropout_in, refuse_incompatible
+from pipeline_steps.training.objectives.consistency import RDrop
+from pipeline_steps.training.objectives.contrastive import SupervisedContrastive
+from pipeline_steps.training.objectives.distillation import Distillation
+from pipeline_steps.training.objectives.freelb import FreeLB
+from pipeline_steps.training.objectives.lwf import LwF
+from pipeline_steps.training.objectives.penalties import L2SP, starting_weights
+from pipeline_steps.training.objectives.smart import SMART
+from pipeline_steps.training.objectives.step import Objective
+from pipeline_steps.training.teaching import OldModel, record, refuse_foreign_models
+
+_ASKED_FACTOR = 4  # without gradients a batch may hold more tokens
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What objectives are made from.
+
+    Parameters
+    ----------
+    params : FinetuneParams
+        What is asked.
+    model : Any
+        As it will be trained.
+    head_names : tuple of str
+        Its new parameters.
+    train : EncodedDataset
+        The rows; what other models say of them is recorded here.
+    texts : sequence of str
+        Some of what they were.
+    labels : tuple of str
+        What the model can answer.
+    tokenizer : PreTrainedTokenizerBase
+        Of the base.
+    old_models : mapping of str to OldModel
+        The checkpoints that the parameters name, by path.
+    device : device
+        Where the training runs.
+    work : Path
+        Directory of what a training that goes on after a kill need not compute again.
+    """
+
+    params: FinetuneParams
+    model: Any
+    head_names: tuple[str, ...]
+    train: EncodedDataset
+    texts: list[str]
+    labels: tuple[str, ...]
+    tokenizer: PreTrainedTokenizerBase
+    old_models: Mapping[str, OldModel]
+    device: torch.device
+    work: Path
+
+
+def refuse_objective_mistakes(problem: str, params: FinetuneParams) -> None:
+    """Refuse what the parameters alone tell cannot work.
+
+    Raises
+    ------
+    TrainingError
+        With all of it at once.
+    """
+    mistakes = objective_mistakes(problem, params)
+    if mistakes:
+        raise TrainingError(
+            "\n  - ".join(["finetune.loss and finetune.objective do not fit:", *mistakes]),
+            expected="a loss and objectives that fit the problem, the tuning and each other",
+            fix="change what is named above in params.yaml",
+        )
+
+
+def objectives_of(ground: Ground) -> list[Objective]:
+    """Return the objectives of ``finetune.objective``.
+
+    Raises
+    ------
+    TrainingError
+        If one needs what the model does not have, or a checkpoint does not fit.
+    """
+    asked = ground.params.objective
+    refuse_foreign_models(
+        ground.params, ground.old_models, ground.labels, ground.tokenizer, ground.texts
+    )
+    if asked.chosen():
+        ground.model.to(ground.device)  # copies of its weights shall lie where it will
+    found = [_MAKERS[name](ground) for name in asked.chosen() if name in _MAKERS]
+    refuse_incompatible(found, has_dropout=has_dropout_in(ground.model))
+    return found
+
+
+def _plain(name: str, kind: Callable[..., Objective]) -> Callable[[Ground], Objective]:
+    """Return a maker of objectives whose arguments are the keys of their section."""
+    return lambda ground: kind(**getattr(ground.params.objective, name).model_dump())
+
+
+def _distillation(ground: Ground) -> Objective:
+    asked: Any = ground.params.objective.distillation
+    _record(ground, "teacher_logits", asked.teachers)
+    return Distillation(asked.weight, asked.temperature)
+
+
+def _hidden(ground: Ground) -> Objective:
+    asked: Any = ground.params.objective.hidden
+    teacher = ground.old_models[asked.teacher].model
+    return follow_hidden_states(asked, teacher, ground.model, ground.params.seed)
+
+
+def _l2sp(ground: Ground) -> Objective:
+    asked: Any = ground.params.objective.l2sp
+    return L2SP(starting_weights(ground.model, ground.head_names), asked.alpha, asked.beta)
+
+
+def _ewc(ground: Ground) -> Objective:
+    asked: Any = ground.params.objective.ewc
+    return consolidated(
+        asked,
+        ground.old_models[asked.checkpoint],
+        ground.model,
+        work=ground.work,
+        pad_id=int(ground.tokenizer.pad_token_id),
+        seed=ground.params.seed,
+    )
+
+
+def _lwf(ground: Ground) -> Objective:
+    asked: Any = ground.params.objective.lwf
+    _record(ground, "old_logits", [asked.checkpoint])
+    old = ground.old_models[asked.checkpoint].model
+    columns = _columns(old, ground.model)
+    return LwF(asked.weight, asked.temperature, old_classes=columns)
+
+
+_MAKERS: Mapping[str, Callable[[Ground], Objective]] = {
+    "fgm": _plain("fgm", FGM),
+    "pgd": _plain("pgd", PGD),
+    "freelb": _plain("freelb", FreeLB),
+    "smart": _plain("smart", SMART),
+    "rdrop": _plain("rdrop", RDrop),
+    "contrastive": _plain("contrastive", SupervisedContrastive),
+    "distillation": _distillation,
+    "hidden": _hidden,
+    "l2sp": _l2sp,
+    "ewc": _ewc,
+    "lwf": _lwf,
+}
+
+
+def _record(ground: Ground, name: str, paths: list[str]) -> None:
+    """Record what checkpoints say of the rows."""
+    ground.train.recorded[name] = record(
+        [ground.old_models[path].model for path in paths],
+        ground.train.encoded.token_ids,
+        int(ground.tokenizer.pad_token_id),
+        _ASKED_FACTOR * ground.params.batch_tokens,
+    )
+
+
+def _columns(old: Any, model: Any) -> tuple[int, ...] | None:
+    """Return where the old model's outputs stand among the new model's; None: at the same."""
+    theirs, mine = (list(m.config.id2label.values()) for m in (old, model))
+    return None if theirs == mine else tuple(mine.index(name) for name in theirs)

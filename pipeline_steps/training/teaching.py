@@ -1,0 +1,158 @@
+"""Checkpoints that a training asks: loaded, checked against what is trained, written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.inference.batching import length_sorted_batches
+from pipeline_steps.inference.checkpoint import load_checkpoint
+from pipeline_steps.inference.forward import pad
+from pipeline_steps.inference.learners.learner import Learner
+from pipeline_steps.inference.tokenization import load_tokenizer
+from pipeline_steps.training.further import checkpoints_named
+from pipeline_steps.training.objectives.teachers import refuse_other_labels
+from pipeline_steps.training.tuning.method import seeded
+from pipeline_steps.types import Checkpoint
+
+Array = np.ndarray[Any, Any]
+_COMPARED_TEXTS = 256
+
+
+@dataclass(frozen=True)
+class OldModel:
+    """A checkpoint that was loaded to be asked: frozen, without dropout."""
+
+    checkpoint: Checkpoint
+    model: torch.nn.Module
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load_old_models(
+    params: FinetuneParams, problem: str, learner: Learner, device: torch.device
+) -> dict[str, OldModel]:
+    """Return the checkpoints that ``finetune.objective`` names, by path; each once.
+
+    Raises
+    ------
+    TrainingError
+        If one of them answers another problem.
+    """
+    found: dict[str, OldModel] = {}
+    for key, path in checkpoints_named(params):
+        if path not in found:
+            checkpoint = load_checkpoint(Path(path), verify=False)  # the digest was taken already
+            _refuse_other_problem(key, checkpoint, problem)
+            with seeded(0):  # building a model draws weights that are then overwritten
+                model = learner.load(Path(path)).to(device).eval().requires_grad_(False)  # noqa: FBT003
+            found[path] = OldModel(checkpoint, model, load_tokenizer(Path(path)))
+    return found
+
+
+def labels_of_old_model(params: FinetuneParams, models: Mapping[str, OldModel]) -> tuple[str, ...]:
+    """Return what the model of ``finetune.objective.lwf`` can answer, which shall not be lost."""
+    lwf = params.objective.lwf
+    return () if lwf is None else models[lwf.checkpoint].checkpoint.labels
+
+
+def refuse_foreign_models(
+    params: FinetuneParams,
+    models: Mapping[str, OldModel],
+    labels: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+) -> None:
+    """Refuse teachers of other labels, and old models that read other token ids.
+
+    Raises
+    ------
+    TrainingError
+        With all that does not fit.
+    """
+    mistakes = [
+        f"finetune.{key}: {mistake}"
+        for key, path in checkpoints_named(params)
+        for mistake in _mistakes(key, models[path], labels, tokenizer, texts)
+    ]
+    if mistakes:
+        raise TrainingError(
+            "\n  - ".join(["checkpoints do not fit what is trained:", *mistakes]),
+            expected=f"the tokenizer of the base, and of teachers the {len(labels)} labels of the "
+            f"training rows in the same order: {', '.join(labels[:10])}",
+            fix="train teachers on these rows from a base with this tokenizer, or name others",
+        )
+
+
+def record(
+    models: Sequence[torch.nn.Module],
+    token_ids: Sequence[Sequence[int]],
+    pad_id: int,
+    batch_tokens: int,
+) -> list[Array]:
+    """Return what models say of each row, (models, classes) or (models, length, classes).
+
+    Once for a whole training: exact while rows do not change, and in fp32 whatever is trained in.
+    """
+    said = [_logits(model, token_ids, pad_id, batch_tokens) for model in models]
+    return [np.stack(of_row) for of_row in zip(*said, strict=True)]
+
+
+def _logits(
+    model: torch.nn.Module, token_ids: Sequence[Sequence[int]], pad_id: int, batch_tokens: int
+) -> list[Array]:
+    device = next(model.parameters()).device
+    found: list[Any] = [None] * len(token_ids)
+    with torch.inference_mode():
+        for batch in length_sorted_batches([len(ids) for ids in token_ids], batch_tokens):
+            inputs = pad([token_ids[row] for row in batch], pad_id)
+            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+            logits = model(**inputs).logits.float().cpu().numpy()
+            for row, values in zip(batch, logits, strict=True):
+                found[row] = values if values.ndim == 1 else values[: len(token_ids[row])].copy()
+    return found
+
+
+def _refuse_other_problem(key: str, checkpoint: Checkpoint, problem: str) -> None:
+    if checkpoint.problem != problem:
+        raise TrainingError(
+            f"finetune.{key}: {checkpoint.path} was trained for {checkpoint.problem}",
+            expected=f"a checkpoint for {problem}",
+            fix="name another checkpoint in params.yaml",
+        )
+
+
+def _mistakes(
+    key: str,
+    old: OldModel,
+    labels: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+) -> Iterator[str]:
+    if key.startswith("objective.distillation"):
+        yield from _said_by(lambda: refuse_other_labels(old.checkpoint.labels, labels))
+    if not _reads_alike(old.tokenizer, tokenizer, texts[:_COMPARED_TEXTS]):
+        yield f"the tokenizer of {old.checkpoint.path} gives other token ids than that of the base"
+
+
+def _said_by(check: Callable[[], None]) -> Iterator[str]:
+    try:
+        check()
+    except TrainingError as error:
+        yield error.received
+
+
+def _reads_alike(
+    one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase, texts: Sequence[str]
+) -> bool:
+    if one.get_vocab() != other.get_vocab():
+        return False
+    first, second = (t(list(texts), verbose=False)["input_ids"] for t in (one, other))
+    return bool(first == second)

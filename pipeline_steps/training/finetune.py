@@ -19,12 +19,13 @@ from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.training.arguments import training_arguments
+from pipeline_steps.training.attempts import train_steadily
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.inputs import Inputs
 from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.result import write_result
-from pipeline_steps.training.resume import last_complete
+from pipeline_steps.training.steadiness import Attempt, Steadiness
 from pipeline_steps.training.trainer import StableTrainer
 from pipeline_steps.types import Checkpoint, DatasetRef
 
@@ -67,16 +68,19 @@ def finetune(
     if finished is not None:
         return finished
     be_quiet()
-    set_seed(params.seed)
-    trainer, labels, tokenizer = _build(inputs, work)
-    trainer.train(resume_from_checkpoint=_resume_point(work))
-    checkpoint = write_result(trainer, tokenizer, labels, inputs, output)
+    trainer = train_steadily(lambda attempt: _seeded(inputs, work, attempt), work)
+    checkpoint = write_result(trainer, load_tokenizer(base.path), trainer.labels, inputs, output)
     shutil.rmtree(work, ignore_errors=True)
     return checkpoint
 
 
+def _seeded(inputs: Inputs, work: Path, attempt: Attempt) -> StableTrainer:
+    set_seed(inputs.params.seed)
+    return _build(inputs, work, attempt)[0]
+
+
 def _build(
-    inputs: Inputs, work: Path
+    inputs: Inputs, work: Path, attempt: Attempt | None = None
 ) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
     params = inputs.params
     problem = get_learner(inputs.problem, params.label_smoothing)
@@ -110,6 +114,7 @@ def _build(
         problem=problem,
         labels=labels,
         valid_examples=valid_examples,
+        steady=Steadiness(params, model, attempt or Attempt(), device),
     )
     return trainer, labels, tokenizer
 
@@ -123,11 +128,6 @@ def _encoded(
 ) -> EncodedDataset:
     encoded = problem.encode(tokenizer, rows, params.max_length, params.stride)
     return EncodedDataset(encoded, problem.targets(encoded, rows, labels))
-
-
-def _resume_point(work: Path) -> str | None:
-    checkpoint = last_complete(work)
-    return None if checkpoint is None else str(checkpoint)
 
 
 def _finished(output: Path, inputs: Inputs) -> Checkpoint | None:

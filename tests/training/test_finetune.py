@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from killed_runs import kill_at
 from safetensors.torch import load_file, save_file
 from tiny_models import TARGETS, save_tiny_model
 
@@ -86,43 +84,14 @@ def test_the_best_epoch_is_kept_and_a_hopeless_run_stops_early(base, datasets, t
     assert training["best_step"] == best["step"]
 
 
-_KILLED_RUN = """
-import os, signal, sys
-from pathlib import Path
-from pipeline_steps.params import FinetuneParams
-from pipeline_steps.training import trainer
-from pipeline_steps.training.finetune import finetune
-from pipeline_steps.types import DatasetRef
-train, valid, params, root, stop = sys.argv[1:6]
-step = trainer.StableTrainer.training_step
-def killed(self, *args, **kwargs):
-    if self.state.global_step == int(stop):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, *args, **kwargs)
-trainer.StableTrainer.training_step = killed
-finetune(DatasetRef.model_validate_json(train), DatasetRef.model_validate_json(valid),
-         FinetuneParams.model_validate_json(params), Path(root) / "out", work=Path(root) / "work")
-"""
-
-
-def kill_at(step: int, base: Path, datasets, root: Path, settings: dict) -> None:
-    """Run fine-tuning in a process that is killed when it reaches ``step``."""
-    arguments = [d.model_dump_json() for d in datasets]
-    arguments += [params(base, **settings).model_dump_json(), str(root), str(step)]
-    done = subprocess.run(
-        [sys.executable, "-c", _KILLED_RUN, *arguments], check=False, env=os.environ.copy()
-    )
-    assert done.returncode == -signal.SIGKILL
-
-
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(base, datasets, tmp_path) -> None:
     """Killed in the middle of epoch 1 and again in epoch 2, between checkpoints."""
     settings = {"epochs": 3, "checkpoints_per_epoch": 2}
     straight = run(base, datasets, tmp_path / "straight", **settings)
     steps_per_epoch = straight.training["steps_planned"] // 3
     broken = tmp_path / "broken"
-    kill_at(steps_per_epoch // 2 + 1, base, datasets, broken, settings)
-    kill_at(steps_per_epoch + steps_per_epoch // 2 + 2, base, datasets, broken, settings)
+    kill_at(steps_per_epoch // 2 + 1, datasets, params(base, **settings), broken)
+    kill_at(steps_per_epoch + steps_per_epoch // 2 + 2, datasets, params(base, **settings), broken)
     resumed = run(base, datasets, broken, **settings)
     assert resumed.digest == straight.digest
     assert resumed.training["history"] == straight.training["history"]
@@ -133,7 +102,7 @@ def test_a_truncated_trainer_checkpoint_is_passed_over(base, datasets, tmp_path)
     straight = run(base, datasets, tmp_path / "straight", **settings)
     steps_per_epoch = straight.training["steps_planned"] // 3
     broken = tmp_path / "broken"
-    kill_at(2 * steps_per_epoch + 1, base, datasets, broken, settings)
+    kill_at(2 * steps_per_epoch + 1, datasets, params(base, **settings), broken)
     newest = last_complete(broken / "work")
     weights = newest / "optimizer.pt"
     weights.write_bytes(weights.read_bytes()[:100])

@@ -30,6 +30,19 @@ def _returns(events: Any) -> str:
     )
 
 
+def _batches(budget: Any) -> str:
+    return (
+        f"{budget['batch_tokens']} tokens, {budget['accumulation_steps']} in a step, "
+        "after the memory ran out"
+    )
+
+
+def _ranks(kept: Any) -> str:
+    return f"{sum(kept.values())} over {len(kept)} matrices"
+
+
 _FACTS = {
     "returns": ("returns", _returns),
+    "batches": ("batches", _batches),
+    "ranks": ("ranks kept", _ranks),
 }

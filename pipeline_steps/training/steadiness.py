@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from transformers import TrainerCallback
 
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.stability_params import AveragingParams, EmaParams
+from pipeline_steps.training.assembly import tuning_of
 from pipeline_steps.training.averaging import (
     Averager,
     AveragingSchedule,
@@ -22,10 +23,17 @@ from pipeline_steps.training.averaging import (
     use_averages,
 )
 from pipeline_steps.training.divergence import RecoveryRule
+from pipeline_steps.training.memory import BatchParts
 from pipeline_steps.training.saved_state import SavedPart, SavedTensors
+from pipeline_steps.training.tuning.adaptive_rank import (
+    AdaptiveRank,
+    RankAllocator,
+    RankCallback,
+    orthogonality_penalty,
+)
 from pipeline_steps.training.watch import LossWatch, Standing, WatchCallback
 
-_AVERAGE = "average"
+_AVERAGE, _RANKS = "average", "ranks"
 
 
 @dataclass(frozen=True)
@@ -36,9 +44,12 @@ class Attempt:
     ----------
     standing : Standing or None
         Whence to go on, with which rates; None: nothing went astray.
+    n_parts : int
+        Into how many parts each batch is cut, because the memory ran out.
     """
 
     standing: Standing | None = None
+    n_parts: int = 1
 
 
 class Steadiness:
@@ -64,17 +75,23 @@ class Steadiness:
         device: torch.device,
     ) -> None:
         self.model = model
+        self.params = params
+        self.parts = BatchParts(attempt.n_parts)
         self.averager = averager_of(params.averaging)
         self.watch: LossWatch | None = None
-        self._parts: list[SavedPart] = []
+        self.ranks = allocator_of(params, model, device)
+        self._saved: list[SavedPart] = [self.parts]
         self.callbacks: list[TrainerCallback] = []
         if params.recovery is not None:
             rule = RecoveryRule(**params.recovery.model_dump())
             self.watch = LossWatch(rule, attempt.standing)
-            self._parts.append(self.watch)
+            self._saved.append(self.watch)
             self.callbacks.append(WatchCallback(self.watch))
+        if self.ranks is not None:
+            self._saved.append(SavedTensors(_RANKS, self.ranks, device))
+            self.callbacks.append(RankCallback(self.ranks))
         if self.averager is not None:
-            self._parts.append(SavedTensors(_AVERAGE, self.averager, device))
+            self._saved.append(SavedTensors(_AVERAGE, self.averager, device))
             schedule = schedule_of(params.averaging)
             self.callbacks.append(_AverageCallback(self.averager, schedule, model))
 
@@ -87,6 +104,12 @@ class Steadiness:
     def rate_change(self) -> float:
         """What the rates of the checkpoint gone on from are multiplied by."""
         return 1.0 if self.watch is None else self.watch.rate_change
+
+    def penalty(self) -> torch.Tensor | None:
+        """Return what adaptive ranks add to the loss of a step; None: nothing."""
+        if self.ranks is None or not self.ranks.settings.orthogonality:
+            return None
+        return self.ranks.settings.orthogonality * orthogonality_penalty(self.model)
 
     def validated_weights(self) -> AbstractContextManager[None]:
         """Return a context in which the model has the weights that are validated."""
@@ -102,27 +125,33 @@ class Steadiness:
         best : str or None
             The checkpoint whose weights the model has; None: those of the last step.
         """
-        if self.averager is None:
-            return
-        if best is not None:
-            device = next(self.model.parameters()).device
-            SavedTensors(_AVERAGE, self.averager, device).load(Path(best))
-        use_averages(self.averager, self.model.named_parameters())
+        if best is not None:  # what went astray later, and the batches, stay as they are now
+            for part in self._saved:
+                if isinstance(part, SavedTensors):
+                    part.load(Path(best))
+        if self.averager is not None:
+            use_averages(self.averager, self.model.named_parameters())
 
     def save(self, directory: Path) -> None:
         """Write all states into a trainer's checkpoint."""
-        for part in self._parts:
+        for part in self._saved:
             part.save(directory)
 
     def load(self, directory: Path) -> None:
         """Go on from the states in a trainer's checkpoint."""
-        for part in self._parts:
+        for part in self._saved:
             part.load(directory)
 
     def described(self) -> dict[str, Any]:
         """Return what happened, for the checkpoint's metadata."""
+        budget = self.parts.budget(self.params.batch_tokens, self.params.accumulation_steps)
         returns = [] if self.watch is None else list(self.watch.standing.returns)
-        return {"returns": returns} if returns else {}
+        found = {
+            "returns": returns,
+            "ranks": {} if self.ranks is None else self.ranks.ranks(),
+            "batches": asdict(budget) if self.parts.n_parts > 1 else {},
+        }
+        return {name: value for name, value in found.items() if value}
 
 
 class _AverageCallback(TrainerCallback):
@@ -142,6 +171,14 @@ class _AverageCallback(TrainerCallback):
 
     def _named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         return self.model.named_parameters()
+
+
+def allocator_of(
+    params: FinetuneParams, model: torch.nn.Module, device: torch.device
+) -> RankAllocator | None:
+    """Return what decides the ranks, where the tuning adapts them; the model moves to ``device``."""
+    tuning = tuning_of(params)
+    return RankAllocator(model.to(device), tuning) if isinstance(tuning, AdaptiveRank) else None
 
 
 def averager_of(params: AveragingParams | None) -> Averager | None:

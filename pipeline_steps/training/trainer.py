@@ -124,8 +124,13 @@ class StableTrainer(Trainer):
         loss = self.problem.loss(outputs, labels, n_items)
         return (loss, outputs) if return_outputs else loss
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Return the loss of one batch.
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the loss of one batch, which is run in parts if the memory ran out before.
 
         Raises
         ------
@@ -133,12 +138,28 @@ class StableTrainer(Trainer):
             If it is not finite and nobody watches. On an accelerator that is asked every 16 steps,
             to keep it busy.
         """
-        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        losses = []
+        parts = self.steady.parts.of(inputs)
+        n_batches = self.current_gradient_accumulation_steps
+        self.current_gradient_accumulation_steps = n_batches * len(parts)
+        for part in parts:
+            part_loss = super().training_step(model, part, num_items_in_batch)
+            losses.append(part_loss)
+        self.current_gradient_accumulation_steps = n_batches
+        self._push_apart(inputs, num_items_in_batch)
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         if self.steady.watch is not None:
             self.steady.watch.add(loss)
         elif loss.device.type == "cpu" or self.state.global_step % _FINITE_CHECK_STEPS == 0:
             self._refuse_divergence(loss)
         return loss
+
+    def _push_apart(self, inputs: dict[str, Any], n_items: torch.Tensor | int | None) -> None:
+        """Add the gradient of what adaptive ranks ask of their vectors, by the batch's share."""
+        penalty = self.steady.penalty()
+        if penalty is not None:
+            own = self.problem.n_items(inputs["labels"])
+            self.accelerator.backward(own / (n_items or own) * penalty)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Return the chosen optimizer; the head, and each layer, have rates of their own."""
@@ -173,7 +194,7 @@ class StableTrainer(Trainer):
             model.eval(),
             encoded,
             self.collator.pad_id,
-            _EVALUATION_FACTOR * self.params.batch_tokens,
+            _EVALUATION_FACTOR * self.params.batch_tokens // self.steady.parts.n_parts,
             len(self.labels),
         )
         return self.problem.validation_scores(

@@ -14,6 +14,7 @@ from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.divergence import AlarmRule, RecoveryRule
 from pipeline_steps.training.finetune import finetune
+from pipeline_steps.training.trainer import StableTrainer
 from pipeline_steps.training.watch import AstrayError, DivergedError, LossWatch
 from pipeline_steps.types import Checkpoint
 
@@ -106,6 +107,42 @@ def test_recovery_changes_nothing_where_all_is_well(base, datasets, tmp_path) ->
         for on in (True, False)
     }
     assert len(digests) == 1
+
+
+class Interrupted(BaseException):
+    """Ends a run where a kill would, but in this process."""
+
+
+def test_ranks_shrink_to_the_target_also_in_a_run_that_was_interrupted(
+    base, datasets, tmp_path, monkeypatch
+) -> None:
+    tuning = {"kind": "adalora", "initial_rank": 4, "target_rank": 1, "interval": 2}
+    settings = {"tuning": tuning, "early_stopping_metric": "loss"}
+    straight = run(base, datasets, tmp_path / "straight", **settings)
+    assert straight.training["best_step"] >= 15  # the last taking is after half of the steps
+    assert sum(straight.training["ranks"].values()) == 4  # two layers, query and value
+    step = StableTrainer.training_step
+
+    def interrupted(self, *args):
+        if self.state.global_step == 20:
+            raise Interrupted
+        return step(self, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(StableTrainer, "training_step", interrupted)
+        run(base, datasets, tmp_path / "broken", **settings)
+    assert run(base, datasets, tmp_path / "broken", **settings).digest == straight.digest
+
+
+def test_the_orthogonality_penalty_is_in_the_gradient_and_not_in_the_loss(
+    base, datasets, tmp_path
+) -> None:
+    settings = {"kind": "adalora", "initial_rank": 4, "target_rank": 1}
+    runs = [
+        run(base, datasets, tmp_path / str(w), tuning={**settings, "orthogonality": w}, epochs=1)
+        for w in (0.0, 0.5)
+    ]
+    assert runs[0].digest != runs[1].digest
 
 
 def watch(**alarm: float) -> LossWatch:

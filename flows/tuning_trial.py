@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SCORES = "scores"
 _KEPT = "training_fingerprint"
-Watch = Callable[[int, Mapping[str, float]], None]
+Listener = Callable[[int, Mapping[str, float]], None]
 
 
 class PrunedError(Exception):
@@ -70,7 +70,9 @@ def _fingerprint(workspace: Workspace, datasets: Datasets) -> str:
     return plan_training(workspace, datasets).training_fingerprint
 
 
-def _trained(workspace: Workspace, datasets: Datasets, watch: Watch | None = None) -> Checkpoint:
+def _trained(
+    workspace: Workspace, datasets: Datasets, listener: Listener | None = None
+) -> Checkpoint:
     """Return the checkpoint of the workspace's parameters, where ``holdfast train`` finds it."""
     from pipeline_steps.training.finetune import finetune
 
@@ -82,20 +84,20 @@ def _trained(workspace: Workspace, datasets: Datasets, watch: Watch | None = Non
         workspace.checkpoint_directory(key),
         problem=workspace.params.problem,
         work=workspace.state / "training" / key[:16],
-        watch=watch,
+        listener=listener,
     )
 
 
-def _pruning(workspace: Workspace, study: Study, asked: Asked, run_id: str) -> Watch:
+def _pruning(workspace: Workspace, study: Study, asked: Asked, run_id: str) -> Listener:
     metric = HEADLINES[workspace.params.problem][0]
     tracker = open_tracker(workspace)
 
-    def watch(evaluation: int, scores: Mapping[str, float]) -> None:
+    def listen(evaluation: int, scores: Mapping[str, float]) -> None:
         tracker.log_scores(run_id, {f"valid/{metric}/curve": scores[metric]}, evaluation)
         if study.report(asked.number, evaluation, scores[metric]):
             raise PrunedError(f"below the median at evaluation {evaluation}")
 
-    return watch
+    return listen
 
 
 def _score(

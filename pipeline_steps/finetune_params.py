@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt
 from pipeline_steps.hardware_params import HardwareParams
 from pipeline_steps.objective_params import LossParams, ObjectiveParams, PretrainingParams
 from pipeline_steps.section import Positive, Section, Share
+from pipeline_steps.stability_params import AveragingParams, RecoveryParams
 from pipeline_steps.tuning_params import FullTuning, TuningParams
 
 
@@ -65,5 +66,9 @@ class FinetuneParams(Section):
     """On the valid rows: the problem's first or second metric, or loss."""
     checkpoints_per_epoch: Positive = 1
     """Evaluations and resumable states in an epoch."""
+    averaging: AveragingParams | None = None
+    """Average the weights along the run; the averages are validated and saved. null: do not."""
+    recovery: RecoveryParams | None = RecoveryParams()
+    """Return to the last good checkpoint when the loss explodes or is NaN; null: stop there."""
     seed: int = 0
     """Same seed, same checkpoint on the same machine."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline_steps.section import Positive, Section
+from pipeline_steps.section import Positive, Section, Share
 
 _Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -15,7 +15,7 @@ class FullTuning(Section):
     """All weights learn."""
 
     kind: Literal["full"] = "full"
-    """full, head, top_layers, bitfit, lora, ia3, houlsby, pfeiffer, prompt, prefix, in_context."""
+    """full, head, top_layers, bitfit, lora, adalora, ia3, houlsby, pfeiffer, ...: see the docs."""
     freeze_embeddings: bool = False
     """Keep the embeddings as they came."""
 
@@ -60,6 +60,31 @@ class LoraTuning(Section):
     """Divide alpha by the rank, or by its root (rsLoRA, Kalajdzievski 2023)."""
     decomposed: bool = False
     """Learn lengths apart from directions (DoRA, Liu et al. 2024)."""
+
+
+class AdaLoraTuning(Section):
+    """Low-rank adaptation whose ranks shrink to where they matter (Zhang et al. 2023)."""
+
+    kind: Literal["adalora"]
+    """Low-rank updates whose ranks shrink to where they matter (Zhang et al. 2023); merged."""
+    initial_rank: Positive = 12
+    """Rank of the update of each matrix at the start."""
+    target_rank: Positive = 8
+    """Mean rank at the end; at most initial_rank."""
+    alpha: Positive = 32
+    """Scale: the update is multiplied by alpha over the rank."""
+    dropout: _Dropout = 0.0
+    """Share of inputs dropped before the update, while training."""
+    target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Last parts of the names of the adapted matrices; null: attention's query and value."""
+    warm_share: Share = 0.1
+    """Share of the steps before the first rank is taken."""
+    final_share: Share = 0.5
+    """Share of the steps after the last rank is taken."""
+    interval: Positive = 10
+    """Steps from one taking to the next."""
+    orthogonality: float = Field(default=0.1, ge=0.0)
+    """Weight of the penalty that keeps the update's vectors orthonormal; 0.1 to 0.5."""
 
 
 class Ia3Tuning(Section):
@@ -134,6 +159,7 @@ TuningParams = Annotated[
     | TopLayersTuning
     | BitFitTuning
     | LoraTuning
+    | AdaLoraTuning
     | Ia3Tuning
     | HoulsbyTuning
     | PfeifferTuning

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline_steps.reporting.training_facts import training_facts
 from pipeline_steps.types import (
     Checkpoint,
     ClassMetrics,
@@ -96,6 +97,7 @@ def provenance_facts(record: RunRecord) -> list[tuple[str, Any]]:
         ("trained", _pair(training, "n_trainable", "n_parameters", "{:,} of {:,} weights")),
         ("steps", _pair(training, "steps", "steps_planned", "{} of {}")),
         ("best step", training.get("best_step")),
+        *training_facts(training),
         ("precision", _pair(training, "precision", "device", "{} on {}")),
         ("rows cut at max_length", training.get("n_truncated")),
         ("made", f"{origin.created_at}, Holdfast {origin.holdfast_version}"),

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.training.tuning.adapters import houlsby, pfeiffer
+from pipeline_steps.training.tuning.adaptive_rank import AdaptiveRank
 from pipeline_steps.training.tuning.low_rank import LowRank, Rescaling
 from pipeline_steps.training.tuning.method import Tuning
 from pipeline_steps.training.tuning.prompts import PrefixTuning, PromptTuning
@@ -16,6 +17,7 @@ from pipeline_steps.training.tuning.selection import BitFit, Full, HeadOnly, Top
 # The keys of a section are the arguments of its method.
 _SEEDED: Mapping[str, Callable[..., Tuning]] = {
     "lora": LowRank,
+    "adalora": AdaptiveRank,
     "houlsby": houlsby,
     "pfeiffer": pfeiffer,
     "prompt": PromptTuning,

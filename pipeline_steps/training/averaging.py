@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -36,6 +37,32 @@ class Averager(Protocol):
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Go on from a state."""
         ...
+
+
+@dataclass(frozen=True)
+class AveragingSchedule:
+    """The steps after which weights are taken in.
+
+    Parameters
+    ----------
+    start_fraction : float
+        Share of the steps before the first taking.
+    every_steps : int
+        Steps from one taking to the next.
+
+    Examples
+    --------
+    >>> [step for step in range(1, 11) if AveragingSchedule(0.5, 2).is_due(step, 10)]
+    [5, 7, 9]
+    """
+
+    start_fraction: float = 0.0
+    every_steps: int = 1
+
+    def is_due(self, step: int, total_steps: int) -> bool:
+        """Return whether the weights after step ``step`` (the first is 1) are taken in."""
+        since = step - max(1, int(self.start_fraction * total_steps))
+        return since >= 0 and since % self.every_steps == 0
 
 
 class _RunningAverage:
@@ -155,6 +182,14 @@ def averaged_weights(averager: Averager, named_parameters: NamedParameters) -> I
         yield
     finally:
         _write(learning, own)
+
+
+def use_averages(averager: Averager, named_parameters: NamedParameters) -> None:
+    """Give the model the averaged weights for good; before the first step it keeps its own."""
+    averages = averager.averages()
+    learning = {name: p for name, p in named_parameters if p.requires_grad and averages}
+    _refuse_other_names(learning, averages)
+    _write(learning, averages)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.training.arguments import training_arguments
+from pipeline_steps.training.attempts import train_steadily
 from pipeline_steps.training.criterion import criterion_of
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.further import further_digests
@@ -40,9 +41,10 @@ from pipeline_steps.training.replaying import (
     with_earlier,
 )
 from pipeline_steps.training.result import write_result
-from pipeline_steps.training.resume import is_complete, last_complete
+from pipeline_steps.training.resume import is_complete
+from pipeline_steps.training.steadiness import Attempt, Steadiness
 from pipeline_steps.training.teaching import labels_of_old_model, load_old_models
-from pipeline_steps.training.trainer import StableTrainer, Watch
+from pipeline_steps.training.trainer import Listener, StableTrainer
 from pipeline_steps.types import Checkpoint, DatasetRef
 
 
@@ -54,7 +56,7 @@ def finetune(
     *,
     work: Path,
     problem: str = "text_classification",
-    watch: Watch | None = None,
+    listener: Listener | None = None,
 ) -> Checkpoint:
     """Return the checkpoint with the best validation score.
 
@@ -71,7 +73,7 @@ def finetune(
         same weights as an uninterrupted one. It is removed at the end.
     problem : str
         What the model is for.
-    watch : callable, optional
+    listener : callable, optional
         Told the number of each evaluation, from 1, and its scores; what it raises ends the
         training, which a later call would go on with.
 
@@ -92,16 +94,24 @@ def finetune(
     set_seed(params.seed)
     if params.tuning.kind == "in_context":
         return write_prompted(inputs, params.tuning, output)
-    trainer, labels, tokenizer = _build(_having_read(inputs, work), work)
-    trainer.watch = watch
-    trainer.train(resume_from_checkpoint=_resume_point(work))
-    checkpoint = write_result(trainer, tokenizer, labels, inputs, output)
+    ready = _having_read(inputs, work)
+    trainer = train_steadily(lambda attempt: _seeded(ready, work, attempt, listener), work)
+    checkpoint = write_result(trainer, load_tokenizer(base.path), trainer.labels, inputs, output)
     shutil.rmtree(work, ignore_errors=True)
     return checkpoint
 
 
+def _seeded(
+    inputs: Inputs, work: Path, attempt: Attempt, listener: Listener | None
+) -> StableTrainer:
+    set_seed(inputs.params.seed)
+    trainer = _build(inputs, work, attempt)[0]
+    trainer.listener = listener
+    return trainer
+
+
 def _build(
-    inputs: Inputs, work: Path
+    inputs: Inputs, work: Path, attempt: Attempt | None = None
 ) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
     params = inputs.params
     problem = get_learner(inputs.problem)
@@ -157,6 +167,7 @@ def _build(
         labels=labels,
         valid_examples=valid_examples,
         objectives=objectives,
+        steady=Steadiness(params, model, attempt or Attempt(), device),
     )
     return trainer, labels, tokenizer
 
@@ -182,11 +193,6 @@ def _encoded(
 ) -> EncodedDataset:
     encoded = problem.encode(tokenizer, rows, params.max_length, params.stride)
     return EncodedDataset(encoded, problem.targets(encoded, rows, labels))
-
-
-def _resume_point(work: Path) -> str | None:
-    checkpoint = last_complete(work)
-    return None if checkpoint is None else str(checkpoint)
 
 
 def _finished(output: Path, inputs: Inputs) -> Checkpoint | None:

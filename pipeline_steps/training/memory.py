@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.training.saved_state import read_json, write_json
+
+_FILE = "batches"
 
 # What CPU (Windows and Linux), MPS and cuBLAS say in a plain RuntimeError.
 _SIGNS = ("not enough memory", "can't allocate memory", "out of memory", "cublas_status_alloc")
@@ -74,3 +80,40 @@ def halved(budget: BatchBudget, longest_row: int) -> BatchBudget:
             fix="lower finetune.max_length, or set finetune.tuning.kind to lora",
         )
     return BatchBudget(budget.batch_tokens // 2, 2 * budget.accumulation_steps)
+
+
+@dataclass
+class BatchParts:
+    """Into how many parts each planned batch is cut; rows, order and steps stay as planned.
+
+    Parameters
+    ----------
+    n_parts : int
+        1: batches as planned; doubled each time that the memory runs out.
+    """
+
+    n_parts: int = 1
+
+    def of(self, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the parts of a batch, of one row at least."""
+        n_rows = len(batch["input_ids"])
+        n_parts = min(self.n_parts, n_rows)
+        cut = {
+            name: torch.tensor_split(value, n_parts)
+            if isinstance(value, torch.Tensor) and value.shape[:1] == (n_rows,)
+            else [value] * n_parts
+            for name, value in batch.items()
+        }
+        return [{name: pieces[i] for name, pieces in cut.items()} for i in range(n_parts)]
+
+    def budget(self, batch_tokens: int, accumulation_steps: int) -> BatchBudget:
+        """Return what is asked for, cut into parts."""
+        return BatchBudget(batch_tokens // self.n_parts, accumulation_steps * self.n_parts)
+
+    def save(self, directory: Path) -> None:
+        """Write the number of parts into a checkpoint."""
+        write_json(directory, _FILE, self.n_parts)
+
+    def load(self, directory: Path) -> None:
+        """Go on with the parts of a checkpoint, or with more if the memory ran out since."""
+        self.n_parts = max(self.n_parts, read_json(directory, _FILE))

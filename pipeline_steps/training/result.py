@@ -78,6 +78,7 @@ def _describe_training(
         "n_trainable": n_trainable,
         "n_tokens": sum(train.encoded.lengths),
         "n_truncated": train.encoded.n_truncated,
+        **trainer.steady.described(),
         "padding_efficiency": trainer.planner.padding_efficiency(train.encoded.lengths),
     }
 

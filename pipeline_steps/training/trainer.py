@@ -36,9 +36,11 @@ from pipeline_steps.training.objectives.step import Objective, Step
 from pipeline_steps.training.progress import QuietBar
 from pipeline_steps.training.replaying import plan_batches
 from pipeline_steps.training.resume import mark_complete
+from pipeline_steps.training.steadiness import Steadiness
 from pipeline_steps.training.tuning.rates import Rates, build_optimizer, parameter_groups
+from pipeline_steps.training.watch import scale_rates
 
-Watch = Callable[[int, Mapping[str, float]], None]
+Listener = Callable[[int, Mapping[str, float]], None]
 _FINITE_CHECK_STEPS = 16
 _EVALUATION_FACTOR = 4  # without gradients a batch may hold more tokens
 
@@ -60,6 +62,8 @@ class StableTrainer(Trainer):
         The validation rows as they were before they were encoded.
     objectives : sequence of Objective
         What is asked beside the loss.
+    steady : Steadiness
+        Averages of the weights, and the watch over the loss.
     """
 
     # The loss is already divided by the items of the whole accumulated step.
@@ -73,16 +77,19 @@ class StableTrainer(Trainer):
         problem: Learner,
         labels: tuple[str, ...],
         valid_examples: ExampleRows,
+        steady: Steadiness,
         objectives: Sequence[Objective] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.watch: Watch | None = None
+        self.listener: Listener | None = None
         self.problem = problem
         self.labels = labels
         self.valid_examples = valid_examples
         self.objectives = objectives
         self.parts = PartsSinceLastAsked()
+        self.steady = steady
+        self.valid_loss = 0.0
         self.params = params
         self.head_names = head_names
         self.train_rows: EncodedDataset = kwargs["train_dataset"]
@@ -92,7 +99,8 @@ class StableTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         if self.pop_callback(ProgressCallback) is not None:
             self.add_callback(QuietBar())
-        self.add_callback(_EpochCallback(self.planner))
+        for callback in (_EpochCallback(self.planner), *steady.callbacks):
+            self.add_callback(callback)
         if params.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(params.early_stopping_patience))
 
@@ -134,24 +142,51 @@ class StableTrainer(Trainer):
             self.parts.add(found.parts, self.state.global_step)
         return (found.total, step.outputs) if return_outputs else found.total
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Return the loss of one batch.
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the loss of one batch, which is run in parts if the memory ran out before.
 
         Raises
         ------
         TrainingError
-            If it is not finite. On an accelerator that is asked every 16 steps, to keep it busy.
+            If it is not finite and nobody watches. On an accelerator that is asked every 16 steps,
+            to keep it busy.
         """
-        loss: torch.Tensor = super().training_step(*args, **kwargs)
-        if loss.device.type == "cpu" or self.state.global_step % _FINITE_CHECK_STEPS == 0:
+        losses = []
+        parts = self.steady.parts.of(inputs)
+        n_batches = self.current_gradient_accumulation_steps
+        self.current_gradient_accumulation_steps = n_batches * len(parts)
+        for part in parts:
+            part_loss = super().training_step(model, part, num_items_in_batch)
+            losses.append(part_loss)
+        self.current_gradient_accumulation_steps = n_batches
+        self._push_apart(inputs, num_items_in_batch)
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        if self.steady.watch is not None:
+            self.steady.watch.add(loss)
+        elif loss.device.type == "cpu" or self.state.global_step % _FINITE_CHECK_STEPS == 0:
             self._refuse_divergence(loss)
         return loss
+
+    def _push_apart(self, inputs: dict[str, Any], n_items: torch.Tensor | int | None) -> None:
+        """Add the gradient of what adaptive ranks ask of their vectors, by the batch's share."""
+        penalty = self.steady.penalty()
+        if penalty is not None:
+            own = self.problem.n_items(inputs["labels"])
+            self.accelerator.backward(own / (n_items or own) * penalty)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Return the chosen optimizer; the head, and each layer, have rates of their own."""
         if self.optimizer is None:
             body, head = learning_rates(self.params)
-            rates = Rates(body, head, self.params.layer_decay, self.params.weight_decay)
+            factor = self.steady.rate_factor
+            rates = Rates(
+                body * factor, head * factor, self.params.layer_decay, self.params.weight_decay
+            )
             module: torch.nn.Module = model or self.model  # type: ignore[assignment]
             groups = parameter_groups(module.named_parameters(), self.head_names, rates)
             self.optimizer = build_optimizer(self.params.optimizer, groups)
@@ -160,17 +195,9 @@ class StableTrainer(Trainer):
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Return loss and headline metrics of the validation rows."""
         model: torch.nn.Module = self.model  # type: ignore[assignment]
-        encoded = self.valid_rows.encoded
-        outputs = self.problem.run(
-            model.eval(),
-            encoded,
-            self.collator.pad_id,
-            _EVALUATION_FACTOR * self.params.batch_tokens,
-            len(self.labels),
-        )
-        scores = self.problem.validation_scores(
-            outputs, encoded, self.valid_rows.labels, self.valid_examples, self.labels
-        )
+        with self.steady.validated_weights():
+            scores = self.scores(model)
+        self.valid_loss = scores["loss"]
         parts = self.parts.means(self.state.global_step)
         scores |= {f"train_{name}": value for name, value in parts.items()}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
@@ -178,14 +205,44 @@ class StableTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
-        if self.watch is not None:
-            self.watch(sum("eval_loss" in entry for entry in self.state.log_history), scores)
+        if self.listener is not None:
+            self.listener(sum("eval_loss" in entry for entry in self.state.log_history), scores)
         return metrics
 
+    def scores(self, model: torch.nn.Module) -> dict[str, float]:
+        """Return loss and headline metrics of a model on the validation rows."""
+        encoded = self.valid_rows.encoded
+        outputs = self.problem.run(
+            model.eval(),
+            encoded,
+            self.collator.pad_id,
+            _EVALUATION_FACTOR * self.params.batch_tokens // self.steady.parts.n_parts,
+            len(self.labels),
+        )
+        return self.problem.validation_scores(
+            outputs, encoded, self.valid_rows.labels, self.valid_examples, self.labels
+        )
+
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        self._refuse_divergence(self._tr_loss)
+        step = self.state.global_step
+        if self.steady.watch is None:
+            self._refuse_divergence(self._tr_loss)
+        else:
+            parameters = self.steady.model.parameters()
+            self.steady.watch.before_checkpoint(step, parameters, self.valid_loss)
         super()._save_checkpoint(*args, **kwargs)
-        mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
+        checkpoint = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
+        self.steady.save(checkpoint)
+        mark_complete(checkpoint)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.steady.load(Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.steady.rate_change != 1.0:
+            scale_rates(self.optimizer, self.lr_scheduler, self.steady.rate_change)
 
     def _refuse_divergence(self, loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss)):

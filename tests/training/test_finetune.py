@@ -84,18 +84,16 @@ def test_the_best_epoch_is_kept_and_a_hopeless_run_stops_early(base, datasets, t
     assert training["best_step"] == best["step"]
 
 
-def kill_at(step: int, base: Path, datasets, root: Path, settings: dict) -> None:
-    kill_training(step, datasets, params(base, **settings), root)
-
-
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(base, datasets, tmp_path) -> None:
     """Killed in the middle of epoch 1 and again in epoch 2, between checkpoints."""
     settings = {"epochs": 3, "checkpoints_per_epoch": 2}
     straight = run(base, datasets, tmp_path / "straight", **settings)
     steps_per_epoch = straight.training["steps_planned"] // 3
     broken = tmp_path / "broken"
-    kill_at(steps_per_epoch // 2 + 1, base, datasets, broken, settings)
-    kill_at(steps_per_epoch + steps_per_epoch // 2 + 2, base, datasets, broken, settings)
+    kill_training(steps_per_epoch // 2 + 1, datasets, params(base, **settings), broken)
+    kill_training(
+        steps_per_epoch + steps_per_epoch // 2 + 2, datasets, params(base, **settings), broken
+    )
     resumed = run(base, datasets, broken, **settings)
     assert resumed.digest == straight.digest
     assert resumed.training["history"] == straight.training["history"]
@@ -106,7 +104,7 @@ def test_a_truncated_trainer_checkpoint_is_passed_over(base, datasets, tmp_path)
     straight = run(base, datasets, tmp_path / "straight", **settings)
     steps_per_epoch = straight.training["steps_planned"] // 3
     broken = tmp_path / "broken"
-    kill_at(2 * steps_per_epoch + 1, base, datasets, broken, settings)
+    kill_training(2 * steps_per_epoch + 1, datasets, params(base, **settings), broken)
     newest = last_complete(broken / "work")
     weights = newest / "optimizer.pt"
     weights.write_bytes(weights.read_bytes()[:100])

@@ -27,6 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "top_layers": {"n_layers": 1},
     "bitfit": {},
     "lora": {"rank": 4, "alpha": 8, "dropout": 0.1, "decomposed": True, "scaling": "sqrt_rank"},
+    "adalora": {"initial_rank": 4, "target_rank": 2, "warm_share": 0.0, "interval": 1},
     "ia3": {},
     "houlsby": {"size": 8},
     "pfeiffer": {"reduction": 4},

@@ -41,6 +41,8 @@ class AdaptiveRank:
         Shares of the steps before the first rank is taken, and after the last.
     interval : int
         Steps from one taking to the next.
+    orthogonality : float
+        Weight of :func:`orthogonality_penalty` in the loss; the authors took 0.1 to 0.5.
     seed : int
         Same seed, same initial update.
 
@@ -58,6 +60,7 @@ class AdaptiveRank:
     warm_share: float = 0.1
     final_share: float = 0.5
     interval: int = 10
+    orthogonality: float = 0.1
     seed: int = 0
 
     def apply(self, model: torch.nn.Module, head_names: Sequence[str]) -> torch.nn.Module:

@@ -1,0 +1,43 @@
+"""Sections of ``finetune`` that keep a training steady: averages, recovery."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline_steps.section import Positive, Section
+
+_BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class EmaParams(Section):
+    """Exponential average of the weights (Polyak & Juditsky 1992)."""
+
+    kind: Literal["ema"]
+    """ema (exponential) or swa (uniform over the last part)."""
+    decay: _BelowOne = 0.99
+    """Share of the average that stays at each step; it looks back 1 / (1 - decay) steps."""
+
+
+class SwaParams(Section):
+    """Uniform average over the last part of a run (Izmailov et al. 2018)."""
+
+    kind: Literal["swa"]
+    """Uniform average over the last part of a run (Izmailov et al. 2018)."""
+    start_fraction: _BelowOne = 0.5
+    """Share of the steps before the first weights are taken in."""
+    every_steps: Positive = 10
+    """Steps from one taking to the next."""
+
+
+AveragingParams = Annotated[EmaParams | SwaParams, Field(discriminator="kind")]
+
+
+class RecoveryParams(Section):
+    """What to do when the loss explodes or is no number."""
+
+    rate_factor: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """The learning rates are multiplied by it at each return to the last good checkpoint."""
+    max_returns: Positive = 3
+    """Returns before the run is given up."""

@@ -75,6 +75,8 @@ def _untrained(params: FinetuneParams) -> Iterator[str]:
         yield "pretraining"
     if params.student_layers is not None:
         yield "student_layers"
+    if params.averaging is not None:
+        yield "averaging"
 
 
 def _tuning_mistakes(params: FinetuneParams) -> Iterator[str]:

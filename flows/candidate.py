@@ -8,6 +8,7 @@ from flows.prepare_data import Datasets
 from flows.record import DECISION_FILE
 from flows.registry_access import append_once, champion_version, checkpoint_of
 from flows.training_plan import TrainingPlan
+from flows.training_processes import finetune_together
 from flows.workspace import Workspace
 from pipeline_steps.evaluation.compare import compare
 from pipeline_steps.evaluation.evaluate import evaluate
@@ -26,14 +27,17 @@ def finetune_model(workspace: Workspace, datasets: Datasets, plan: TrainingPlan)
     """Return the checkpoint of the plan; an interrupted training goes on where it was."""
     from pipeline_steps.training.finetune import finetune
 
-    return finetune(
+    what = (
         datasets.train,
         datasets.valid,
         workspace.params.finetune,
         workspace.checkpoint_directory(plan.training_fingerprint),
-        problem=workspace.params.problem,
-        work=workspace.state / "training" / plan.training_fingerprint[:16],
     )
+    work = workspace.state / "training" / plan.training_fingerprint[:16]
+    together = workspace.settings.processes
+    if together > 1:
+        return finetune_together(together, *what, work=work, problem=workspace.params.problem)
+    return finetune(*what, work=work, problem=workspace.params.problem)
 
 
 def predict_suites(

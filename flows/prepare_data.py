@@ -18,11 +18,10 @@ from flows.tethered import tethered
 from flows.workspace import Workspace
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import (
-    ConfigurationError,
     DataError,
     DirtyDataError,
     HoldfastError,
-    ValidationBlockedError,
+    error_from_json,
 )
 from pipeline_steps.types import DatasetRef, ReportKind, ValidationReport, Value
 
@@ -30,9 +29,6 @@ _SPLITS = Path("data/splits")
 _SUITES = Path("data/suites")
 _REPORT = Path("data/validated/report.json")
 _REFUSAL = Path("data/refusal.json")
-_REFUSALS: dict[str, type[HoldfastError]] = {
-    kind.__name__: kind for kind in (ConfigurationError, DataError, ValidationBlockedError)
-}
 _SHOWN = 3_000
 
 
@@ -186,9 +182,7 @@ def _stage_refusal(root: Path, messages: str) -> HoldfastError:
     """Return the error that the stage raised, or DVC's own words where no stage did."""
     refusal = root / _REFUSAL
     if refusal.exists():
-        content = json.loads(refusal.read_text(encoding="utf-8"))
-        kind = _REFUSALS.get(content.pop("type"), DataError)
-        return kind(content.pop("received"), **content)
+        return error_from_json(refusal.read_text(encoding="utf-8"))
     of_the_disk = explain_message(messages)
     if of_the_disk is not None:
         return of_the_disk

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     mlflow_artifact_location: str | None = None
     ledger_url: str | None = None
     study_url: str | None = None
+    processes: int = Field(default=1, ge=1)
     actor: str = Field(default_factory=_user)
     smoke_test_timeout_seconds: float = Field(default=300.0, gt=0)
 

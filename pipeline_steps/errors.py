@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 class HoldfastError(Exception):
     """A refusal that the user can mend.
@@ -23,6 +25,11 @@ class HoldfastError(Exception):
         self.expected = expected
         self.fix = fix
         super().__init__(f"{received}\n  expected: {expected}\n  to fix it: {fix}")
+
+    def to_json(self) -> str:
+        """Return the refusal for another process; see :func:`error_from_json`."""
+        content = {"received": self.received, "expected": self.expected, "fix": self.fix}
+        return json.dumps({"type": type(self).__name__, **content}, indent=2)
 
 
 class ConfigurationError(HoldfastError):
@@ -69,3 +76,15 @@ class StorageError(HoldfastError):
 
 class MissingDependencyError(HoldfastError):
     """A library that this command needs is not installed."""
+
+
+def error_from_json(text: str) -> HoldfastError:
+    """Return the refusal of another process, of its own kind."""
+    content = json.loads(text)
+    name = content.pop("type")
+    kinds = {kind.__name__: kind for kind in _kinds(HoldfastError)}
+    return kinds.get(name, HoldfastError)(content.pop("received"), **content)
+
+
+def _kinds(kind: type[HoldfastError]) -> list[type[HoldfastError]]:
+    return [kind, *(inner for below in kind.__subclasses__() for inner in _kinds(below))]

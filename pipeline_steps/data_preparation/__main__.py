@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,14 +43,8 @@ def main() -> int:
 
 def _refuse(root: Path, error: HoldfastError) -> int:
     print(f"{error}", file=sys.stderr)  # noqa: T201
-    content = {
-        "type": type(error).__name__,
-        "received": error.received,
-        "expected": error.expected,
-        "fix": error.fix,
-    }
     with suppress(OSError):  # where nothing can be written, standard error has said it all
-        write_text_atomically(root / REFUSAL, json.dumps(content, indent=2))
+        write_text_atomically(root / REFUSAL, error.to_json())
     return error.exit_code
 
 

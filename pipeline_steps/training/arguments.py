@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.objective_params import PretrainingParams
+from pipeline_steps.training.processes import accumulation_of_process
 
 _WHOLE_WEIGHTS = 1e-4
 _ADDED_WEIGHTS = 1e-3
@@ -56,7 +57,7 @@ def training_arguments(
 ) -> TrainingArguments:
     """Return the arguments of a run: no default of the Trainer that could mislead is left."""
     every = max(1, steps_per_epoch // params.checkpoints_per_epoch)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=params.epochs,
         learning_rate=learning_rates(params)[0],
@@ -64,7 +65,7 @@ def training_arguments(
         warmup_steps=params.warmup_fraction,
         lr_scheduler_type="linear",
         max_grad_norm=params.max_gradient_norm,
-        gradient_accumulation_steps=params.accumulation_steps,
+        gradient_accumulation_steps=accumulation_of_process(params),
         optim="adamw_torch_fused",
         bf16=precision == "bf16",
         fp16=precision == "fp16",
@@ -92,7 +93,10 @@ def training_arguments(
         report_to=[],
         disable_tqdm=not show_progress,
         log_level="error",
+        ddp_find_unused_parameters=False,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001 - no threads over several GPUs
+    return arguments
 
 
 def pretraining_arguments(

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.training import processes
 from pipeline_steps.training.memory import halved, is_out_of_memory
 from pipeline_steps.training.resume import last_complete, return_to, step_of
 from pipeline_steps.training.steadiness import Attempt
@@ -52,18 +53,19 @@ def train_steadily(build: Callable[[Attempt], StableTrainer], work: Path) -> Sta
 
 def _attempted(trainer: StableTrainer, work: Path, attempt: Attempt) -> Attempt | None:
     """Return what the next attempt must know; None: this one came to the end."""
-    found = last_complete(work)
+    found = processes.led(lambda: last_complete(work))
     try:
         trainer.train(resume_from_checkpoint=None if found is None else str(found))
     except AstrayError as error:
-        checkpoint = return_to(work, error.standing.wanted_step())
+        standing = error.standing
+        checkpoint = processes.led(lambda: return_to(work, standing.wanted_step()))
         step = 0 if checkpoint is None else step_of(checkpoint)
         standing = error.standing.returned_to(step)
         factor = standing.recovery.rate_factor
         _LOG.warning("%s; back to step %d with rates times %g", error.received, step, factor)
         return replace(attempt, standing=standing, n_parts=trainer.steady.parts.n_parts)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not is_out_of_memory(error) or processes.n_processes() > 1:  # the others go on
             raise
         return replace(attempt, n_parts=_more_parts(trainer, error))
     return None

@@ -24,13 +24,19 @@ class BatchPlanner(Sampler[list[int]]):
         Padded tokens of a batch at most.
     seed : int
         With the epoch it decides the order.
+    multiple_of : int
+        The batches are a multiple of it, so that no step has fewer than the others: the largest
+        ones are cut in two until they are, or have one row.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_tokens: int, seed: int) -> None:
+    def __init__(
+        self, lengths: Sequence[int], batch_tokens: int, seed: int, multiple_of: int = 1
+    ) -> None:
         self.buckets = np.array([bucket_length(length) for length in lengths], dtype=np.int64)
         self.seed = seed
         self.epoch = 0
         sizes = batch_sizes(sorted(self.buckets.tolist()), batch_tokens)
+        sizes = cut_to_multiple(sizes, multiple_of)
         self.cuts = np.cumsum(sizes)[:-1]
         self.n_batches = len(sizes)
 
@@ -53,3 +59,19 @@ class BatchPlanner(Sampler[list[int]]):
         tokens = np.asarray(lengths)
         padded = sum(tokens[batch].max() * len(batch) for batch in self)
         return float(tokens.sum() / padded)
+
+
+def cut_to_multiple(sizes: Sequence[int], multiple_of: int) -> list[int]:
+    """Return batch sizes, the largest cut in two until their number is a multiple.
+
+    Examples
+    --------
+    >>> cut_to_multiple([4, 9, 2], 2)
+    [4, 5, 4, 2]
+    """
+    cut = list(sizes)
+    while len(cut) % multiple_of and max(cut) > 1:
+        largest = cut.index(max(cut))
+        half = cut[largest] // 2
+        cut[largest : largest + 1] = [cut[largest] - half, half]
+    return cut

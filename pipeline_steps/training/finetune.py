@@ -19,6 +19,7 @@ from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
+from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.attempts import train_steadily
 from pipeline_steps.training.criterion import criterion_of
@@ -90,14 +91,18 @@ def finetune(
     if finished is not None:
         return finished
     refuse_objective_mistakes(problem, params)
+    processes.refuse_alone_only(params)
     be_quiet()
     set_seed(params.seed)
     if params.tuning.kind == "in_context":
         return write_prompted(inputs, params.tuning, output)
     ready = _having_read(inputs, work)
     trainer = train_steadily(lambda attempt: _seeded(ready, work, attempt, listener), work)
-    checkpoint = write_result(trainer, load_tokenizer(base.path), trainer.labels, inputs, output)
-    shutil.rmtree(work, ignore_errors=True)
+    tokenizer = load_tokenizer(base.path)
+    checkpoint = processes.led(
+        lambda: write_result(trainer, tokenizer, trainer.labels, inputs, output)
+    )
+    processes.led(lambda: shutil.rmtree(work, ignore_errors=True))
     return checkpoint
 
 
@@ -107,6 +112,7 @@ def _seeded(
     set_seed(inputs.params.seed)
     trainer = _build(inputs, work, attempt)[0]
     trainer.listener = listener
+    processes.draw_apart(inputs.params.seed)
     return trainer
 
 

@@ -50,17 +50,23 @@ class ReplayPlanner(BatchPlanner):
         How many are new.
     share : float
         Of earlier rows in each epoch.
-    batch_tokens, seed : int
+    batch_tokens, seed, multiple_of : int
         As of :class:`BatchPlanner`.
     """
 
     def __init__(
-        self, lengths: Sequence[int], n_new: int, share: float, batch_tokens: int, seed: int
+        self,
+        lengths: Sequence[int],
+        n_new: int,
+        share: float,
+        batch_tokens: int,
+        seed: int,
+        multiple_of: int = 1,
     ) -> None:
         self._of_all = np.array([bucket_length(length) for length in lengths], dtype=np.int64)
         self._n_new, self._seed = n_new, seed
         self._count = replay_count(n_new, share)
-        super().__init__(self._of_all[self._rows(0)].tolist(), batch_tokens, seed)
+        super().__init__(self._of_all[self._rows(0)].tolist(), batch_tokens, seed, multiple_of)
 
     def __iter__(self) -> Iterator[list[int]]:
         rows = self._rows(self.epoch)
@@ -93,8 +99,11 @@ def plan_batches(rows: EncodedDataset, params: FinetuneParams) -> BatchPlanner:
     """Return the planner of the batches of a training."""
     lengths = rows.encoded.lengths
     if isinstance(rows, ReplayedDataset):
-        return ReplayPlanner(lengths, rows.n_new, rows.share, params.batch_tokens, params.seed)
-    return BatchPlanner(lengths, params.batch_tokens, params.seed)
+        of_new = (rows.n_new, rows.share)
+        return ReplayPlanner(
+            lengths, *of_new, params.batch_tokens, params.seed, params.accumulation_steps
+        )
+    return BatchPlanner(lengths, params.batch_tokens, params.seed, params.accumulation_steps)
 
 
 def earlier_examples(params: FinetuneParams) -> ExampleRows | None:

@@ -27,6 +27,7 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.learner import Learner
+from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import learning_rates
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
@@ -118,7 +119,8 @@ class StableTrainer(Trainer):
     ) -> tuple[list[Any], int]:
         """Return the batches of one step and how many items (rows, words) they hold together."""
         batches = list(itertools.islice(epoch_iterator, num_batches))
-        return batches, sum(self.problem.n_items(batch["labels"]) for batch in batches)
+        n_items = sum(self.problem.n_items(batch["labels"]) for batch in batches)
+        return batches, processes.summed(n_items, self.args.device)
 
     def compute_loss(  # type: ignore[override]
         self,
@@ -140,7 +142,8 @@ class StableTrainer(Trainer):
         found = total_loss(step, self.objectives)
         if self.objectives:
             self.parts.add(found.parts, self.state.global_step)
-        return (found.total, step.outputs) if return_outputs else found.total
+        total = found.total * processes.n_processes()  # their gradients are averaged
+        return (total, step.outputs) if return_outputs else total
 
     def training_step(
         self,
@@ -166,6 +169,7 @@ class StableTrainer(Trainer):
         self.current_gradient_accumulation_steps = n_batches
         self._push_apart(inputs, num_items_in_batch)
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        loss = processes.averaged(loss)
         if self.steady.watch is not None:
             self.steady.watch.add(loss)
         elif loss.device.type == "cpu" or self.state.global_step % _FINITE_CHECK_STEPS == 0:
@@ -196,7 +200,7 @@ class StableTrainer(Trainer):
         """Return loss and headline metrics of the validation rows."""
         model: torch.nn.Module = self.model  # type: ignore[assignment]
         with self.steady.validated_weights():
-            scores = self.scores(model)
+            scores = processes.led(lambda: self.scores(model))
         self.valid_loss = scores["loss"]
         parts = self.parts.means(self.state.global_step)
         scores |= {f"train_{name}": value for name, value in parts.items()}
@@ -232,6 +236,10 @@ class StableTrainer(Trainer):
             self.steady.watch.before_checkpoint(step, parameters, self.valid_loss)
         super()._save_checkpoint(*args, **kwargs)
         checkpoint = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
+        processes.wait_for_all()  # each has written where its random numbers stand
+        processes.led(lambda: self._complete(checkpoint))
+
+    def _complete(self, checkpoint: Path) -> None:
         self.steady.save(checkpoint)
         mark_complete(checkpoint)
 

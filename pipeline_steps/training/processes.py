@@ -1,0 +1,113 @@
+"""Several processes that train one model: who leads, and what they tell each other.
+
+One process is the ordinary case, in which nothing is told and everybody leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
+
+T = TypeVar("T")
+
+
+def n_processes() -> int:
+    """Return how many processes train together."""
+    return distributed.get_world_size() if _together() else 1
+
+
+def rank() -> int:
+    """Return the number of this process; the leader's is 0."""
+    return distributed.get_rank() if _together() else 0
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    if _together():
+        distributed.barrier()
+
+
+def led(function: Callable[[], T]) -> T:
+    """Return what a function returns in the leader, in every process; the others wait."""
+    if not _together():
+        return function()
+    answer = [function() if rank() == 0 else None]
+    distributed.broadcast_object_list(answer, src=0)
+    return answer[0]  # type: ignore[return-value]
+
+
+def summed(value: int, device: torch.device) -> int:
+    """Return the sum of a number over all processes."""
+    if not _together():
+        return value
+    total = torch.tensor(value, device=device)
+    distributed.all_reduce(total)
+    return int(total)
+
+
+def averaged(value: torch.Tensor) -> torch.Tensor:
+    """Return the mean of a tensor over all processes."""
+    if not _together():
+        return value
+    total = value.detach().clone()
+    distributed.all_reduce(total)
+    return total / n_processes()
+
+
+def draw_apart(seed: int) -> None:
+    """Let every process but the leader draw other random numbers: its rows need other masks."""
+    if rank() > 0:
+        torch.manual_seed(seed + 1_000_003 * rank())
+
+
+def accumulation_of_process(params: FinetuneParams) -> int:
+    """Return how many of a step's batches this process runs one after the other.
+
+    ``finetune.accumulation_steps`` batches make a step, whoever runs them: so the number of
+    processes changes the time and not the result.
+
+    Raises
+    ------
+    TrainingError
+        If the batches cannot be shared out evenly.
+    """
+    together = n_processes()
+    if params.accumulation_steps % together:
+        raise TrainingError(
+            f"finetune.accumulation_steps is {params.accumulation_steps}, and {together} processes "
+            "share a step",
+            expected="batches of a step that can be shared out evenly",
+            fix=f"set finetune.accumulation_steps to a multiple of {together}",
+        )
+    return params.accumulation_steps // together
+
+
+def refuse_alone_only(params: FinetuneParams) -> None:
+    """Refuse what one process alone can do.
+
+    Raises
+    ------
+    TrainingError
+        If several train together and it is asked for.
+    """
+    asked = [f"objective.{name}" for name in params.objective.chosen()]
+    if params.pretraining is not None:
+        asked.append("pretraining")
+    if params.tuning.kind in ("adalora", "in_context"):
+        asked.append(f"tuning.kind {params.tuning.kind}")
+    if n_processes() > 1 and asked:
+        raise TrainingError(
+            f"finetune: {', '.join(asked)} with {n_processes()} processes",
+            expected="one process for these",
+            fix="unset HOLDFAST_PROCESSES, or leave them out in params.yaml",
+        )
+
+
+def _together() -> bool:
+    return distributed.is_available() and distributed.is_initialized()

@@ -1,0 +1,87 @@
+"""Two processes train what one would have trained, in steps of the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from builders import write_examples
+from safetensors.torch import load_file
+from tiny_models import WORDS, save_tiny_model
+
+from flows.training_processes import finetune_together
+from pipeline_steps.digests import file_digest
+from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.training.finetune import finetune
+from pipeline_steps.types import DatasetRef
+
+
+def dataset(path: Path, n: int, seed: int) -> DatasetRef:
+    generator = np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        words = generator.choice(WORDS[:9], int(generator.integers(3, 12))).tolist()
+        rows.append({"text": " ".join([*words, ("good", "bad")[i % 2]]), "label": "ab"[i % 2]})
+    write_examples(path, rows)
+    return DatasetRef(
+        name=path.stem, split=path.stem, path=path, digest=file_digest(path), n_examples=n
+    )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> tuple[DatasetRef, DatasetRef]:
+    return dataset(tmp_path / "train.parquet", 101, 0), dataset(tmp_path / "valid.parquet", 20, 1)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Return a tiny model without dropout: processes draw masks of their own."""
+    path = save_tiny_model(tmp_path / "base")
+    config = path / "config.json"
+    config.write_text(config.read_text().replace('_dropout_prob": 0.1', '_dropout_prob": 0.0'))
+    return path
+
+
+def params(base: Path, **settings: Any) -> FinetuneParams:
+    return FinetuneParams.model_validate(
+        {"base_model": str(base), "epochs": 2, "batch_tokens": 96, "accumulation_steps": 2,
+         "learning_rate": 1e-3, "precision": "fp32", **settings}
+    )  # fmt: skip
+
+
+def together(data: Any, settings: FinetuneParams, root: Path) -> Any:
+    root.mkdir(exist_ok=True)
+    return finetune_together(
+        2, *data, settings, root / "out", work=root / "work", problem="text_classification"
+    )
+
+
+def test_two_processes_learn_what_one_learns(data, base: Path, tmp_path: Path) -> None:
+    settings = params(base, averaging={"kind": "ema", "decay": 0.9})
+    alone = finetune(*data, settings, tmp_path / "alone", work=tmp_path / "alone-work")
+    both = together(data, settings, tmp_path / "both")
+    assert both.training["steps"] == alone.training["steps"]
+    for mine, theirs in zip(alone.training["history"], both.training["history"], strict=True):
+        assert theirs == pytest.approx(mine, abs=1e-5)
+    weights = load_file(tmp_path / "alone/model.safetensors")
+    for name, tensor in load_file(tmp_path / "both/out/model.safetensors").items():
+        torch.testing.assert_close(tensor, weights[name], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"accumulation_steps": 3}, "accumulation_steps is 3, and 2 processes"),
+        ({"objective": {"rdrop": {}}}, r"objective\.rdrop with 2 processes"),
+    ],
+)
+@pytest.mark.slow
+def test_what_several_processes_cannot_share_is_refused(
+    data, base: Path, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        together(data, params(base, **settings), tmp_path / "both")

@@ -34,6 +34,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _OPTIONS = ("text", "label")
 """Columns with an option of their own on the command line."""
 _HEAD_ROWS = 100
+_NAME_IT = "name columns that every file has: --text-column, --label-column, --column FIELD=NAME"
+_MEND = "mend, convert or rename the file, then run the command again"
 
 
 def find_columns(
@@ -67,7 +69,7 @@ def find_columns(
     _refuse_foreign(problem, columns)
     wanted = [column for column in columns.model_dump().values() if column is not None]
     for file in files:
-        require_columns(file, column_names(file), wanted)
+        require_columns(file, column_names(file), wanted, fix=_NAME_IT)
     return columns
 
 
@@ -89,14 +91,17 @@ def _refuse_foreign(problem: str, columns: ColumnsParams) -> None:
 def column_names(path: Path) -> list[str]:
     """Return the names of the columns (or JSON fields) in the first rows of a raw file."""
     names: dict[str, None] = {}
-    for row in islice(RowReader(path), _HEAD_ROWS):
-        if isinstance(row, RawRow):
-            names.update(dict.fromkeys(row.fields))
+    try:
+        for row in islice(RowReader(path), _HEAD_ROWS):
+            if isinstance(row, RawRow):
+                names.update(dict.fromkeys(row.fields))
+    except DataError as error:  # its advice is about params.yaml, which does not exist yet
+        raise DataError(error.received, expected=error.expected, fix=_MEND) from error
     if not names:
         raise DataError(
             f"none of the first rows of {path} can be read as {RowReader(path).kind}",
             expected=f"rows of the format {RowReader(path).kind}, text in UTF-8",
-            fix="mend or convert the file, then run the command again",
+            fix=_MEND,
         )
     return list(names)
 

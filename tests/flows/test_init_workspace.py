@@ -170,6 +170,56 @@ def test_a_suite_is_a_name_and_a_file(tmp_path: Path, rows: Path, suites: list[s
         init(tmp_path / "w", rows, suites=suites)
 
 
+@pytest.mark.parametrize(
+    ("option", "given", "fix"),
+    [
+        ("train", {"train": Path("mime.csv")}, "--train mine.csv"),
+        ("valid", {"valid": Path("mine.tsv")}, "--valid mine.csv"),
+        ("test", {"test": Path("zzz")}, "--test FILE, as it is really called"),
+        ("suite", {"suites": ["later=mine.cvs"]}, "--suite later=mine.csv"),
+    ],
+)
+def test_a_file_that_is_not_there_is_looked_for_nearby(
+    tmp_path: Path,
+    rows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    given: dict[str, object],
+    fix: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"there is no (mi|zzz)") as refusal:
+        init(tmp_path / "w", **{"train": rows, **given})
+    assert fix == refusal.value.fix
+    assert f"{tmp_path} has mine.csv" in refusal.value.expected
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.usefixtures("without_dvc")
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path, rows: Path) -> None:
+    with pytest.raises(DataError, match=r"nor a directory .*nowhere") as refusal:
+        init(tmp_path / "w", tmp_path / "nowhere" / rows.name)
+    assert refusal.value.fix.endswith("--train FILE")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("a.csv", "", None),
+        ("a.txt", "hello\n", None),
+        ("a.csv", CSV, {"text": "txt"}),
+        ("a.csv", "foo,bar\n1,2\n", None),
+    ],
+)
+def test_no_refusal_of_init_sends_to_a_params_yaml_that_is_not_there(
+    tmp_path: Path, name: str, content: str, columns: dict[str, str | None] | None
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=name) as refusal:
+        init(tmp_path / "w", tmp_path / name, columns=columns)
+    assert "params.yaml" not in str(refusal.value)
+
+
 def test_an_unknown_problem_names_the_known_ones(tmp_path: Path, rows: Path) -> None:
     with pytest.raises(ConfigurationError, match="text_classification"):
         init_workspace(tmp_path / "w", problem="divination", files={"train": rows})

@@ -14,6 +14,7 @@ import typer
 from flows.pipeline import Call, announcing, call_directly, say
 from flows.storage_errors import explained_storage_errors
 from flows.threads import wait_policy
+from pipeline_steps import __version__
 from pipeline_steps.errors import HoldfastError, counted
 
 if TYPE_CHECKING:
@@ -53,6 +54,23 @@ def main() -> None:
             clear = "\n" if sys.stderr.isatty() else ""  # the terminal has echoed ^C
             say(f"{clear}holdfast: interrupted; the same command goes on from here")
         raise
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"holdfast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _holdfast(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and end."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -213,4 +214,4 @@ def _dvc(directory: Path, *arguments: str) -> None:
 
 
 def _next(directory: Path) -> str:
-    return f"read its params.yaml, then: cd {directory} && holdfast train"
+    return f"read its params.yaml, then: cd {shlex.quote(str(directory))} && holdfast train"

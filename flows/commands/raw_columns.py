@@ -75,7 +75,7 @@ def find_columns(
 
 def _names(problem: str, field: str) -> Sequence[str]:
     """Return the usual names of a column; what a problem calls it by default comes first."""
-    return (COLUMNS[problem][field], *_NAMES[field])
+    return tuple(dict.fromkeys((COLUMNS[problem][field], *_NAMES[field])))
 
 
 def _refuse_foreign(problem: str, columns: ColumnsParams) -> None:
@@ -136,7 +136,7 @@ def named_columns(options: Sequence[str]) -> dict[str, str]:
             raise ConfigurationError(
                 f"--column {option!r}",
                 expected=f"FIELD=NAME, FIELD being one of {', '.join(ColumnsParams.model_fields)}",
-                fix="write it as --column tokens=words",
+                fix="write it as, for example, --column source=sender",
             )
         columns[field] = name
     return columns

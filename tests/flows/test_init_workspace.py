@@ -64,7 +64,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def test_a_new_workspace_has_all_that_the_next_command_needs(tmp_path: Path, rows: Path) -> None:
     message = init(tmp_path / "my model", rows)
     root = tmp_path / "my model"
-    assert f"cd {root} && holdfast train" in message
+    assert f"cd '{root}' && holdfast train" in message
     assert (root / "data/raw/train.csv").read_text() == CSV
     recorded = yaml.safe_load((root / "data/raw/train.csv.dvc").read_text())["outs"][0]
     assert recorded["path"] == "train.csv"
@@ -223,6 +223,9 @@ def test_no_refusal_of_init_sends_to_a_params_yaml_that_is_not_there(
 def test_an_unknown_problem_names_the_known_ones(tmp_path: Path, rows: Path) -> None:
     with pytest.raises(ConfigurationError, match="text_classification"):
         init_workspace(tmp_path / "w", problem="divination", files={"train": rows})
+    with pytest.raises(ConfigurationError, match="did you mean 'text_classification'") as refusal:
+        init_workspace(tmp_path / "w", problem="classification", files={"train": rows})
+    assert refusal.value.fix.endswith("--problem text_classification")
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.6, 1.0, 1.6])
@@ -374,6 +377,8 @@ def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text("spalte1\tspalte2\na\tb\n")
     with pytest.raises(DataError, match=r"it has 'spalte1', 'spalte2'\n.*\n.*--text-column NAME"):
+        find_columns([path], {})
+    with pytest.raises(DataError, match="a column called text, sentence, utterance"):
         find_columns([path], {})
 
 

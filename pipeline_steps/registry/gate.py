@@ -137,7 +137,8 @@ def _floor(
     bound = "the floor" if better else "the ceiling"
     reason = f"{axis} {metric.value:.4f} {words} {bound} {floor:.4f} (n = {metric.n})"
     if metric.n < policy.min_rows:
-        reason += f"; it rests on {counted(metric.n, 'row')}, the policy asks for {policy.min_rows}"
+        asked = f"the policy asks for {policy.min_rows} (gate.min_rows)"
+        reason += f"; it rests on {counted(metric.n, 'row')}, {asked}"
     return GateCheck(
         name=name,
         candidate=metric.value,

@@ -220,6 +220,12 @@ def test_no_refusal_of_init_sends_to_a_params_yaml_that_is_not_there(
     assert "params.yaml" not in str(refusal.value)
 
 
+def test_a_file_where_a_directory_belongs_is_refused(rows: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"mine\.csv is a file"):
+        init(rows, rows)
+    assert rows.read_text() == CSV
+
+
 def test_an_unknown_problem_names_the_known_ones(tmp_path: Path, rows: Path) -> None:
     with pytest.raises(ConfigurationError, match="text_classification"):
         init_workspace(tmp_path / "w", problem="divination", files={"train": rows})
@@ -485,7 +491,7 @@ def test_a_column_can_be_named_by_its_field(tmp_path: Path) -> None:
         find_columns([path], {}, "ner")
     named = named_columns(["tokens=satz", "tags=marken"])
     assert find_columns([path], named, "ner").tokens == "satz"
-    with pytest.raises(ConfigurationError, match="write it as --column tokens=words"):
+    with pytest.raises(ConfigurationError, match="for example, --column source=sender"):
         named_columns(["worte=satz"])
 
 

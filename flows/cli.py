@@ -14,7 +14,8 @@ import typer
 from flows.pipeline import Call, announcing, call_directly, say
 from flows.storage_errors import explained_storage_errors
 from flows.threads import wait_policy
-from pipeline_steps.errors import HoldfastError
+from pipeline_steps import __version__
+from pipeline_steps.errors import HoldfastError, counted
 
 if TYPE_CHECKING:
     from flows.workspace import Workspace
@@ -53,6 +54,23 @@ def main() -> None:
             clear = "\n" if sys.stderr.isatty() else ""  # the terminal has echoed ^C
             say(f"{clear}holdfast: interrupted; the same command goes on from here")
         raise
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"holdfast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _holdfast(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and end."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -128,12 +146,8 @@ def prepare(workspace: Directory = Path(), *, as_json: AsJson = False) -> None:
     opened = Workspace.open(workspace)
     with locked(opened):
         datasets = prepare_data(opened, call=_announced(as_json=as_json))
-    _print(
-        datasets.model_dump(mode="json")
-        if as_json
-        else "\n".join(f"{d.name}: {d.n_examples} rows" for d in _all_datasets(datasets)),
-        as_json=as_json,
-    )
+    lines = [f"{d.name}: {counted(d.n_examples, 'row')}" for d in _all_datasets(datasets)]
+    _print(datasets.model_dump(mode="json") if as_json else "\n".join(lines), as_json=as_json)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 _WORTH_SAYING = 1.0  # seconds
@@ -29,18 +30,33 @@ def call_directly(step: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) ->
 
 
 def announcing(call: Call, announce: Callable[[str], None]) -> Call:
-    """Return a call that says, through ``announce``, which step runs, and its seconds if many."""
+    """Return a call that says, through ``announce``, which step runs, and its seconds if many.
+
+    What was made before the step began is said to be reused.
+    """
 
     def announced(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        started = time.perf_counter()
+        began, started = datetime.now(UTC), time.perf_counter()
         announce(f"- {step_title(step)}")
         result = call(step, *args, **kwargs)
         seconds = time.perf_counter() - started
-        if seconds >= _WORTH_SAYING:
+        if _made_before(began, result):
+            announce("  reused: it was finished before")
+        elif seconds >= _WORTH_SAYING:
             announce(f"  done in {seconds:.0f} s")
         return result
 
     return announced
+
+
+def _made_before(began: datetime, result: Any) -> bool:
+    """Return whether a result says of itself that it is older than the call that returned it."""
+    from pipeline_steps.types import Checkpoint
+
+    if not isinstance(result, Checkpoint):
+        return False
+    made = datetime.fromisoformat(result.provenance.created_at)
+    return made < began.replace(microsecond=0)  # it is dated to the second
 
 
 def say(message: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.errors import ConfigurationError, counted
 
 
 def _user() -> str:
@@ -55,7 +55,7 @@ def load_settings() -> Settings:
             for m in error.errors()
         ]
         raise ConfigurationError(
-            f"the environment has {len(mistakes)} mistake(s):{''.join(mistakes)}",
+            f"the environment has {counted(len(mistakes), 'mistake')}:{''.join(mistakes)}",
             expected="the values that are named above, or none",
             fix="unset or correct these variables, then run the command again",
         ) from error

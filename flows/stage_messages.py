@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 
 _CLEAR = "\r\x1b[K"
-_COUNTED = re.compile(r"\x1b\[K([\w-]+: [\d,]+ rows)")
+_COUNTED = re.compile(r"\x1b\[K([\w-]+: [\d,]+ rows?)")
 _BEGUN = re.compile(r"Running stage '([\w-]+)'")
 _ENDED = re.compile(r"[\w-]+: \S.*")
 _LINES_KEPT = 400

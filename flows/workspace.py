@@ -127,8 +127,15 @@ def refuse_unusable(root: Path) -> None:
     Raises
     ------
     ConfigurationError
-        If there is a percent sign in it: MLflow takes what follows for a character's code.
+        If it is a file, or there is a percent sign in it: MLflow takes what follows for a
+        character's code.
     """
+    if root.is_file():
+        raise ConfigurationError(
+            f"{root} is a file",
+            expected="the directory of a workspace",
+            fix="name a directory; to make one from a file: holdfast init DIR --train FILE",
+        )
     if "%" in str(root):
         raise ConfigurationError(
             f"the workspace {root} has a percent sign in its path",

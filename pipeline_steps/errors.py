@@ -5,6 +5,17 @@ from __future__ import annotations
 import json
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun, in the singular where there is one.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(0, "row"), counted(2, "mistake")
+    ('1 row', '0 rows', '2 mistakes')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 class HoldfastError(Exception):
     """A refusal that the user can mend.
 

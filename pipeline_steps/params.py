@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
-from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.errors import ConfigurationError, counted
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.mistakes import explain_mistakes
 from pipeline_steps.objective_mistakes import objective_mistakes
@@ -291,7 +291,7 @@ def parse_params(values: Any, *, source: str) -> Params:
     except ValidationError as error:
         mistakes = [f"\n  - {mistake}" for mistake in explain_mistakes(error, Params)]
         raise ConfigurationError(
-            f"{source} has {len(mistakes)} mistake(s):{''.join(mistakes)}",
+            f"{source} has {counted(len(mistakes), 'mistake')}:{''.join(mistakes)}",
             expected="the sections and keys that `holdfast init` writes with a comment each",
             fix=f"edit {source} as said above, then run the command again",
         ) from error

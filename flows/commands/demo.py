@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -37,8 +39,18 @@ def where_to_look(workspace: Workspace) -> str:
     ]
     if home.exists():
         lines.append(f"  Prefect  {prefect_ui}    then http://127.0.0.1:4200")
-    lines.append("  next     holdfast ledger log, holdfast doctor, holdfast init DIR --train FILE")
+    lines += next_commands(programs)
     return "\n".join(lines)
+
+
+def next_commands(programs: Path) -> list[str]:
+    """Return what to type next: first what puts `holdfast` on the path, where it is not there."""
+    lines = ["  next     holdfast ledger log, holdfast doctor, holdfast init DIR --train FILE"]
+    found = shutil.which("holdfast")
+    if found is None or Path(found).parent != programs:
+        activate = shlex.quote(str(programs / "activate"))
+        lines.append(f"           (once for each terminal: source {activate})")
+    return lines
 
 
 def _ran_before(workspace: Workspace) -> bool:

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.prepare_data import read_datasets
 from flows.settings import load_settings
-from pipeline_steps.errors import HoldfastError
+from pipeline_steps.errors import HoldfastError, counted
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.params import Params, load_params
@@ -93,7 +93,7 @@ def render(diagnosis: Diagnosis) -> str:
         if finding.fix is not None:
             lines.append(f"{_CONTINUED[1:]}to fix it: {finding.fix}")
     problems = sum(finding.status == "problem" for finding in diagnosis.findings)
-    closing = "all that is needed is here" if diagnosis.healthy else f"{problems} problem(s)"
+    closing = "all that is needed is here" if diagnosis.healthy else counted(problems, "problem")
     return "\n".join([f"holdfast in {diagnosis.workspace}", *lines, closing])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 from flows.commands.params_text import params_text
 from flows.commands.raw_columns import find_columns
+from flows.commands.raw_files import named_files
 from flows.dvc_locks import remove_dead_locks
 from flows.workspace import refuse_unusable
 from pipeline_steps.digests import file_digest, value_digest
@@ -61,7 +63,7 @@ def init_workspace(
     """
     directory = directory.resolve()
     refuse_unusable(directory)
-    sources = _sources(files, suites)
+    sources = named_files(files, suites)
     get_problem(problem)  # an unknown one is refused before any file is read
     found = find_columns(list(sources.values()), columns or {}, problem)
     params = _params(directory, problem, sources, found)
@@ -74,25 +76,6 @@ def init_workspace(
     _track_raw(directory, sources)
     _record(directory, request, finished=True)
     return f"made the workspace {directory}\n{_next(directory)}"
-
-
-def _sources(files: Mapping[str, Path | None], suites: Sequence[str]) -> dict[str, Path]:
-    """Return role -> absolute path of each file that was named, ``train`` first."""
-    named = {role: path for role, path in files.items() if path is not None}
-    for suite in suites:
-        name, equals, file = suite.partition("=")
-        if not (equals and name and file):
-            raise ConfigurationError(
-                f"--suite {suite!r}", expected="NAME=FILE", fix="write it as --suite later=FILE"
-            )
-        if f"suite:{name}" in named:
-            raise ConfigurationError(
-                f"two suites are called {name!r}",
-                expected="one name for each suite",
-                fix="rename one of them",
-            )
-        named[f"suite:{name}"] = Path(file)
-    return {role: path.expanduser().resolve() for role, path in named.items()}
 
 
 def _params(
@@ -231,4 +214,4 @@ def _dvc(directory: Path, *arguments: str) -> None:
 
 
 def _next(directory: Path) -> str:
-    return f"read its params.yaml, then: cd {directory} && holdfast train"
+    return f"read its params.yaml, then: cd {shlex.quote(str(directory))} && holdfast train"

@@ -34,6 +34,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _OPTIONS = ("text", "label")
 """Columns with an option of their own on the command line."""
 _HEAD_ROWS = 100
+_NAME_IT = "name columns that every file has: --text-column, --label-column, --column FIELD=NAME"
+_MEND = "mend, convert or rename the file, then run the command again"
 
 
 def find_columns(
@@ -67,13 +69,13 @@ def find_columns(
     _refuse_foreign(problem, columns)
     wanted = [column for column in columns.model_dump().values() if column is not None]
     for file in files:
-        require_columns(file, column_names(file), wanted)
+        require_columns(file, column_names(file), wanted, fix=_NAME_IT)
     return columns
 
 
 def _names(problem: str, field: str) -> Sequence[str]:
     """Return the usual names of a column; what a problem calls it by default comes first."""
-    return (COLUMNS[problem][field], *_NAMES[field])
+    return tuple(dict.fromkeys((COLUMNS[problem][field], *_NAMES[field])))
 
 
 def _refuse_foreign(problem: str, columns: ColumnsParams) -> None:
@@ -89,14 +91,17 @@ def _refuse_foreign(problem: str, columns: ColumnsParams) -> None:
 def column_names(path: Path) -> list[str]:
     """Return the names of the columns (or JSON fields) in the first rows of a raw file."""
     names: dict[str, None] = {}
-    for row in islice(RowReader(path), _HEAD_ROWS):
-        if isinstance(row, RawRow):
-            names.update(dict.fromkeys(row.fields))
+    try:
+        for row in islice(RowReader(path), _HEAD_ROWS):
+            if isinstance(row, RawRow):
+                names.update(dict.fromkeys(row.fields))
+    except DataError as error:  # its advice is about params.yaml, which does not exist yet
+        raise DataError(error.received, expected=error.expected, fix=_MEND) from error
     if not names:
         raise DataError(
             f"none of the first rows of {path} can be read as {RowReader(path).kind}",
             expected=f"rows of the format {RowReader(path).kind}, text in UTF-8",
-            fix="mend or convert the file, then run the command again",
+            fix=_MEND,
         )
     return list(names)
 
@@ -131,7 +136,7 @@ def named_columns(options: Sequence[str]) -> dict[str, str]:
             raise ConfigurationError(
                 f"--column {option!r}",
                 expected=f"FIELD=NAME, FIELD being one of {', '.join(ColumnsParams.model_fields)}",
-                fix="write it as --column tokens=words",
+                fix="write it as, for example, --column source=sender",
             )
         columns[field] = name
     return columns

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline_steps.errors import DataError, HoldfastError
+from pipeline_steps.errors import DataError, HoldfastError, counted
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.params import load_params
 
@@ -75,7 +75,7 @@ def _ingest(root: Path, params: Path) -> str:
     values = load_params(params)
     with row_counter("ingest", sys.stderr) as progress:
         reference = ingest(values.ingest, root, problem=values.problem, progress=progress)
-    return f"{reference.n_examples} rows"
+    return counted(reference.n_examples, "row")
 
 
 def _validate(root: Path, params: Path) -> str:
@@ -85,7 +85,7 @@ def _validate(root: Path, params: Path) -> str:
     values = load_params(params)
     with row_counter("validate", sys.stderr) as progress:
         report = validate(values.validate_, values.problem, root, progress=progress)
-    return f"{report.n_kept} of {report.n_rows} rows kept"
+    return f"{report.n_kept} of {counted(report.n_rows, 'row')} kept"
 
 
 def _split(root: Path, params: Path) -> str:

@@ -35,7 +35,7 @@ def row_counter(stage: str, stream: TextIO) -> Iterator[Progress]:
         nonlocal shown_at
         if time.monotonic() - shown_at >= _SECONDS:
             shown_at = time.monotonic()
-            stream.write(f"\r\x1b[K{stage}: {n_rows:,} rows")
+            stream.write(f"\r\x1b[K{stage}: {n_rows:,} row{'s' * (n_rows != 1)}")
             stream.flush()
 
     try:

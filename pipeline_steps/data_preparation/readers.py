@@ -23,6 +23,7 @@ from pipeline_steps.errors import DataError
 
 __all__ = ["RawRow", "RejectedRow", "RowReader", "require_columns"]
 
+_MAP_COLUMNS = "set ingest.columns in params.yaml to the names in this file"
 _ENDINGS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -103,7 +104,9 @@ class RowReader:
         return iter(DelimitedRows(self.path, lines, delimiter, self.max_line_bytes))
 
 
-def require_columns(path: Path, present: Iterable[str], wanted: Iterable[str]) -> None:
+def require_columns(
+    path: Path, present: Iterable[str], wanted: Iterable[str], *, fix: str = _MAP_COLUMNS
+) -> None:
     """Check that every mapped column is there.
 
     Raises
@@ -119,7 +122,7 @@ def require_columns(path: Path, present: Iterable[str], wanted: Iterable[str]) -
         raise DataError(
             f"{path} has no column {', '.join(map(repr, missing))}{hint}",
             expected=f"columns among {', '.join(map(repr, names))}",
-            fix="set ingest.columns in params.yaml to the names in this file",
+            fix=fix,
         )
 
 

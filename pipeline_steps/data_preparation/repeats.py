@@ -1,8 +1,8 @@
 """Repeated ids, repeated rows and contradicting labels over a whole file, in bounded memory.
 
-A first pass keeps 64-bit hashes in numpy arrays, 33 bytes a row. Two different rows may share such
-a hash, so a second pass looks at the rows that may be repeats again and compares 128-bit digests
-of a cryptographic hash: no row is called a repeat because of a collision.
+A first pass keeps 64-bit hashes in numpy arrays, 33 bytes a row; 16 of them stay. Two different
+rows may share such a hash, so a second pass looks at the rows that may be repeats again and
+compares 128-bit digests of a cryptographic hash: no row is called a repeat because of a collision.
 """
 
 from __future__ import annotations
@@ -15,23 +15,36 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline_steps.data_preparation.chunks import read_chunks
 
 Array = np.ndarray[Any, Any]
 DUPLICATE_ID, DUPLICATE_ROW = "duplicate_id", "duplicate_row"
 _CONTENT = ["text", "text_pair", "label", "target", "role"]
-_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """Masks over all rows of a file, and how many texts carry several labels."""
+    """Masks over all rows of a file, and the hashes that tell texts with several labels."""
 
     masks: dict[str, Array]
-    n_conflicting: int
-    conflicting_ids: tuple[str, ...]
+    texts: Array
+    labelled: Array
+
+    def conflicting(self, kept: Array) -> Array:
+        """Return which of the kept rows have a text that another kept row labels otherwise.
+
+        Rows that are set aside contradict nobody: nothing is learnt from them. This goes by hash
+        alone: it is a warning.
+
+        Parameters
+        ----------
+        kept : array
+            (n,) bool, over all rows of the file.
+        """
+        found = np.zeros(len(kept), dtype=bool)
+        found[kept] = _conflicting(self.texts[kept], self.labelled[kept])
+        return found
 
 
 @dataclass(frozen=True)
@@ -50,14 +63,10 @@ def find_repeats(path: Path, batch_rows: int, *, target_is_input: bool = False) 
 
     ``duplicate_row``: the same text, pair, label, target and role stood before, in a row that is no
     repeated id itself. The first of equal rows stays. Rows without text repeat nothing; they are
-    set aside for that. One text under several labels is counted by hash alone: it is a warning;
-    where the target is read by the model, it belongs to the text.
+    set aside for that. Where the target is read by the model, it belongs to the text.
     """
     hashes = _hashes(path, batch_rows, target_is_input)
-    masks = _exact_masks(path, batch_rows, hashes)
-    conflicting = _conflicting(hashes.texts, hashes.labelled) & ~hashes.without_text
-    shown = np.flatnonzero(conflicting)[:_EXAMPLES]
-    return Repeats(masks, int(conflicting.sum()), _ids_at(path, shown))
+    return Repeats(_exact_masks(path, batch_rows, hashes), hashes.texts, hashes.labelled)
 
 
 def _hashes(path: Path, batch_rows: int, target_is_input: bool) -> _Hashes:
@@ -136,14 +145,7 @@ def _digest(value: Any) -> bytes:
 
 
 def _conflicting(texts: Array, labelled: Array) -> Array:
-    """Return the mask of the rows whose text stands in the file with another label, too."""
+    """Return the mask of the rows whose text stands there with another label, too."""
     _, first = np.unique(labelled, return_index=True)
     several, counts = np.unique(texts[first], return_counts=True)
     return np.isin(texts, several[counts > 1])
-
-
-def _ids_at(path: Path, rows: Array) -> tuple[str, ...]:
-    if not len(rows):
-        return ()
-    ids = pq.read_table(path, columns=["example_id"])["example_id"]
-    return tuple(str(ids[int(row)].as_py()) for row in rows)

@@ -24,7 +24,7 @@ from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA
 from pipeline_steps.data_preparation.near_duplicates import Clusters, find_clusters
 from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.validate import VALIDATED
-from pipeline_steps.errors import DataError
+from pipeline_steps.errors import DataError, counted
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.params import SplitParams
 from pipeline_steps.problems.catalog import get_problem
@@ -167,7 +167,7 @@ def _refuse_unusable(rows: _Rows) -> None:
     for name in (TRAIN, VALID, TEST):
         if not (rows.parts == name).any():
             raise DataError(
-                f"the partition {name} is empty ({len(rows.parts)} rows in all)",
+                f"the partition {name} is empty ({counted(len(rows.parts), 'row')} in all)",
                 expected="rows in each of train, valid and test",
                 fix="add rows, or change the fractions in section split of params.yaml",
             )
@@ -178,7 +178,7 @@ def _refuse_unusable(rows: _Rows) -> None:
         if label not in known and part not in (TRAIN, _SET_ASIDE)
     )
     if unseen:
-        shown = ", ".join(f"{name}: {n} rows" for name, n in sorted(unseen.items())[:10])
+        shown = ", ".join(f"{name}: {counted(n, 'row')}" for name, n in sorted(unseen.items())[:10])
         raise DataError(
             f"labels that no training row has: {shown}",
             expected="every label of a held-out row among the training rows",

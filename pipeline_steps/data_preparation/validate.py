@@ -120,13 +120,15 @@ def validate_examples(
     judge = _Judge(ExpectationSuite(problem, params), repeats, asked)
     judge.tally.add_unread(unread)
     with atomic_directory(output) as directory:
+        kept = np.ones(len(repeats.texts), dtype=bool)
         with pq.ParquetWriter(directory / "examples.parquet", EXAMPLES_SCHEMA) as writer:
             for start, batch, origins in _chunks(path, params.batch_rows):
-                kept = judge.judge(batch.to_pandas(), start, origins)
-                writer.write_batch(batch.filter(pa.array(kept)))
-                progress(start + len(kept))
+                end = start + batch.num_rows
+                kept[start:end] = judge.judge(batch.to_pandas(), start, origins)
+                writer.write_batch(batch.filter(pa.array(kept[start:end])))
+                progress(end)
         blocked = blocking_reasons(params, judge.suite, judge.tally)
-        warnings = warnings_on(judge.repeats, unread)
+        warnings = warnings_on(path, repeats.conflicting(kept), unread)
         report = report_on(path, params, judge.quarantine, judge.tally, warnings, blocked)
         text = _with_details(report, params, judge.tally)
         (directory / "report.json").write_text(text, encoding="utf-8")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
 
 from pipeline_steps.data_preparation.expectations import ExpectationSuite
 from pipeline_steps.data_preparation.quarantine import Quarantine
-from pipeline_steps.data_preparation.repeats import Repeats
 from pipeline_steps.data_preparation.selective import SelectiveFinding, selective_values
 from pipeline_steps.data_preparation.tally import COUNTED_COLUMNS, Tally, UnreadRows
 from pipeline_steps.digests import file_digest
+from pipeline_steps.errors import counted
 from pipeline_steps.params import ValidateParams
 from pipeline_steps.types import ExpectationFailure, ValidationReport
 
 _EXAMPLES = 5
+Array = np.ndarray[Any, Any]
 
 
 def report_on(
@@ -36,10 +42,21 @@ def report_on(
     )
 
 
-def warnings_on(repeats: Repeats, unread: UnreadRows) -> list[ExpectationFailure]:
-    """Return what is odd, but sets no row aside."""
+def warnings_on(path: Path, conflicting: Array, unread: UnreadRows) -> list[ExpectationFailure]:
+    """Return what is odd, but sets no row aside.
+
+    Parameters
+    ----------
+    path : Path
+        The examples that were judged.
+    conflicting : array
+        (n,) bool: which of them say of a text what another row says otherwise.
+    unread : UnreadRows
+        What ingest found.
+    """
+    shown = _ids_at(path, np.flatnonzero(conflicting)[:_EXAMPLES])
     found = [
-        ("one_text_several_labels", "label", repeats.n_conflicting, repeats.conflicting_ids),
+        ("one_text_several_labels", "label", int(conflicting.sum()), shown),
         (
             "timestamp_unparsed",
             "timestamp",
@@ -49,6 +66,13 @@ def warnings_on(repeats: Repeats, unread: UnreadRows) -> list[ExpectationFailure
         ("tags_rewritten", "target", unread.n_repaired, unread.repaired),
     ]
     return [_warning(name, column, n, tuple(examples)) for name, column, n, examples in found if n]
+
+
+def _ids_at(path: Path, rows: Array) -> tuple[str, ...]:
+    if not len(rows):
+        return ()
+    ids = pq.read_table(path, columns=["example_id"])["example_id"]
+    return tuple(str(ids[int(row)].as_py()) for row in rows)
 
 
 def _rare_labels(params: ValidateParams, tally: Tally) -> list[ExpectationFailure]:
@@ -71,12 +95,12 @@ def blocking_reasons(params: ValidateParams, suite: ExpectationSuite, tally: Tal
     share = lost_share(tally)
     summary = {"n_rows": tally.n_kept, "n_labels": len(labels), "quarantined_share": share}
     words = {
-        "too_few_rows": f"{tally.n_kept} rows are left; {params.min_rows} are needed (min_rows)",
-        "too_few_labels": f"{len(labels)} label is left: {', '.join(labels)}"
-        f"; {tally.problem.name} needs {tally.problem.min_labels}",
+        "too_few_rows": f"{_left(tally.n_kept, 'row')}; {params.min_rows} are needed (min_rows)",
+        "too_few_labels": f"{_left(len(labels), 'label', labels)}; "
+        f"{tally.problem.name} needs {tally.problem.min_labels}",
         "too_much_quarantined": f"{share:.1%} of the rows would be set aside; the cap is "
-        f"{params.max_quarantined_share:.1%} (max_quarantined_share); they are {tally.n_lost} of "
-        f"{tally.n_rows}, most often: {_most_frequent(tally)}",
+        f"{params.max_quarantined_share:.1%} (max_quarantined_share); that is {tally.n_lost} of "
+        f"{counted(tally.n_rows, 'row')}, most often: {_most_frequent(tally)}",
     }
     reasons = [words[finding.reason] for finding in suite.check_table(summary)]
     for name in COUNTED_COLUMNS:
@@ -92,6 +116,11 @@ def blocking_reasons(params: ValidateParams, suite: ExpectationSuite, tally: Tal
     return reasons
 
 
+def _left(n: int, noun: str, names: Sequence[str] = ()) -> str:
+    listed = f": {', '.join(names)}" if names else ""
+    return f"{counted(n, noun)} {'is' if n == 1 else 'are'} left{listed}"
+
+
 def lost_share(tally: Tally) -> float:
     """Return the share of rows set aside for more than being a repeat; 1 where there is no row."""
     return tally.n_lost / tally.n_rows if tally.n_rows else 1.0
@@ -104,7 +133,7 @@ def _most_frequent(tally: Tally) -> str:
 
 def _selective_reason(name: str, found: SelectiveFinding) -> str:
     return (
-        f"quarantine would take {found.n_quarantined} of {found.n_rows} rows of {name} "
+        f"quarantine would take {found.n_quarantined} of {counted(found.n_rows, 'row')} of {name} "
         f"{found.value!r} ({found.share:.1%}, elsewhere {found.share_elsewhere:.1%}, "
         f"Fisher p = {found.p_value:.1g}): what is learnt would be biased "
         "(selective_alpha, selective_min_excess)"

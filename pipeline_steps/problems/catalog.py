@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.problems.ner import Ner
 from pipeline_steps.problems.problem import Problem
@@ -27,9 +29,11 @@ def get_problem(name: str) -> Problem:
         If there is none.
     """
     if name not in PROBLEMS:
+        near = get_close_matches(name, PROBLEMS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigurationError(
-            f"there is no problem {name!r}",
+            f"there is no problem {name!r}{hint}",
             expected=f"one of {', '.join(PROBLEMS)}",
-            fix="set `problem` in params.yaml to one of these",
+            fix=f"name one of these: --problem {near[0] if near else 'NAME'}",
         )
     return PROBLEMS[name]

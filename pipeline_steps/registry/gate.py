@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline_steps.digests import value_digest
+from pipeline_steps.errors import counted
 from pipeline_steps.params import GateParams
 from pipeline_steps.registry.gate_integrity import (
     find_difference,
@@ -118,7 +119,7 @@ class _Test:
         if not factors:
             return f"{self.axis}: more rows would not decide; the difference lies at the margin"
         more = round(self.n * (min(factors) ** 2 - 1))
-        return f"{self.axis}: about {max(more, 1)} more rows would decide"
+        return f"{self.axis}: about {counted(max(more, 1), 'more row')} would decide"
 
 
 def _floor(
@@ -136,7 +137,8 @@ def _floor(
     bound = "the floor" if better else "the ceiling"
     reason = f"{axis} {metric.value:.4f} {words} {bound} {floor:.4f} (n = {metric.n})"
     if metric.n < policy.min_rows:
-        reason += f"; it rests on {metric.n} rows, the policy asks for {policy.min_rows}"
+        asked = f"the policy asks for {policy.min_rows} (gate.min_rows)"
+        reason += f"; it rests on {counted(metric.n, 'row')}, {asked}"
     return GateCheck(
         name=name,
         candidate=metric.value,

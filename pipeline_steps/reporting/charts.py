@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from pipeline_steps.errors import counted
 from pipeline_steps.types import EvaluationReport, MetricValue
 
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -60,8 +61,9 @@ def reliability_chart(report: EvaluationReport) -> str:
     largest = max((n for _, _, n in report.reliability), default=1)
     dots = "".join(
         f'<circle cx="{_LEFT + confidence * side:.1f}" cy="{_TOP + (1 - accuracy) * side:.1f}" '
-        f'r="{3 + 6 * (n / largest) ** 0.5:.1f}" class="dot see-through"><title>{n} rows, '
-        f"confidence {confidence:.2f}, accuracy {accuracy:.2f}</title></circle>"
+        f'r="{3 + 6 * (n / largest) ** 0.5:.1f}" class="dot see-through">'
+        f"<title>{counted(n, 'row')}, confidence {confidence:.2f}, accuracy {accuracy:.2f}</title>"
+        "</circle>"
         for confidence, accuracy, n in report.reliability
     )
     ticks = "".join(_square_ticks(value, side) for value in (0.0, 0.5, 1.0))

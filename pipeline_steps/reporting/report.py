@@ -16,6 +16,7 @@ from pipeline_steps.reporting.run_record import (
     RunRecord,
     check_cells,
     class_totals,
+    parameter_rows,
     provenance_facts,
 )
 from pipeline_steps.reporting.summary import value_with_interval
@@ -67,7 +68,7 @@ def render_report(record: RunRecord) -> str:
             reliability=reliability_chart(main),
             curves=list(_curves(record.checkpoint)),
             facts=provenance_facts(record),
-            parameters=record.checkpoint.parameters.items(),
+            parameters=list(parameter_rows(record.checkpoint.parameters)),
         )
     )
 

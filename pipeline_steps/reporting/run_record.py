@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline_steps.reporting.training_facts import training_facts
@@ -105,6 +106,22 @@ def provenance_facts(record: RunRecord) -> list[tuple[str, Any]]:
         ("libraries", ", ".join(f"{k} {v}" for k, v in origin.libraries.items()) or None),
     ]
     return [(name, value) for name, value in facts if value is not None]
+
+
+def parameter_rows(parameters: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, str]]:
+    """Yield names and values as they are written in ``params.yaml``, sections with a dot.
+
+    Examples
+    --------
+    >>> dict(parameter_rows({"tuning": {"kind": "full", "bias": True}, "epochs": None}))
+    {'tuning.kind': 'full', 'tuning.bias': 'true', 'epochs': 'null'}
+    """
+    for name, value in parameters.items():
+        if isinstance(value, Mapping) and value:
+            yield from parameter_rows(value, f"{section}{name}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield f"{section}{name}", text
 
 
 def _averages(

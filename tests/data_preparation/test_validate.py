@@ -123,6 +123,17 @@ def test_one_text_with_two_labels_is_a_warning_and_stays(tmp_path: Path) -> None
     assert (warning.severity, warning.count, report.n_kept) == ("warning", 2, 40)
 
 
+def test_rows_that_are_set_aside_contradict_nobody(tmp_path: Path) -> None:
+    """Blank texts of several labels are bad rows, not one text with several labels."""
+    content = rows(40)
+    for i, text in [(3, " "), (4, " "), (8, ""), (9, ""), (12, None), (13, None)]:
+        content[i]["text"] = text
+    content[20] |= {"text": content[21]["text"], "label": None}
+    report = check(tmp_path, content)
+    assert report.n_kept == 33
+    assert "one_text_several_labels" not in {f.expectation for f in report.failures}
+
+
 def test_an_unknown_label_is_set_aside_where_labels_are_declared(tmp_path: Path) -> None:
     params = LOOSE.model_copy(update={"labels": ("label0", "label1")})
     assert check(tmp_path, rows(60), params).quarantined == {"label_unknown": 20}
@@ -270,6 +281,11 @@ def test_a_file_without_any_row_is_refused(tmp_path: Path) -> None:
     report = check(tmp_path, [])
     assert (report.n_kept, report.success) == (0, False)
     assert "0 rows are left" in report.blocked_because[0]
+
+
+def test_one_row_is_counted_in_the_singular(tmp_path: Path) -> None:
+    report = check(tmp_path, rows(1))
+    assert report.blocked_because[0].startswith("1 row is left; 20 are needed")
 
 
 def test_set_aside_rows_name_their_line_in_the_raw_file(tmp_path: Path) -> None:

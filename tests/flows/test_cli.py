@@ -14,6 +14,8 @@ from tiny_workspaces import change_params, sentiment_rows
 from warm_commands import Ended, WarmCommands
 
 from flows.cli import app
+from pipeline_steps import __version__
+from pipeline_steps.params import load_params
 
 Trained = tuple[Path, dict[str, Any]]
 
@@ -40,6 +42,23 @@ def test_every_command_explains_itself(
     assert ended.code == 0
     assert f"Usage: holdfast {' '.join(command)}".strip() in ended.stdout
     assert ended.stderr == ""
+
+
+def test_the_version_is_that_of_the_package(holdfast: WarmCommands, tmp_path: Path) -> None:
+    ended = run(holdfast, tmp_path, "--version")
+    assert (ended.code, ended.stdout, ended.stderr) == (0, f"holdfast {__version__}\n", "")
+
+
+def test_init_takes_every_column_that_a_workspace_can_have(
+    holdfast: WarmCommands, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.csv").write_text("text,label,sender\na,b,c\n")
+    ended = run(
+        holdfast, tmp_path, "init", "new", "--train", "mine.csv", "--column", "source=sender"
+    )
+    assert (ended.code, ended.stderr) == (0, "")
+    params = load_params(tmp_path / "new/params.yaml")
+    assert params.ingest.columns.source == "sender"
 
 
 def test_help_names_the_commands(holdfast: WarmCommands, tmp_path: Path) -> None:

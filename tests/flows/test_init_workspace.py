@@ -65,7 +65,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 def test_a_new_workspace_has_all_that_the_next_command_needs(tmp_path: Path, rows: Path) -> None:
     message = init(tmp_path / "my model", rows)
     root = tmp_path / "my model"
-    assert f"cd {root} && holdfast train" in message
+    assert f"cd '{root}' && holdfast train" in message
     assert (root / "data/raw/train.csv").read_text() == CSV
     recorded = yaml.safe_load((root / "data/raw/train.csv.dvc").read_text())["outs"][0]
     assert recorded["path"] == "train.csv"
@@ -171,9 +171,68 @@ def test_a_suite_is_a_name_and_a_file(tmp_path: Path, rows: Path, suites: list[s
         init(tmp_path / "w", rows, suites=suites)
 
 
+@pytest.mark.parametrize(
+    ("option", "given", "fix"),
+    [
+        ("train", {"train": Path("mime.csv")}, "--train mine.csv"),
+        ("valid", {"valid": Path("mine.tsv")}, "--valid mine.csv"),
+        ("test", {"test": Path("zzz")}, "--test FILE, as it is really called"),
+        ("suite", {"suites": ["later=mine.cvs"]}, "--suite later=mine.csv"),
+    ],
+)
+def test_a_file_that_is_not_there_is_looked_for_nearby(
+    tmp_path: Path,
+    rows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    given: dict[str, object],
+    fix: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"there is no (mi|zzz)") as refusal:
+        init(tmp_path / "w", **{"train": rows, **given})
+    assert fix == refusal.value.fix
+    assert f"{tmp_path} has mine.csv" in refusal.value.expected
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.usefixtures("without_dvc")
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path, rows: Path) -> None:
+    with pytest.raises(DataError, match=r"nor a directory .*nowhere") as refusal:
+        init(tmp_path / "w", tmp_path / "nowhere" / rows.name)
+    assert refusal.value.fix.endswith("--train FILE")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("a.csv", "", None),
+        ("a.txt", "hello\n", None),
+        ("a.csv", CSV, {"text": "txt"}),
+        ("a.csv", "foo,bar\n1,2\n", None),
+    ],
+)
+def test_no_refusal_of_init_sends_to_a_params_yaml_that_is_not_there(
+    tmp_path: Path, name: str, content: str, columns: dict[str, str | None] | None
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=name) as refusal:
+        init(tmp_path / "w", tmp_path / name, columns=columns)
+    assert "params.yaml" not in str(refusal.value)
+
+
+def test_a_file_where_a_directory_belongs_is_refused(rows: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"mine\.csv is a file"):
+        init(rows, rows)
+    assert rows.read_text() == CSV
+
+
 def test_an_unknown_problem_names_the_known_ones(tmp_path: Path, rows: Path) -> None:
     with pytest.raises(ConfigurationError, match="text_classification"):
         init_workspace(tmp_path / "w", problem="divination", files={"train": rows})
+    with pytest.raises(ConfigurationError, match="did you mean 'text_classification'") as refusal:
+        init_workspace(tmp_path / "w", problem="classification", files={"train": rows})
+    assert refusal.value.fix.endswith("--problem text_classification")
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.6, 1.0, 1.6])
@@ -328,6 +387,8 @@ def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
     path.write_text("spalte1\tspalte2\na\tb\n")
     with pytest.raises(DataError, match=r"it has 'spalte1', 'spalte2'\n.*\n.*--text-column NAME"):
         find_columns([path], {})
+    with pytest.raises(DataError, match="a column called text, sentence, utterance"):
+        find_columns([path], {})
 
 
 def test_every_file_must_have_the_columns(tmp_path: Path, rows: Path) -> None:
@@ -433,7 +494,7 @@ def test_a_column_can_be_named_by_its_field(tmp_path: Path) -> None:
         find_columns([path], {}, "ner")
     named = named_columns(["tokens=satz", "tags=marken"])
     assert find_columns([path], named, "ner").tokens == "satz"
-    with pytest.raises(ConfigurationError, match="write it as --column tokens=words"):
+    with pytest.raises(ConfigurationError, match="for example, --column source=sender"):
         named_columns(["worte=satz"])
 
 

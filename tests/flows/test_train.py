@@ -283,7 +283,7 @@ def test_all_mistakes_in_params_are_named_at_once(holdfast: WarmCommands, prepar
     file.write_text(yaml.safe_dump(values))
     refused = holdfast("train", "--json", cwd=prepared)
     assert (refused.code, refused.stdout) == (2, "")
-    assert "has 3 mistake(s)" in refused.stderr
+    assert "has 3 mistakes:" in refused.stderr
     for words in ("did you mean 'epochs'", "gate.alpha", "split.seed"):
         assert words in refused.stderr
 

@@ -8,7 +8,12 @@ from html.parser import HTMLParser
 import pytest
 
 from pipeline_steps.reporting.report import render_report
-from pipeline_steps.reporting.run_record import check_cells, class_totals, provenance_facts
+from pipeline_steps.reporting.run_record import (
+    check_cells,
+    class_totals,
+    parameter_rows,
+    provenance_facts,
+)
 from pipeline_steps.types import EvaluationReport, Verdict
 
 VOID = {"meta", "wbr", "br"}
@@ -108,6 +113,16 @@ def test_provenance_leaves_out_what_is_unknown(record) -> None:
     assert facts["trained"] == "2,000 of 10,000 weights"
     assert "git commit" not in facts
     assert "steps" not in facts
+
+
+def test_parameters_are_written_as_in_params_yaml() -> None:
+    parameters = {"tuning": {"kind": "lora", "targets": ["query"]}, "rate": None, "floors": {}}
+    assert dict(parameter_rows(parameters)) == {
+        "tuning.kind": "lora",
+        "tuning.targets": '["query"]',
+        "rate": "null",
+        "floors": "{}",
+    }
 
 
 def test_a_bare_record_still_makes_a_page(record) -> None:

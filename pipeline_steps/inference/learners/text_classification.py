@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
-from pipeline_steps.errors import TrainingError
+from pipeline_steps.errors import TrainingError, counted
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.forward import logits_in_order
 from pipeline_steps.inference.learners.body import build_with_head
@@ -167,7 +167,7 @@ def two_labels_or_more(of_rows: Sequence[str]) -> tuple[str, ...]:
     labels = tuple(sorted(set(of_rows)))
     if len(labels) < 2:  # noqa: PLR2004 - a classifier needs two
         raise TrainingError(
-            f"the training rows have {len(labels)} label(s): {', '.join(labels)}",
+            f"the training rows have {counted(len(labels), 'label')}: {', '.join(labels)}",
             expected="at least two different labels",
             fix="look at ingest.columns.label in params.yaml and at the raw file",
         )

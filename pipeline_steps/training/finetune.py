@@ -115,6 +115,7 @@ def _build(
     model, head_names = prepared_model(
         inputs.base.path, labels, train, params, problem=problem, pad_id=pad_id, device=device
     )
+    precision = choose_precision(params.precision, device)
     objectives = objectives_of(
         Ground(
             params=params,
@@ -126,6 +127,7 @@ def _build(
             tokenizer=tokenizer,
             old_models=old_models,
             device=device,
+            precision=precision,
             work=work,
         )
     )
@@ -133,7 +135,7 @@ def _build(
         params,
         work,
         steps_per_epoch=-(-len(plan_batches(train, params)) // params.accumulation_steps),
-        precision=choose_precision(params.precision, device),
+        precision=precision,
         device=device,
         show_progress=sys.stderr.isatty(),
     )

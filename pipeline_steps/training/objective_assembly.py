@@ -55,6 +55,8 @@ class Ground:
         The checkpoints that the parameters name, by path.
     device : device
         Where the training runs.
+    precision : str
+        What it computes in.
     work : Path
         Directory of what a training that goes on after a kill need not compute again.
     """
@@ -68,6 +70,7 @@ class Ground:
     tokenizer: PreTrainedTokenizerBase
     old_models: Mapping[str, OldModel]
     device: torch.device
+    precision: str
     work: Path
 
 
@@ -121,7 +124,13 @@ def _distillation(ground: Ground) -> Objective:
 def _hidden(ground: Ground) -> Objective:
     asked: Any = ground.params.objective.hidden
     teacher = ground.old_models[asked.teacher].model
-    return follow_hidden_states(asked, teacher, ground.model, ground.params.seed)
+    return follow_hidden_states(
+        asked,
+        teacher,
+        ground.model,
+        seed=ground.params.seed,
+        precision=ground.precision,
+    )
 
 
 def _l2sp(ground: Ground) -> Objective:

@@ -31,6 +31,7 @@ def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
     return [
         *_loss_mistakes(problem, params),
         *_problem_mistakes(problem, params),
+        *_augmentation_mistakes(problem, params),
         *_clashes(params),
         *_tuning_mistakes(params),
     ]
@@ -57,6 +58,14 @@ def _problem_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
         yield (
             "finetune.objective.contrastive: it compares whole texts that have one label each, and "
             f"{problem} has none such; rdrop and smart work with every problem"
+        )
+
+
+def _augmentation_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
+    if params.augmentation is not None and problem != "text_classification":
+        yield (
+            f"finetune.augmentation: in {problem} what is asked stands at places of the text, that "
+            "would move; it works with text_classification, and rdrop and smart with every problem"
         )
 
 

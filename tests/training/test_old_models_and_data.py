@@ -303,7 +303,7 @@ def test_the_fisher_information_is_estimated_once(base, data, old, tmp_path) -> 
 
 
 def test_a_killed_run_with_objectives_ends_with_the_same_weights(base, data, tmp_path) -> None:
-    """They draw random starts and masks, choose earlier rows, and learn a projection."""
+    """They draw starts and masks, choose rows, add noise to them, and learn a projection."""
     teacher = run(wide_base(tmp_path / "wide"), data, tmp_path / "teacher")
     rows = data["text_classification"]
     objective = {
@@ -315,7 +315,7 @@ def test_a_killed_run_with_objectives_ends_with_the_same_weights(base, data, tmp
     }
     settings = {
         "epochs": 2, "checkpoints_per_epoch": 2, "early_stopping_patience": None,
-        "accumulation_steps": 2, "objective": objective,
+        "accumulation_steps": 2, "objective": objective, "augmentation": {"ramp_epochs": 1},
     }  # fmt: skip
     straight = run(base, data, tmp_path / "straight", **settings)
     broken = tmp_path / "broken"

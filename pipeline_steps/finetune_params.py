@@ -7,7 +7,12 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt
 
 from pipeline_steps.hardware_params import HardwareParams
-from pipeline_steps.objective_params import LossParams, ObjectiveParams, PretrainingParams
+from pipeline_steps.objective_params import (
+    AugmentationParams,
+    LossParams,
+    ObjectiveParams,
+    PretrainingParams,
+)
 from pipeline_steps.section import Positive, Section, Share
 from pipeline_steps.stability_params import AveragingParams, RecoveryParams
 from pipeline_steps.tuning_params import FullTuning, TuningParams
@@ -28,6 +33,8 @@ class FinetuneParams(Section):
     """Which weights learn; each kind has keys of its own, see docs/training.md."""
     loss: LossParams = LossParams()
     """How far an answer is from the truth."""
+    augmentation: AugmentationParams | None = None
+    """{}: rows read otherwise in each epoch, with typos and lost words; null: as they are."""
     objective: ObjectiveParams = ObjectiveParams()
     """What is asked beside the loss; null: not asked. Parts combine, see docs/training.md."""
     reinitialise_layers: int = Field(default=0, ge=0)

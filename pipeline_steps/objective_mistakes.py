@@ -31,6 +31,7 @@ def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
     return [
         *_loss_mistakes(problem, params),
         *_problem_mistakes(problem, params),
+        *_augmentation_mistakes(problem, params),
         *_clashes(params),
         *_tuning_mistakes(params),
     ]
@@ -60,6 +61,14 @@ def _problem_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
         )
 
 
+def _augmentation_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
+    if params.augmentation is not None and problem != "text_classification":
+        yield (
+            f"finetune.augmentation: in {problem} what is asked stands at places of the text, that "
+            "would move; it works with text_classification, and rdrop and smart with every problem"
+        )
+
+
 def _clashes(params: FinetuneParams) -> Iterator[str]:
     replacing = [name for name in _REPLACING if name in params.objective.chosen()]
     if len(replacing) > 1:
@@ -75,8 +84,9 @@ def _untrained(params: FinetuneParams) -> Iterator[str]:
         yield "pretraining"
     if params.student_layers is not None:
         yield "student_layers"
-    if params.averaging is not None:
-        yield "averaging"
+    for name in ("averaging", "augmentation"):
+        if getattr(params, name) is not None:
+            yield name
 
 
 def _tuning_mistakes(params: FinetuneParams) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from pipeline_steps.section import Positive, Section, Share
 
@@ -221,3 +221,30 @@ class PretrainingParams(Section):
     """Share of the tokens that are hidden; for mlm."""
     whole_words: bool = False
     """Hide the tokens of a word together; for mlm."""
+
+
+class AugmentationParams(Section):
+    """Rows that read otherwise in each epoch, with the noise of the suites (Wei and Zou 2019)."""
+
+    probability: Share = 0.5
+    """Share of the rows that are changed in an epoch, once the ramp is over."""
+    ramp_epochs: NonNegativeInt = 0
+    """Epochs over which that share grows, the first one reads the rows as they are; 0: at once."""
+    typos: Share = 0.02
+    """Share of the letters of a changed row that are mistyped."""
+    casing: Share = 0.0
+    """Share of its words that change their case."""
+    word_loss: Share = 0.1
+    """Share of its words that are left out."""
+    word_swap: Share = 0.05
+    """Share of its words that change places with the next."""
+
+    def rates(self) -> dict[str, float]:
+        """Return the kinds of noise that are asked for, with their rates."""
+        kinds = ("word_loss", "word_swap", "casing", "typos")
+        return {kind: getattr(self, kind) for kind in kinds if getattr(self, kind) > 0}
+
+    def share_in(self, epoch: int) -> float:
+        """Return the share of the rows that are changed in an epoch, counted from 0."""
+        grown = 1.0 if self.ramp_epochs == 0 else min(1.0, epoch / self.ramp_epochs)
+        return self.probability * grown

@@ -14,7 +14,7 @@ from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.types import Provenance
 
 PACKAGE_ROOT = Path(__file__).parent
-_CORE = ("types", "params", "problem_defaults", "digests", "fields", "files")
+_CORE = ("types", "params", "problem_defaults", "digests", "fields", "files", "noise")
 _LIBRARIES = ("torch", "transformers", "peft", "numpy", "mlflow-skinny", "dvc", "prefect")
 
 

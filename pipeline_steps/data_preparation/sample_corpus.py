@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline_steps.data_preparation.noise import perturb
 from pipeline_steps.data_preparation.sample_flaws import Row, add_flaws, broken_lines
 from pipeline_steps.data_preparation.sample_grammar import Customer, make_customer, write_message
 from pipeline_steps.data_preparation.sample_later_phrases import NEW_INTENTS, REPHRASED
 from pipeline_steps.data_preparation.sample_phrases import INTENTS, Intent
 from pipeline_steps.files import atomic_file
+from pipeline_steps.noise import perturb
 
 CORPUS = Path("data/raw/helpdesk.jsonl.gz")
 LATER = Path("data/raw/helpdesk_later.jsonl.gz")

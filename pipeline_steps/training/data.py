@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.tokenization import Encoded
+from pipeline_steps.training.augmentation import Augmentation
 
 Row = dict[str, Any]
 """One encoded example: ``input_ids``, ``label``, and what else is recorded of it."""
@@ -30,6 +31,11 @@ class EncodedDataset(Dataset[Row]):
     recorded : mapping of str to sequence of array
         What other models said of each row, (models, classes) or (models, length, classes); the
         names end in ``_logits``.
+
+    Attributes
+    ----------
+    augmentation : Augmentation or None
+        What changes rows from epoch to epoch.
     """
 
     def __init__(
@@ -41,12 +47,21 @@ class EncodedDataset(Dataset[Row]):
         self.encoded = encoded
         self.labels = list(labels)
         self.recorded = dict(recorded or {})
+        self.augmentation: Augmentation | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch is read, counted from 0: where rows are augmented they change."""
+        if self.augmentation is not None:
+            self.augmentation.set_epoch(epoch)
+
     def __getitem__(self, index: int) -> Row:
-        row = {"input_ids": self.encoded.token_ids[index], "label": self.labels[index]}
+        ids = self.encoded.token_ids[index]
+        if self.augmentation is not None:
+            ids = self.augmentation.changed.get(index, ids)
+        row = {"input_ids": ids, "label": self.labels[index]}
         return row | {name: values[index] for name, values in self.recorded.items()}
 
 

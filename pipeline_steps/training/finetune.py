@@ -13,20 +13,17 @@ from pipeline_steps.errors import CheckpointError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.checkpoint import load_checkpoint
-from pipeline_steps.inference.examples_file import ExampleRows, read_examples
 from pipeline_steps.inference.forward import best_device
-from pipeline_steps.inference.learners.catalog import get_learner
-from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.attempts import train_steadily
-from pipeline_steps.training.criterion import criterion_of
-from pipeline_steps.training.data import Collator, EncodedDataset
+from pipeline_steps.training.data import Collator
 from pipeline_steps.training.further import further_digests
 from pipeline_steps.training.hidden_states import projection_names
 from pipeline_steps.training.inputs import Inputs
+from pipeline_steps.training.material import gathered
 from pipeline_steps.training.objective_assembly import (
     Ground,
     objectives_of,
@@ -36,15 +33,11 @@ from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.pretraining import pretrained_directory, read_texts
 from pipeline_steps.training.prompting import write_prompted
 from pipeline_steps.training.replaying import (
-    earlier_examples,
-    labels_to_learn,
     plan_batches,
-    with_earlier,
 )
 from pipeline_steps.training.result import write_result
 from pipeline_steps.training.resume import is_complete
 from pipeline_steps.training.steadiness import Attempt, Steadiness
-from pipeline_steps.training.teaching import labels_of_old_model, load_old_models
 from pipeline_steps.training.trainer import Listener, StableTrainer
 from pipeline_steps.types import Checkpoint, DatasetRef
 
@@ -119,63 +112,44 @@ def _seeded(
 def _build(
     inputs: Inputs, work: Path, attempt: Attempt | None = None
 ) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
-    params = inputs.params
-    problem = get_learner(inputs.problem)
-    tokenizer = load_tokenizer(inputs.base.path)
-    device = best_device()
-    train_examples, valid_examples = (read_examples(d.path) for d in (inputs.train, inputs.valid))
-    earlier_rows = earlier_examples(params)
-    old_models = load_old_models(params, inputs.problem, problem, device)
-    old_labels = labels_of_old_model(params, old_models)
-    labels = labels_to_learn(problem, train_examples, earlier_rows, old_labels)
-    train = _encoded(train_examples, problem, tokenizer, labels, params)
-    valid = _encoded(valid_examples, problem, tokenizer, labels, params)
-    criterion = criterion_of(params.loss, problem.classes(train.labels), device)
-    problem = get_learner(inputs.problem, criterion)
-    if earlier_rows is not None:
-        earlier = _encoded(earlier_rows, problem, tokenizer, labels, params)
-        train = with_earlier(train, earlier, params)
-    pad_id = int(tokenizer.pad_token_id)
+    params, device = inputs.params, best_device()
+    found = gathered(inputs, device)
     model, head_names = prepared_model(
-        inputs.base.path, labels, train, params, problem=problem, pad_id=pad_id, device=device
+        inputs.base.path,
+        found.labels,
+        found.train,
+        params,
+        problem=found.problem,
+        pad_id=found.pad_id,
+        device=device,
     )
+    precision = choose_precision(params.precision, device)
     objectives = objectives_of(
-        Ground(
-            params=params,
-            model=model,
-            head_names=head_names,
-            train=train,
-            texts=train_examples.texts,
-            labels=labels,
-            tokenizer=tokenizer,
-            old_models=old_models,
-            device=device,
-            work=work,
-        )
+        Ground(params, model, head_names, found, device=device, precision=precision, work=work)
     )
     arguments = training_arguments(
         params,
         work,
-        steps_per_epoch=-(-len(plan_batches(train, params)) // params.accumulation_steps),
-        precision=choose_precision(params.precision, device),
+        steps_per_epoch=-(-len(plan_batches(found.train, params)) // params.accumulation_steps),
+        precision=precision,
         device=device,
         show_progress=sys.stderr.isatty(),
     )
     trainer = StableTrainer(
         model=model,
         args=arguments,
-        train_dataset=train,
-        eval_dataset=valid,
-        data_collator=Collator(pad_id, problem.as_tensor),
+        train_dataset=found.train,
+        eval_dataset=found.valid,
+        data_collator=Collator(found.pad_id, found.problem.as_tensor),
         params=params,
         head_names={*head_names, *projection_names(model)},
-        problem=problem,
-        labels=labels,
-        valid_examples=valid_examples,
+        problem=found.problem,
+        labels=found.labels,
+        valid_examples=found.valid_examples,
         objectives=objectives,
         steady=Steadiness(params, model, attempt or Attempt(), device),
     )
-    return trainer, labels, tokenizer
+    return trainer, found.labels, found.tokenizer
 
 
 def _having_read(inputs: Inputs, work: Path) -> Inputs:
@@ -188,17 +162,6 @@ def _having_read(inputs: Inputs, work: Path) -> Inputs:
         read_texts(inputs, directory)
         set_seed(inputs.params.seed)
     return replace(inputs, base=replace(inputs.base, path=directory))
-
-
-def _encoded(
-    rows: ExampleRows,
-    problem: Learner,
-    tokenizer: PreTrainedTokenizerBase,
-    labels: tuple[str, ...],
-    params: FinetuneParams,
-) -> EncodedDataset:
-    encoded = problem.encode(tokenizer, rows, params.max_length, params.stride)
-    return EncodedDataset(encoded, problem.targets(encoded, rows, labels))
 
 
 def _finished(output: Path, inputs: Inputs) -> Checkpoint | None:

@@ -22,7 +22,7 @@ given to the optimizer and taken out of what is kept."""
 
 
 def follow_hidden_states(
-    params: HiddenParams, teacher: Any, model: Any, seed: int
+    params: HiddenParams, teacher: Any, model: Any, *, seed: int, precision: str
 ) -> HiddenDistillation:
     """Return the objective; a model of another width than its teacher's is given a projection.
 
@@ -43,7 +43,7 @@ def follow_hidden_states(
             fix="correct finetune.objective.hidden, or set finetune.tuning.kind to full",
         )
     return HiddenDistillation(
-        LiveTeacher(teacher, keeps_hidden_states=True),
+        LiveTeacher(teacher, keeps_hidden_states=True, precision=precision),
         layers,
         params.distance,
         params.positions,

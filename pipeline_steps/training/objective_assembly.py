@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.objective_mistakes import objective_mistakes
 from pipeline_steps.training.consolidation import consolidated
-from pipeline_steps.training.data import EncodedDataset
 from pipeline_steps.training.hidden_states import follow_hidden_states
+from pipeline_steps.training.material import Material
 from pipeline_steps.training.objectives.adversarial import FGM, PGD
 from pipeline_steps.training.objectives.combined import has_dropout_in, refuse_incompatible
 from pipeline_steps.training.objectives.consistency import RDrop
@@ -26,7 +25,8 @@ from pipeline_steps.training.objectives.lwf import LwF
 from pipeline_steps.training.objectives.penalties import L2SP, starting_weights
 from pipeline_steps.training.objectives.smart import SMART
 from pipeline_steps.training.objectives.step import Objective
-from pipeline_steps.training.teaching import OldModel, record, refuse_foreign_models
+from pipeline_steps.training.objectives.teachers import LiveTeacher
+from pipeline_steps.training.teaching import record, refuse_foreign_models
 
 _ASKED_FACTOR = 4  # without gradients a batch may hold more tokens
 
@@ -43,18 +43,12 @@ class Ground:
         As it will be trained.
     head_names : tuple of str
         Its new parameters.
-    train : EncodedDataset
-        The rows; what other models say of them is recorded here.
-    texts : sequence of str
-        Some of what they were.
-    labels : tuple of str
-        What the model can answer.
-    tokenizer : PreTrainedTokenizerBase
-        Of the base.
-    old_models : mapping of str to OldModel
-        The checkpoints that the parameters name, by path.
+    material : Material
+        The rows, who reads them, and the checkpoints that are asked; what those say is recorded.
     device : device
         Where the training runs.
+    precision : str
+        What it computes in.
     work : Path
         Directory of what a training that goes on after a kill need not compute again.
     """
@@ -62,12 +56,9 @@ class Ground:
     params: FinetuneParams
     model: Any
     head_names: tuple[str, ...]
-    train: EncodedDataset
-    texts: list[str]
-    labels: tuple[str, ...]
-    tokenizer: PreTrainedTokenizerBase
-    old_models: Mapping[str, OldModel]
+    material: Material
     device: torch.device
+    precision: str
     work: Path
 
 
@@ -96,9 +87,13 @@ def objectives_of(ground: Ground) -> list[Objective]:
     TrainingError
         If one needs what the model does not have, or a checkpoint does not fit.
     """
-    asked = ground.params.objective
+    asked, material = ground.params.objective, ground.material
     refuse_foreign_models(
-        ground.params, ground.old_models, ground.labels, ground.tokenizer, ground.texts
+        ground.params,
+        material.old_models,
+        material.labels,
+        material.tokenizer,
+        material.train_examples.texts,
     )
     if asked.chosen():
         ground.model.to(ground.device)  # copies of its weights shall lie where it will
@@ -114,14 +109,20 @@ def _plain(name: str, kind: Callable[..., Objective]) -> Callable[[Ground], Obje
 
 def _distillation(ground: Ground) -> Objective:
     asked: Any = ground.params.objective.distillation
-    _record(ground, "teacher_logits", asked.teachers)
-    return Distillation(asked.weight, asked.temperature)
+    live = _asked(ground, "teacher_logits", asked.teachers)
+    return Distillation(asked.weight, asked.temperature, live)
 
 
 def _hidden(ground: Ground) -> Objective:
     asked: Any = ground.params.objective.hidden
-    teacher = ground.old_models[asked.teacher].model
-    return follow_hidden_states(asked, teacher, ground.model, ground.params.seed)
+    teacher = ground.material.old_models[asked.teacher].model
+    return follow_hidden_states(
+        asked,
+        teacher,
+        ground.model,
+        seed=ground.params.seed,
+        precision=ground.precision,
+    )
 
 
 def _l2sp(ground: Ground) -> Objective:
@@ -133,20 +134,19 @@ def _ewc(ground: Ground) -> Objective:
     asked: Any = ground.params.objective.ewc
     return consolidated(
         asked,
-        ground.old_models[asked.checkpoint],
+        ground.material.old_models[asked.checkpoint],
         ground.model,
         work=ground.work,
-        pad_id=int(ground.tokenizer.pad_token_id),
+        pad_id=ground.material.pad_id,
         seed=ground.params.seed,
     )
 
 
 def _lwf(ground: Ground) -> Objective:
     asked: Any = ground.params.objective.lwf
-    _record(ground, "old_logits", [asked.checkpoint])
-    old = ground.old_models[asked.checkpoint].model
-    columns = _columns(old, ground.model)
-    return LwF(asked.weight, asked.temperature, old_classes=columns)
+    live = _asked(ground, "old_logits", [asked.checkpoint])
+    columns = _columns(ground.material.old_models[asked.checkpoint].model, ground.model)
+    return LwF(asked.weight, asked.temperature, live[0] if live else None, columns)
 
 
 _MAKERS: Mapping[str, Callable[[Ground], Objective]] = {
@@ -164,14 +164,18 @@ _MAKERS: Mapping[str, Callable[[Ground], Objective]] = {
 }
 
 
-def _record(ground: Ground, name: str, paths: list[str]) -> None:
-    """Record what checkpoints say of the rows."""
-    ground.train.recorded[name] = record(
-        [ground.old_models[path].model for path in paths],
-        ground.train.encoded.token_ids,
-        int(ground.tokenizer.pad_token_id),
+def _asked(ground: Ground, name: str, paths: Sequence[str]) -> tuple[LiveTeacher, ...]:
+    """Record what checkpoints say of the rows; return those to ask again where rows change."""
+    models = [ground.material.old_models[path].model for path in paths]
+    if ground.material.train.augmentation is not None:
+        return tuple(LiveTeacher(model, precision=ground.precision) for model in models)
+    ground.material.train.recorded[name] = record(
+        models,
+        ground.material.train.encoded.token_ids,
+        ground.material.pad_id,
         _ASKED_FACTOR * ground.params.batch_tokens,
     )
+    return ()
 
 
 def _columns(old: Any, model: Any) -> tuple[int, ...] | None:

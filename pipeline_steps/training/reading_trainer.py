@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, ProgressCallback, Trainer
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.training.batching import BatchPlanner
+from pipeline_steps.training.epochs import EpochCallback
 from pipeline_steps.training.objectives.language_modelling import (
     CausalLanguageModel,
     MaskedLanguageModel,
@@ -54,7 +55,7 @@ class ReadingTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         if self.pop_callback(ProgressCallback) is not None:
             self.add_callback(QuietBar())
-        self.add_callback(_EpochCallback(self.planner, self.rows))
+        self.add_callback(EpochCallback(self.planner, self.rows))
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the planner's batches, prepared for the device."""
@@ -94,14 +95,3 @@ class ReadingTrainer(Trainer):
             )
         super()._save_checkpoint(*args, **kwargs)
         mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
-
-
-class _EpochCallback(TrainerCallback):
-    """Tells planner and rows which epoch begins."""
-
-    def __init__(self, *listeners: Any) -> None:
-        self.listeners = [listener for listener in listeners if hasattr(listener, "set_epoch")]
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        for listener in self.listeners:
-            listener.set_epoch(int((state.epoch or 0.0) + 1e-6))

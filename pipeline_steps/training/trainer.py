@@ -20,7 +20,6 @@ from transformers import (
     PrinterCallback,
     ProgressCallback,
     Trainer,
-    TrainerCallback,
 )
 
 from pipeline_steps.errors import TrainingError
@@ -29,8 +28,8 @@ from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import learning_rates
-from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
+from pipeline_steps.training.epochs import EpochCallback
 from pipeline_steps.training.objectives.combined import total_loss
 from pipeline_steps.training.objectives.parts import PartsSinceLastAsked
 from pipeline_steps.training.objectives.step import Objective, Step
@@ -100,7 +99,7 @@ class StableTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         if self.pop_callback(ProgressCallback) is not None:
             self.add_callback(QuietBar())
-        for callback in (_EpochCallback(self.planner), *steady.callbacks):
+        for callback in (EpochCallback(self.planner, self.train_rows), *steady.callbacks):
             self.add_callback(callback)
         if params.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(params.early_stopping_patience))
@@ -259,13 +258,3 @@ class StableTrainer(Trainer):
                 expected="a finite loss",
                 fix="lower finetune.learning_rate, or set finetune.precision to fp32",
             )
-
-
-class _EpochCallback(TrainerCallback):
-    """Tells the planner which epoch begins, however the loader was wrapped."""
-
-    def __init__(self, planner: BatchPlanner) -> None:
-        self.planner = planner
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        self.planner.set_epoch(int((state.epoch or 0.0) + 1e-6))

@@ -11,12 +11,12 @@ from builders import rows, write_examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_steps.data_preparation.noise import perturb
 from pipeline_steps.data_preparation.suites import build_suites
 from pipeline_steps.errors import DataError
+from pipeline_steps.noise import perturb
 from pipeline_steps.params import NoiseParams, SuitesParams
 
-KINDS = ("typos", "casing", "punctuation", "whitespace")
+KINDS = ("typos", "casing", "punctuation", "whitespace", "word_loss", "word_swap")
 kinds = st.sampled_from(KINDS)
 
 
@@ -37,6 +37,17 @@ def test_full_rate_changes_a_sentence_and_ids_differ(kind: str) -> None:
     changed = {perturb(text, kind, 0.9, seed=0, example_id=str(i)) for i in range(8)}
     assert text not in changed
     assert len(changed) > 1
+
+
+@given(st.text(max_size=80), st.floats(0, 1))
+def test_swapped_words_are_the_same_words_and_lost_ones_are_none_of_them(
+    text: str, rate: float
+) -> None:
+    swapped = perturb(text, "word_swap", rate, seed=1, example_id="a").split(" ")
+    assert sorted(swapped) == sorted(text.split(" "))
+    kept = perturb(text, "word_loss", rate, seed=1, example_id="a").split(" ")
+    assert 1 <= len(kept) <= len(text.split(" "))
+    assert set(kept) <= set(text.split(" "))
 
 
 def test_more_rate_means_more_typos() -> None:

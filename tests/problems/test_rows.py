@@ -9,8 +9,8 @@ from builders import structured_examples, structured_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_steps.data_preparation.noise import perturb
 from pipeline_steps.fields import NotAValueError
+from pipeline_steps.noise import perturb
 from pipeline_steps.problems.catalog import PROBLEMS, get_problem
 from pipeline_steps.problems.ner import tokens_and_tags
 from pipeline_steps.problems.question_answering import answers

@@ -50,8 +50,7 @@ class L2SP:
         parts = []
         for name, weight in trained.items():
             if name in self.anchor:
-                start = self.anchor[name].to(weight.device)
-                parts.append(self.alpha / 2 * (weight - start).square().sum())
+                parts.append(self.alpha * _pull(weight, self.anchor[name]))
             else:
                 parts.append(self.beta / 2 * weight.square().sum())
         return torch.stack(parts).sum() / step.n_batches
@@ -85,11 +84,11 @@ class EWC:
         trained = _trained(step.model)
         _refuse_nothing_in_common(trained, self.fisher, "EWC")
         parts = [
-            (self.fisher[name].to(w.device) * (w - self.anchor[name].to(w.device)).square()).sum()
+            _pull(w, self.anchor[name], self.fisher[name])
             for name, w in trained.items()
             if name in self.fisher
         ]
-        return self.weight / 2 * torch.stack(parts).sum() / step.n_batches
+        return self.weight * torch.stack(parts).sum() / step.n_batches
 
     def save(self, path: Path) -> None:
         """Write anchor and Fisher information to a safetensors file."""
@@ -159,7 +158,7 @@ def estimate_fisher(
         n += 1
         _refuse_several_rows(step)
         for name, gradient in _row_gradient(step, generator).items():
-            sums[name] = sums.get(name, 0.0) + gradient.float().square()
+            _add_square(sums, name, gradient.float())
     if n == 0:
         raise TrainingError(
             "no rows to estimate the Fisher information from",
@@ -167,6 +166,40 @@ def estimate_fisher(
             fix="name the earlier data in finetune.objective, or take ewc out",
         )
     return {name: value / n for name, value in sums.items()}
+
+
+def _add_square(sums: dict[str, torch.Tensor], name: str, gradient: torch.Tensor) -> None:
+    if name in sums:
+        sums[name].addcmul_(gradient, gradient)
+    else:
+        sums[name] = gradient.square()
+
+
+def _pull(
+    weight: torch.Tensor, anchor: torch.Tensor, stiffness: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return ``1/2 sum of F (w - w0)^2``; without F it is 1."""
+    stiff = None if stiffness is None else stiffness.to(weight.device)
+    pulled: torch.Tensor = _Pull.apply(weight, anchor.to(weight.device), stiff)  # type: ignore[no-untyped-call]
+    return pulled
+
+
+class _Pull(torch.autograd.Function):
+    """The slope ``F (w - w0)`` is at hand with the value: half the passes over all weights."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, weight: torch.Tensor, anchor: torch.Tensor, stiffness: torch.Tensor | None
+    ) -> torch.Tensor:
+        away = weight - anchor
+        slope = away if stiffness is None else away * stiffness
+        ctx.save_for_backward(slope)
+        return torch.dot(away.flatten(), slope.flatten()) / 2
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (slope,) = ctx.saved_tensors
+        return slope * upstream[0], None, None
 
 
 def _row_gradient(step: Step, generator: torch.Generator | None) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.forward import autocast
 from pipeline_steps.training.objectives.outputs import logit_fields, softened
 from pipeline_steps.training.objectives.step import Step
 
@@ -25,9 +26,18 @@ class LiveTeacher:
         On the device of the trained model, and of the same tokenizer: it is given the same ids.
     keeps_hidden_states : bool
         Whether its outputs have the hidden states of all layers.
+    precision : {"fp32", "bf16"}
+        What it computes in; objectives are called outside the autocast of the trained model.
     """
 
-    def __init__(self, model: torch.nn.Module, *, keeps_hidden_states: bool = False) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        *,
+        keeps_hidden_states: bool = False,
+        precision: str = "fp32",
+    ) -> None:
+        self.precision = precision
         self.model = model.eval().requires_grad_(requires_grad=False)
         self.keeps_hidden_states = keeps_hidden_states
         self._step: weakref.ref[Step] | None = None
@@ -37,7 +47,7 @@ class LiveTeacher:
         """Return the teacher's outputs for the step's batch."""
         if self._step is None or self._step() is not step:
             asked = {"output_hidden_states": True} if self.keeps_hidden_states else {}
-            with torch.no_grad():
+            with torch.no_grad(), autocast(self.precision, step.inputs["input_ids"].device):
                 self._outputs = self.model.eval()(**step.inputs, **asked)
             self._step = weakref.ref(step)
         return self._outputs

@@ -20,9 +20,10 @@ def perturb(text: str, kind: str, rate: float, *, seed: int, example_id: str) ->
         What was written.
     kind : str
         ``typos``: keyboard neighbours, swaps, losses and doublings of letters. ``casing``,
-        ``punctuation`` and ``whitespace``: what the word says.
+        ``punctuation`` and ``whitespace``: what the word says. ``word_loss`` and ``word_swap``
+        (with the next): Wei and Zou 2019 (EDA); one word at least is left.
     rate : float
-        Probability that a place (a letter; a word for casing) is changed.
+        Probability that a place (a letter; a word for casing and words) is changed.
     seed, example_id
         Together they seed the randomness.
     """
@@ -103,9 +104,25 @@ def _whitespace(text: str, rate: float, generator: random.Random) -> str:
     return "".join(result)
 
 
+def _word_loss(text: str, rate: float, generator: random.Random) -> str:
+    words = text.split(" ")
+    kept = [word for word in words if generator.random() >= rate]
+    return " ".join(kept or [generator.choice(words)])
+
+
+def _word_swap(text: str, rate: float, generator: random.Random) -> str:
+    words = text.split(" ")
+    for place in range(len(words) - 1):
+        if generator.random() < rate:
+            words[place], words[place + 1] = words[place + 1], words[place]
+    return " ".join(words)
+
+
 _KINDS: dict[str, Callable[[str, float, random.Random], str]] = {
     "typos": _typos,
     "casing": _casing,
     "punctuation": _punctuation,
     "whitespace": _whitespace,
+    "word_loss": _word_loss,
+    "word_swap": _word_swap,
 }

@@ -21,10 +21,12 @@ from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.attempts import train_steadily
 from pipeline_steps.training.batching import BatchPlanner
+from pipeline_steps.training.combinations import refuse_combinations
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.inputs import Inputs
 from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.result import write_result
+from pipeline_steps.training.several import train_several
 from pipeline_steps.training.steadiness import Attempt, Steadiness
 from pipeline_steps.training.trainer import StableTrainer
 from pipeline_steps.types import Checkpoint, DatasetRef
@@ -62,21 +64,41 @@ def finetune(
     TrainingError
         If the training rows cannot be learnt from, or the loss diverges.
     """
+    refuse_combinations(params)
     base = resolve_base_model(params.base_model, params.base_digest)
     inputs = Inputs(train, valid, base, params, problem)
     finished = _finished(output, inputs)
     if finished is not None:
         return finished
     be_quiet()
+    if params.n_runs > 1:
+        checkpoint = train_several(
+            inputs, output, work, _train_once, lambda: _build(inputs, work / "scoring")[0]
+        )
+    else:
+        checkpoint = _train_once(inputs, output, work)
+    shutil.rmtree(work, ignore_errors=True)
+    return checkpoint
+
+
+def _train_once(inputs: Inputs, output: Path, work: Path) -> Checkpoint:
+    finished = _finished(output, inputs)
+    if finished is not None:
+        return finished
     trainer = train_steadily(lambda attempt: _seeded(inputs, work, attempt), work)
-    checkpoint = write_result(trainer, load_tokenizer(base.path), trainer.labels, inputs, output)
+    tokenizer = load_tokenizer(inputs.base.path)
+    checkpoint = write_result(trainer, tokenizer, trainer.labels, inputs, output)
     shutil.rmtree(work, ignore_errors=True)
     return checkpoint
 
 
 def _seeded(inputs: Inputs, work: Path, attempt: Attempt) -> StableTrainer:
-    set_seed(inputs.params.seed)
-    return _build(inputs, work, attempt)[0]
+    seed, head_seed = inputs.params.seed, inputs.head_seed
+    set_seed(seed if head_seed is None else head_seed)
+    trainer = _build(inputs, work, attempt)[0]
+    if head_seed is not None:
+        set_seed(seed)
+    return trainer
 
 
 def _build(

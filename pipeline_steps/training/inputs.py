@@ -11,10 +11,14 @@ from pipeline_steps.types import DatasetRef
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that decides the weights."""
+    """Everything that decides the weights.
+
+    ``head_seed`` draws the new head; None: the seed of the parameters does.
+    """
 
     train: DatasetRef
     valid: DatasetRef
     base: BaseModelRef
     params: FinetuneParams
     problem: str
+    head_seed: int | None = None

@@ -176,7 +176,7 @@ class _AverageCallback(TrainerCallback):
 def allocator_of(
     params: FinetuneParams, model: torch.nn.Module, device: torch.device
 ) -> RankAllocator | None:
-    """Return what decides the ranks, where the tuning adapts them; the model moves to ``device``."""
+    """Return what decides the ranks, where the tuning adapts them; the model moves to device."""
     tuning = tuning_of(params)
     return RankAllocator(model.to(device), tuning) if isinstance(tuning, AdaptiveRank) else None
 

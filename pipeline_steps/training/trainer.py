@@ -23,7 +23,6 @@ from transformers import (
     TrainerCallback,
 )
 
-from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.learner import Learner
@@ -34,7 +33,7 @@ from pipeline_steps.training.progress import QuietBar
 from pipeline_steps.training.resume import mark_complete
 from pipeline_steps.training.steadiness import Steadiness
 from pipeline_steps.training.tuning.rates import Rates, build_optimizer, parameter_groups
-from pipeline_steps.training.watch import scale_rates
+from pipeline_steps.training.watch import DivergedError, scale_rates
 
 _FINITE_CHECK_STEPS = 16
 _EVALUATION_FACTOR = 4  # without gradients a batch may hold more tokens
@@ -197,6 +196,11 @@ class StableTrainer(Trainer):
             _EVALUATION_FACTOR * self.params.batch_tokens // self.steady.parts.n_parts,
             len(self.labels),
         )
+        return self.scores_of(outputs)
+
+    def scores_of(self, outputs: Any) -> dict[str, float]:
+        """Return loss and headline metrics of outputs on the validation rows."""
+        encoded = self.valid_rows.encoded
         return self.problem.validation_scores(
             outputs, encoded, self.valid_rows.labels, self.valid_examples, self.labels
         )
@@ -224,7 +228,7 @@ class StableTrainer(Trainer):
 
     def _refuse_divergence(self, loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss)):
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss is {float(loss)} at step {self.state.global_step}",
                 expected="a finite loss",
                 fix="lower finetune.learning_rate, or set finetune.precision to fp32",

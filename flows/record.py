@@ -18,6 +18,7 @@ from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.provenance import provenance
 from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.reporting.report import RunRecord, render_report
+from pipeline_steps.reporting.training_facts import training_metrics
 from pipeline_steps.types import (
     Checkpoint,
     EvaluationReport,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _SMOKE_ROWS = 16
 RESULT_FILE = "result.json"
 DECISION_FILE = "decision.json"
+TRAINING_FINGERPRINT = "holdfast.training_fingerprint"
 _EVALUATION_FILE = "evaluation.json"
 _REPORT_FILE = "report.html"
 _KEPT_FILES = (DECISION_FILE, _EVALUATION_FILE, _REPORT_FILE, RESULT_FILE)
@@ -74,7 +76,7 @@ def start_run(workspace: Workspace, datasets: Datasets, plan: TrainingPlan) -> s
     """Return the id of the MLflow run of this fingerprint, new or interrupted earlier."""
     origin = provenance(workspace.root, ())
     tags = {
-        "holdfast.training_fingerprint": plan.training_fingerprint,
+        TRAINING_FINGERPRINT: plan.training_fingerprint,
         "holdfast.base_digest": plan.base_digest,
         "holdfast.problem": workspace.params.problem,
         "git.commit": origin.git_commit or "none",
@@ -116,6 +118,7 @@ def register_version(
 ) -> ModelVersion:
     """Return the registered version of a checkpoint; the same checkpoint is registered once."""
     tracker = open_tracker(workspace)
+    tracker.log_values(mlflow_run_id, training_metrics(checkpoint.training), under="training")
     name = workspace.params.register_.model_name
     version = tracker.find_version(name, checkpoint.digest)
     if version is None:

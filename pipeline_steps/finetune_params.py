@@ -14,7 +14,7 @@ from pipeline_steps.objective_params import (
     PretrainingParams,
 )
 from pipeline_steps.section import Positive, Section, Share
-from pipeline_steps.stability_params import AveragingParams, RecoveryParams
+from pipeline_steps.stability_params import AveragingParams, RecoveryParams, WiseFtParams
 from pipeline_steps.tuning_params import FullTuning, TuningParams
 
 
@@ -77,5 +77,11 @@ class FinetuneParams(Section):
     """Average the weights along the run; the averages are validated and saved. null: do not."""
     recovery: RecoveryParams | None = RecoveryParams()
     """Return to the last good checkpoint when the loss explodes or is NaN; null: stop there."""
+    n_runs: Positive = 1
+    """Trainings with the seeds seed, seed + 1 and so on; their spread is reported."""
+    combine: Literal["best", "uniform_soup", "greedy_soup"] = "best"
+    """What becomes of several runs: the best, or a mean of weights (Wortsman et al. 2022)."""
+    wise_ft: WiseFtParams | None = None
+    """Go part of the way back to the base, for full tuning (WiSE-FT); null: do not."""
     seed: int = 0
     """Same seed, same checkpoint on the same machine."""

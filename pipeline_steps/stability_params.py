@@ -1,4 +1,4 @@
-"""Sections of ``finetune`` that keep a training steady: averages, recovery."""
+"""Sections of ``finetune`` that keep a training steady: averages, recovery, the way back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline_steps.section import Positive, Section
+from pipeline_steps.section import Positive, Section, Share
 
 _BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -41,3 +41,12 @@ class RecoveryParams(Section):
     """The learning rates are multiplied by it at each return to the last good checkpoint."""
     max_returns: Positive = 3
     """Returns before the run is given up."""
+
+
+class WiseFtParams(Section):
+    """Interpolation with the base after training (WiSE-FT, Wortsman et al. 2022)."""
+
+    alpha: Share = 0.5
+    """0: the base's weights under the tuned head, 1: the tuned weights."""
+    alphas: tuple[Share, ...] | None = Field(default=None, min_length=1)
+    """Of these the best on the valid rows is taken; null: alpha is taken."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from flows.pipeline import announcing, call_directly, say
-from flows.record import TrainResult, read_reports
+from flows.record import TRAINING_FINGERPRINT, TrainResult, read_reports
 from flows.registry_access import champion_version
 from flows.workspace import Workspace, locked
 
@@ -55,7 +55,27 @@ def summarize(workspace: Workspace, result: TrainResult) -> str:
         if result.reused
         else f"finished in {result.seconds:.0f} s ({result.fingerprint[:12]})"
     )
-    return (
-        f"{done}\nversion {result.version} of {name}; {standing}\n{summary(reports, decision)}"
-        f"\nreport: {result.report}"
+    return "\n".join(
+        [
+            done,
+            f"version {result.version} of {name}; {standing}",
+            summary(reports, decision),
+            *_what_training_went_through(workspace, result),
+            f"report: {result.report}",
+        ]
     )
+
+
+def _what_training_went_through(workspace: Workspace, result: TrainResult) -> list[str]:
+    """Return a line for each unusual thing; none where the checkpoint is no longer here."""
+    from flows.registry_access import open_tracker
+    from pipeline_steps.inference.checkpoint import load_checkpoint
+    from pipeline_steps.reporting.training_facts import training_facts
+
+    run = open_tracker(workspace).find_run(result.fingerprint)
+    key = "" if run is None else run.tags.get(TRAINING_FINGERPRINT, "")
+    directory = workspace.checkpoint_directory(key)
+    if not key or not directory.is_dir():
+        return []
+    facts = training_facts(load_checkpoint(directory, verify=False).training)
+    return [f"{name}: {text}" for name, text in facts]

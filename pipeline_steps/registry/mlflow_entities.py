@@ -43,6 +43,13 @@ def metrics_of(reports: Sequence[EvaluationReport]) -> list[Metric]:
     return [Metric(name, value, timestamp=0, step=0) for name, value in values.items()]
 
 
+def metric_of(name: str, value: float) -> Metric:
+    """Return one number of a run under a name that MLflow accepts."""
+    from mlflow.entities import Metric
+
+    return Metric(_valid_name(name), float(value), timestamp=0, step=0)
+
+
 def inputs_of(datasets: Iterable[DatasetRef]) -> list[DatasetInput]:
     """Return datasets as inputs of a run, each under its digest and split."""
     from mlflow.entities import Dataset, DatasetInput, InputTag

@@ -20,6 +20,7 @@ from pipeline_steps.registry.mlflow_entities import (
     METRICS_A_CALL,
     PARAMS_A_CALL,
     inputs_of,
+    metric_of,
     metrics_of,
     params_of,
 )
@@ -122,6 +123,12 @@ class Tracker:
         """Log plain numbers, for a curve at a step."""
         for name, value in scores.items():
             self.client.log_metric(mlflow_run_id, name, value, step=step)
+
+    def log_values(self, mlflow_run_id: str, values: Mapping[str, float], under: str) -> None:
+        """Log numbers as ``under/name``."""
+        metrics = [metric_of(f"{under}/{name}", value) for name, value in values.items()]
+        if metrics:
+            self.client.log_batch(mlflow_run_id, metrics=metrics)
 
     def log_files(self, mlflow_run_id: str, paths: Iterable[Path]) -> None:
         """Log files as artifacts under ``reports``."""

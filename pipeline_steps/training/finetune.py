@@ -19,6 +19,7 @@ from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.attempts import train_steadily
+from pipeline_steps.training.combinations import refuse_combinations
 from pipeline_steps.training.data import Collator
 from pipeline_steps.training.further import further_digests
 from pipeline_steps.training.hidden_states import projection_names
@@ -37,6 +38,7 @@ from pipeline_steps.training.replaying import (
 )
 from pipeline_steps.training.result import write_result
 from pipeline_steps.training.resume import is_complete
+from pipeline_steps.training.several import train_several
 from pipeline_steps.training.steadiness import Attempt, Steadiness
 from pipeline_steps.training.trainer import Listener, StableTrainer
 from pipeline_steps.types import Checkpoint, DatasetRef
@@ -78,6 +80,7 @@ def finetune(
     TrainingError
         If the training rows cannot be learnt from, or the loss diverges.
     """
+    refuse_combinations(params)
     base = resolve_base_model(params.base_model, params.base_digest)
     inputs = Inputs(train, valid, base, params, problem, further_digests(params))
     finished = _finished(output, inputs)
@@ -90,8 +93,24 @@ def finetune(
     if params.tuning.kind == "in_context":
         return write_prompted(inputs, params.tuning, output)
     ready = _having_read(inputs, work)
-    trainer = train_steadily(lambda attempt: _seeded(ready, work, attempt, listener), work)
-    tokenizer = load_tokenizer(base.path)
+    if params.n_runs > 1:
+        checkpoint = train_several(
+            ready, output, work, _train_once, lambda: _build(ready, work / "scoring")[0]
+        )
+    else:
+        checkpoint = _train_once(ready, output, work, listener)
+    processes.led(lambda: shutil.rmtree(work, ignore_errors=True))
+    return checkpoint
+
+
+def _train_once(
+    inputs: Inputs, output: Path, work: Path, listener: Listener | None = None
+) -> Checkpoint:
+    finished = _finished(output, inputs)
+    if finished is not None:
+        return finished
+    trainer = train_steadily(lambda attempt: _seeded(inputs, work, attempt, listener), work)
+    tokenizer = load_tokenizer(inputs.base.path)
     checkpoint = processes.led(
         lambda: write_result(trainer, tokenizer, trainer.labels, inputs, output)
     )
@@ -102,10 +121,13 @@ def finetune(
 def _seeded(
     inputs: Inputs, work: Path, attempt: Attempt, listener: Listener | None
 ) -> StableTrainer:
-    set_seed(inputs.params.seed)
+    seed, head_seed = inputs.params.seed, inputs.head_seed
+    set_seed(seed if head_seed is None else head_seed)
     trainer = _build(inputs, work, attempt)[0]
+    if head_seed is not None:
+        set_seed(seed)
     trainer.listener = listener
-    processes.draw_apart(inputs.params.seed)
+    processes.draw_apart(seed)
     return trainer
 
 

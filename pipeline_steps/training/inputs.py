@@ -12,7 +12,11 @@ from pipeline_steps.types import DatasetRef
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that decides the weights; ``further``: digests of what the parameters name."""
+    """Everything that decides the weights.
+
+    ``further``: digests of what the parameters name. ``head_seed`` draws the new head; None: the
+    seed of the parameters does.
+    """
 
     train: DatasetRef
     valid: DatasetRef
@@ -20,3 +24,4 @@ class Inputs:
     params: FinetuneParams
     problem: str
     further: Mapping[str, str] = field(default_factory=dict)
+    head_seed: int | None = None

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from pipeline_steps.inference.checkpoint import write_checkpoint
+from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.provenance import provenance
 from pipeline_steps.training.arguments import learning_rates
 from pipeline_steps.training.assembly import tuning_of
+from pipeline_steps.training.combining import Scorer, way_back
 from pipeline_steps.training.inputs import Inputs
 from pipeline_steps.training.preparation import n_learning, whole_model
 from pipeline_steps.training.trainer import StableTrainer
@@ -34,6 +37,9 @@ def write_result(
     plain: Any = tuning_of(inputs.params).finish(model)
     n_parameters = sum(p.numel() for p in plain.parameters())
     training = _describe_training(trainer, n_parameters, n_trainable)
+    notes = returned_towards_base(plain, inputs, labels, trainer.scores)
+    if notes:
+        training |= {**notes, "validation": dict(trainer.scores(plain))}
 
     def save(directory: Path) -> None:
         plain.save_pretrained(directory)
@@ -45,6 +51,16 @@ def write_result(
 def precision_of(arguments: Any) -> str:
     """Return the precision of a Trainer's arguments."""
     return "bf16" if arguments.bf16 else "fp16" if arguments.fp16 else "fp32"
+
+
+def returned_towards_base(
+    model: torch.nn.Module, inputs: Inputs, labels: tuple[str, ...], score: Scorer
+) -> dict[str, Any]:
+    """Return what ``finetune.wise_ft`` did to the weights of a plain model; without it, nothing."""
+    if inputs.params.wise_ft is None:
+        return {}
+    base, head_names = get_learner(inputs.problem).build(inputs.base.path, labels)
+    return way_back(model, base.state_dict(), head_names, score, inputs.params)
 
 
 def _describe_training(
@@ -86,7 +102,7 @@ def _describe_training(
 def describer(
     inputs: Inputs, labels: tuple[str, ...], training: dict[str, Any]
 ) -> Callable[[str], dict[str, Any]]:
-    """Return what says, from the digest of a checkpoint's content, all that is known of it."""
+    """Return what makes a checkpoint's fields of its digest."""
 
     def describe(digest: str) -> dict[str, Any]:
         return {

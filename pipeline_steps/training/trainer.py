@@ -22,7 +22,6 @@ from transformers import (
     Trainer,
 )
 
-from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.learner import Learner
@@ -38,7 +37,7 @@ from pipeline_steps.training.replaying import plan_batches
 from pipeline_steps.training.resume import mark_complete
 from pipeline_steps.training.steadiness import Steadiness
 from pipeline_steps.training.tuning.rates import Rates, build_optimizer, parameter_groups
-from pipeline_steps.training.watch import scale_rates
+from pipeline_steps.training.watch import DivergedError, scale_rates
 
 Listener = Callable[[int, Mapping[str, float]], None]
 _FINITE_CHECK_STEPS = 16
@@ -222,6 +221,11 @@ class StableTrainer(Trainer):
             _EVALUATION_FACTOR * self.params.batch_tokens // self.steady.parts.n_parts,
             len(self.labels),
         )
+        return self.scores_of(outputs)
+
+    def scores_of(self, outputs: Any) -> dict[str, float]:
+        """Return loss and headline metrics of outputs on the validation rows."""
+        encoded = self.valid_rows.encoded
         return self.problem.validation_scores(
             outputs, encoded, self.valid_rows.labels, self.valid_examples, self.labels
         )
@@ -253,7 +257,7 @@ class StableTrainer(Trainer):
 
     def _refuse_divergence(self, loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss)):
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss is {float(loss)} at step {self.state.global_step}",
                 expected="a finite loss",
                 fix="lower finetune.learning_rate, or set finetune.precision to fp32",

@@ -85,7 +85,7 @@ class AstrayError(TrainingError):
 
 
 class DivergedError(TrainingError):
-    """The returns are used up."""
+    """The loss went astray and nothing is left to try."""
 
 
 class LossWatch:

@@ -366,3 +366,10 @@ def test_a_server_that_does_not_answer_is_refused(monkeypatch, tmp_path: Path) -
         Tracker("http://ada:hunter2@127.0.0.1:9", tmp_path.as_uri(), "tests")
     assert "hunter2" not in str(refused.value)
     assert "start the server" in refused.value.fix
+
+
+def test_numbers_of_the_training_stand_beside_the_metrics(tracker) -> None:
+    run = start(tracker)
+    tracker.log_values(run, {"failed_run_rate": 0.25, "n_runs": 4}, under="training")
+    tracker.log_values(run, {}, under="training")
+    assert metrics_of(tracker, run) == {"training/failed_run_rate": 0.25, "training/n_runs": 4.0}

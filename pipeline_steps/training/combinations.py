@@ -1,0 +1,62 @@
+"""Parts of ``finetune`` that do not go together, refused before anything is trained."""
+
+from __future__ import annotations
+
+from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
+
+_WITH_ADAPTER = ("houlsby", "pfeiffer", "prompt", "prefix")
+
+
+def refuse_combinations(params: FinetuneParams) -> None:
+    """Refuse what cannot be combined, with what can.
+
+    Raises
+    ------
+    TrainingError
+        Naming the first pair that does not go together.
+    """
+    if params.combine != "best":
+        _refuse_soup(params)
+    if params.wise_ft is not None:
+        _refuse_way_back(params)
+
+
+def _refuse_soup(params: FinetuneParams) -> None:
+    asked = f"finetune.combine is {params.combine}"
+    if params.n_runs == 1:
+        raise TrainingError(
+            f"{asked} and finetune.n_runs is 1",
+            expected="two runs at least for a soup",
+            fix="set finetune.n_runs to 3 or more, or finetune.combine to best",
+        )
+    if params.tuning.kind in _WITH_ADAPTER:
+        raise TrainingError(
+            f"{asked} and finetune.tuning.kind is {params.tuning.kind}, whose added weights start "
+            "from other random numbers in each run: their mean means nothing",
+            expected="full, head, top_layers, bitfit, lora, adalora or ia3 for a soup",
+            fix="set finetune.combine to best, or choose one of these kinds",
+        )
+    if params.reinitialise_layers:
+        raise TrainingError(
+            f"{asked} and finetune.reinitialise_layers is {params.reinitialise_layers}: the runs "
+            "would start from different random layers",
+            expected="runs that start from one base",
+            fix="set finetune.reinitialise_layers to 0, or finetune.combine to best",
+        )
+
+
+def _refuse_way_back(params: FinetuneParams) -> None:
+    if params.tuning.kind != "full":
+        raise TrainingError(
+            f"finetune.wise_ft and finetune.tuning.kind {params.tuning.kind}",
+            expected="full tuning: only there all weights have a counterpart in the base",
+            fix="set finetune.tuning.kind to full, or finetune.wise_ft to null",
+        )
+    if params.reinitialise_layers:
+        raise TrainingError(
+            f"finetune.wise_ft and finetune.reinitialise_layers {params.reinitialise_layers}: "
+            "those layers did not start from the base",
+            expected="weights that start from the base",
+            fix="set finetune.reinitialise_layers to 0, or finetune.wise_ft to null",
+        )

@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.complete
 INSTALL_LOG := $(VENV)/install.log
-EXTRAS := dev,monitor,postgres
+EXTRAS := dev,monitor,postgres,tune
 
 # Nothing that runs here reports home, and tests never ask a model hub.
 export DO_NOT_TRACK := 1

@@ -168,6 +168,23 @@ def evaluate(
     _print(content if as_json else lines(reports), as_json=as_json)
 
 
+@app.command()
+def tune(
+    workspace: Directory = Path(),
+    workers: Annotated[int, typer.Option(min=1, help="Processes that run trials.")] = 1,
+    *,
+    apply: Annotated[bool, typer.Option(help="Write the best values into params.yaml.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search parameters of finetune for the best score on clean and noisy valid rows."""
+    from flows.commands.tune import describe, run_tune
+
+    result = run_tune(
+        _open(workspace), call=_announced(as_json=as_json), n_workers=workers, apply=apply
+    )
+    _print(result.model_dump(mode="json") if as_json else describe(result), as_json=as_json)
+
+
 ledger = typer.Typer(help="What was decided, by whom and why.", no_args_is_help=True)
 app.add_typer(ledger, name="ledger")
 

@@ -43,6 +43,7 @@ class Datasets(Value):
     valid: DatasetRef
     test: DatasetRef
     suites: tuple[DatasetRef, ...]
+    noisy_valid: tuple[DatasetRef, ...] = ()
     validation: ValidationReport
 
     @property
@@ -99,6 +100,10 @@ def read_datasets(root: Path) -> Datasets:
             _reference(root / _SUITES / s["file"], s["name"], suites[s["file"]], s["kind"])
             for s in manifest["suites"]
         ),
+        noisy_valid=tuple(
+            _reference(root / _SUITES / s["file"], s["name"], suites[s["file"]], s["kind"], "valid")
+            for s in manifest["noisy_valid"]
+        ),
         validation=_validation_report(root),
     )
 
@@ -110,12 +115,14 @@ def _validation_report(root: Path) -> ValidationReport:
     )
 
 
-def _reference(path: Path, name: str, digest: str, kind: ReportKind = "clean") -> DatasetRef:
+def _reference(
+    path: Path, name: str, digest: str, kind: ReportKind = "clean", split: str | None = None
+) -> DatasetRef:
     import pyarrow.parquet as pq
 
     return DatasetRef(
         name=name,
-        split=name if name in ("train", "valid", "test") else "test",
+        split=split or (name if name in ("train", "valid", "test") else "test"),
         path=path,
         digest=digest,
         n_examples=pq.read_metadata(path).num_rows,

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = None
     mlflow_artifact_location: str | None = None
     ledger_url: str | None = None
+    study_url: str | None = None
     actor: str = Field(default_factory=_user)
     smoke_test_timeout_seconds: float = Field(default=300.0, gt=0)
 

@@ -73,6 +73,11 @@ class Workspace:
         """SQLAlchemy URL of the ledger; SQLite under the state directory unless set."""
         return self._address(self.settings.ledger_url, "ledger.db")
 
+    @property
+    def study_url(self) -> str:
+        """SQLAlchemy URL of the searches; SQLite under the state directory unless set."""
+        return self._address(self.settings.study_url, "tune.db")
+
     def _address(self, asked: str | None, database: str) -> str:
         """Return a URL that means the same in every process, whatever its working directory."""
         if not asked:

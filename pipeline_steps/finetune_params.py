@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
+from pipeline_steps.hardware_params import HardwareParams
 from pipeline_steps.objective_params import (
     AugmentationParams,
     LossParams,
@@ -61,8 +62,10 @@ class FinetuneParams(Section):
     """Tokens; a longer text is cut, or read in windows where every word must be answered for."""
     stride: Positive = 64
     """Tokens that two neighbouring windows share, at most a quarter of max_length."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto takes bf16 where the hardware computes in it."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto takes bf16 where the hardware computes in it; fp16 (scaled losses) is for CUDA."""
+    hardware: HardwareParams = HardwareParams()
+    """What is traded for memory and speed, and not for results."""
     early_stopping_patience: Positive | None = 3
     """Evaluations without improvement before it stops; null: never."""
     early_stopping_metric: str = "accuracy"

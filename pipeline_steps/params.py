@@ -16,6 +16,7 @@ from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.mistakes import explain_mistakes
 from pipeline_steps.objective_mistakes import objective_mistakes
 from pipeline_steps.problem_defaults import HEADLINES, column_mistakes, with_defaults
+from pipeline_steps.search_params import TuneParams, space_mistakes
 from pipeline_steps.section import Axis, Positive, Section, Share
 
 Problem = Literal["text_classification", "ner", "relation_extraction", "question_answering"]
@@ -230,6 +231,8 @@ class Params(Section):
     """The frozen suites that every version is judged on."""
     finetune: FinetuneParams = FinetuneParams()
     """How a base model becomes a checkpoint."""
+    tune: TuneParams = TuneParams()
+    """How `holdfast tune` searches parameters of finetune."""
     predict: PredictParams = PredictParams()
     """How a checkpoint is run over a dataset."""
     evaluate: EvaluateParams = EvaluateParams()
@@ -251,6 +254,7 @@ class Params(Section):
         if metric not in known:
             mistakes.append(f"finetune.early_stopping_metric: {metric!r} is none of {known}")
         mistakes += objective_mistakes(self.problem, self.finetune)
+        mistakes += space_mistakes(self.finetune, self.tune.space)
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

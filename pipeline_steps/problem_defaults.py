@@ -44,6 +44,10 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "finetune.batch_tokens": 2_048,
         "finetune.max_length": 384,
         "finetune.stride": 96,
+        "tune.space": {
+            "learning_rate": {"low": 2e-5, "high": 5e-4, "log": True},
+            "layer_decay": [1.0, 0.9],
+        },
         "predict.batch_tokens": 8_192,
     },
 }
@@ -73,6 +77,20 @@ def column_mistakes(problem: str, columns: Mapping[str, str | None]) -> list[str
         if column is not None and name not in known
     ]
     return absent + foreign
+
+
+def foreign_columns(problem: str) -> set[str]:
+    """Return the fields of ``ingest.columns`` that only other problems read.
+
+    Examples
+    --------
+    >>> sorted(foreign_columns("ner") & {"text", "tags", "question", "group"})
+    ['question', 'text']
+    """
+    every = {
+        name for columns in (*COLUMNS.values(), *OPTIONAL_COLUMNS.values()) for name in columns
+    }
+    return every - {*COLUMNS[problem], *OPTIONAL_COLUMNS.get(problem, ())}
 
 
 def _defaults(problem: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class FullTuning(Section):
     """All weights learn."""
 
     kind: Literal["full"] = "full"
-    """full, head, top_layers, bitfit, lora, ia3, houlsby, pfeiffer, prompt or prefix."""
+    """full, head, top_layers, bitfit, lora, ia3, houlsby, pfeiffer, prompt, prefix, in_context."""
     freeze_embeddings: bool = False
     """Keep the embeddings as they came."""
 
@@ -105,6 +105,29 @@ class PrefixTuning(Section):
     """Learnt positions in each layer; they count towards the positions that the model has."""
 
 
+class InContextTuning(Section):
+    """Nothing learns: a language model is asked, after a few examples (Brown et al. 2020)."""
+
+    kind: Literal["in_context"]
+    """Nothing learns: a language model scores the labels (Brown et al. 2020)."""
+    shots: int = Field(default=0, ge=0)
+    """Training rows of each label that are shown in the prompt; 0: zero-shot."""
+    template: str = Field(default="{text}\nLabel: {label}", pattern=r"(?s)\{text\}.*\{label\}")
+    """How a row is shown; a causal model is asked for what stands at {label}."""
+    instruction: str = ""
+    """Stands before everything else."""
+    separator: str = "\n\n"
+    """Stands between instruction, examples and the row that is asked for."""
+    label_words: dict[str, str] | None = None
+    """Label -> the words that stand for it; others are called by their names."""
+    score: Literal["sum", "mean"] = "mean"
+    """Of the log-likelihoods of a label's tokens."""
+    calibrated: bool = True
+    """Take off what a label scores without any text (Zhao et al. 2021)."""
+    min_text_tokens: Positive = 16
+    """Tokens that the prompt must leave for the text."""
+
+
 TuningParams = Annotated[
     FullTuning
     | HeadTuning
@@ -115,6 +138,7 @@ TuningParams = Annotated[
     | HoulsbyTuning
     | PfeifferTuning
     | PromptTuning
-    | PrefixTuning,
+    | PrefixTuning
+    | InContextTuning,
     Field(discriminator="kind"),
 ]

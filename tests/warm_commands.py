@@ -36,7 +36,7 @@ _IMPORTED = (
     *("flows.cli", "flows.commands.train", "flows.commands.init", "flows.train"),
     *("mlflow.pyfunc", "transformers", "pipeline_steps.training.finetune"),
     *("pipeline_steps.inference.predict", "pipeline_steps.registry.promote"),
-    "pipeline_steps.registry.tracking",
+    *("pipeline_steps.registry.tracking", "flows.commands.tune", "optuna"),
 )
 _EVERY = {"training_step": 6}
 """Of some points only every n-th is one to stop at."""
@@ -145,7 +145,8 @@ class Stops:
 
 
 def wrap_steps(stops: Stops | None, skip: list[str], during: str | None) -> None:
-    """Let the train command call its steps through here."""
+    """Let commands call their steps through here."""
+    from flows import cli
     from flows.commands import train
 
     def call(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -159,7 +160,7 @@ def wrap_steps(stops: Stops | None, skip: list[str], during: str | None) -> None
             stops.point(name)
         return result
 
-    train.call_directly = call
+    train.call_directly = cli.call_directly = call
 
 
 def show_records() -> None:

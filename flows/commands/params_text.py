@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
 from pipeline_steps.params import Params
+from pipeline_steps.problem_defaults import foreign_columns
 
 _HEADER = """\
 # The parameters of this workspace: the only numbers, read anew by every command. Keys that are
@@ -29,7 +30,20 @@ def _top_lines(params: Params) -> Iterator[str]:
     for name, field in type(params).model_fields.items():
         yield ""
         yield f"# {field.description}"
-        yield from _entry(field.alias or name, getattr(params, name), None, depth=0)
+        lines = _entry(field.alias or name, getattr(params, name), None, depth=0)
+        yield from _without_foreign_columns(lines, params) if name == "ingest" else lines
+
+
+def _without_foreign_columns(lines: Iterable[str], params: Params) -> Iterator[str]:
+    """Yield the lines without the columns, all null, that other problems read."""
+    foreign = foreign_columns(params.problem)
+    comments: list[str] = []
+    for line in lines:
+        comments.append(line)
+        if not line.lstrip().startswith("# "):
+            if line.strip().partition(":")[0] not in foreign:
+                yield from comments
+            comments = []
 
 
 def _entry(key: str, value: Any, comment: str | None, depth: int) -> Iterator[str]:

@@ -28,7 +28,8 @@ def build_suites(
     """Return the names of the suites written to ``data/suites``, with a manifest.
 
     Noise suites hold the test rows under the same ids; shift suites are the rows that the split
-    held out or that were declared.
+    held out or that were declared. Below ``valid`` stand noisy copies of the valid rows: a search
+    that is to find a robust model looks at those, and never at what versions are judged on.
     """
     remove_partial_files(root / "data")
     with atomic_directory(root / SUITES) as directory:
@@ -38,9 +39,24 @@ def build_suites(
             _refuse_taken(noise.name, entries)
             test = root / SPLITS / f"{TEST}.parquet"
             entries.append(_noisy(test, get_problem(problem), noise, params.seed, directory))
-        manifest = json.dumps({"suites": entries}, indent=2)
+        manifest = json.dumps(
+            {"suites": entries, "noisy_valid": _noisy_valid(params, root, problem, directory)},
+            indent=2,
+        )
         (directory / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
     return [entry["name"] for entry in entries]
+
+
+def _noisy_valid(
+    params: SuitesParams, root: Path, problem: str, directory: Path
+) -> list[dict[str, Any]]:
+    valid = root / SPLITS / f"{VALID}.parquet"
+    (directory / VALID).mkdir()
+    entries = [
+        _noisy(valid, get_problem(problem), noise, params.seed, directory / VALID)
+        for noise in params.noise
+    ]
+    return [{**e, "name": f"{VALID}_{e['name']}", "file": f"{VALID}/{e['file']}"} for e in entries]
 
 
 def _copy(path: Path, directory: Path) -> dict[str, Any] | None:

@@ -25,12 +25,12 @@ def mcnemar_p(only_candidate: int, only_champion: int) -> float:
     >>> round(mcnemar_p(9, 1), 4)
     0.0107
     """
-    from scipy.stats import binomtest
-
     discordant = only_candidate + only_champion
-    if not discordant:
-        return 1.0
-    return float(binomtest(only_candidate, discordant, 0.5, alternative="greater").pvalue)
+    # log n! of 0 to n, and from it the log of each outcome's probability.
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, discordant + 1)))])
+    as_many = np.arange(only_candidate, discordant + 1)
+    logs = factorials[-1] - factorials[as_many] - factorials[discordant - as_many]
+    return float(min(1.0, np.exp(logs - discordant * np.log(2.0)).sum()))
 
 
 def swap_p_values(

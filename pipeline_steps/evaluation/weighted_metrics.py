@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from pipeline_steps.evaluation.metrics import expected_calibration_error, f1_from_marginals
 
@@ -45,10 +44,12 @@ def weighted_metrics(rows: Outcomes, weights: Array) -> dict[str, Array]:
 
 def sums_within(weights: Array, groups: Array, n_groups: int) -> Array:
     """Return the sum of each row of weights within each group, (n_weightings, n_groups)."""
-    members = sp.csr_array(
-        (np.ones(len(groups)), (np.arange(len(groups)), groups)), shape=(len(groups), n_groups)
-    )
-    return np.asarray(weights @ members)
+    sums = np.zeros((len(weights), n_groups))
+    present, starts = np.unique(np.sort(groups), return_index=True)
+    if len(present):
+        by_group = np.take(weights, np.argsort(groups, kind="stable"), axis=1)
+        sums[:, present] = np.add.reduceat(by_group, starts, axis=1)
+    return sums
 
 
 def _mean(weights: Array, values: Array, total: Array) -> Array:

@@ -6,17 +6,30 @@ import time
 
 import torch
 
+from pipeline_steps.errors import TrainingError
+
 _SIZE = 512
 _REPEATS = 12
 _WORTH_IT = 1.3
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """Return ``fp32`` or ``bf16``; ``auto`` is decided by :func:`bf16_speedup` on a CPU.
+    """Return ``fp32``, ``bf16`` or ``fp16``; ``auto`` is decided by :func:`bf16_speedup` on a CPU.
 
     A CPU without AVX512-BF16 or AMX runs bf16 slower than fp32, so ``auto`` takes bf16 only where
     a matrix product is at least 1.3 times as fast.
+
+    Raises
+    ------
+    TrainingError
+        If fp16 is wanted where there is no CUDA GPU.
     """
+    if wanted == "fp16" and device.type != "cuda":
+        raise TrainingError(
+            f"finetune.precision is fp16, and the device {device.type}",
+            expected="a CUDA GPU: losses are scaled there so that small gradients survive",
+            fix="set finetune.precision to auto",
+        )
     if wanted != "auto":
         return wanted
     if device.type == "cuda":

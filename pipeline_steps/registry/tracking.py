@@ -118,6 +118,11 @@ class Tracker:
         for start in range(0, len(metrics), METRICS_A_CALL):
             self.client.log_batch(mlflow_run_id, metrics=metrics[start : start + METRICS_A_CALL])
 
+    def log_scores(self, mlflow_run_id: str, scores: Mapping[str, float], step: int = 0) -> None:
+        """Log plain numbers, for a curve at a step."""
+        for name, value in scores.items():
+            self.client.log_metric(mlflow_run_id, name, value, step=step)
+
     def log_files(self, mlflow_run_id: str, paths: Iterable[Path]) -> None:
         """Log files as artifacts under ``reports``."""
         for path in paths:

@@ -26,6 +26,7 @@ DEFAULT_LEARNING_RATE = {
 datasets, together with the head's own rate; that of ia3 is Liu et al.'s (2022, T-Few). Prompts and
 prefixes are few numbers that must move far: 1e-2 is the largest that P-tuning v2 searched."""
 DEFAULT_HEAD_LEARNING_RATE = 1e-3
+_AMPERE = 8  # compute capability of the first GPUs with TF32
 _LOGGING_STEPS = 10
 _KEPT_CHECKPOINTS = 3
 
@@ -35,6 +36,13 @@ def learning_rates(params: FinetuneParams) -> tuple[float, float]:
     default = DEFAULT_LEARNING_RATE.get(params.tuning.kind, _ADDED_WEIGHTS)
     body = params.learning_rate or default
     return body, params.head_learning_rate or max(DEFAULT_HEAD_LEARNING_RATE, body)
+
+
+def _tf32(params: FinetuneParams, device: torch.device) -> bool | None:
+    """Return whether fp32 products run in TF32; ``None`` (leave it) where no GPU could."""
+    if device.type != "cuda" or torch.cuda.get_device_capability(device)[0] < _AMPERE:
+        return None
+    return params.hardware.tf32
 
 
 def training_arguments(
@@ -59,6 +67,11 @@ def training_arguments(
         gradient_accumulation_steps=params.accumulation_steps,
         optim="adamw_torch_fused",
         bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        tf32=_tf32(params, device),
+        activation_checkpointing=params.hardware.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        torch_compile=params.hardware.compile,
         use_cpu=device.type == "cpu",
         seed=params.seed,
         data_seed=params.seed,
@@ -104,6 +117,9 @@ def pretraining_arguments(
         gradient_accumulation_steps=params.accumulation_steps,
         optim="adamw_torch_fused",
         bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        activation_checkpointing=params.hardware.gradient_checkpointing,
+        torch_compile=params.hardware.compile,
         use_cpu=device.type == "cpu",
         seed=params.seed,
         data_seed=params.seed,

@@ -29,12 +29,11 @@ from pipeline_steps.training.objective_assembly import (
 )
 from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.pretraining import pretrained_directory, read_texts
-from pipeline_steps.training.replaying import (
-    plan_batches,
-)
+from pipeline_steps.training.prompting import write_prompted
+from pipeline_steps.training.replaying import plan_batches
 from pipeline_steps.training.result import write_result
 from pipeline_steps.training.resume import is_complete, last_complete
-from pipeline_steps.training.trainer import StableTrainer
+from pipeline_steps.training.trainer import StableTrainer, Watch
 from pipeline_steps.types import Checkpoint, DatasetRef
 
 
@@ -46,6 +45,7 @@ def finetune(
     *,
     work: Path,
     problem: str = "text_classification",
+    watch: Watch | None = None,
 ) -> Checkpoint:
     """Return the checkpoint with the best validation score.
 
@@ -62,6 +62,9 @@ def finetune(
         same weights as an uninterrupted one. It is removed at the end.
     problem : str
         What the model is for.
+    watch : callable, optional
+        Told the number of each evaluation, from 1, and its scores; what it raises ends the
+        training, which a later call would go on with.
 
     Raises
     ------
@@ -78,7 +81,10 @@ def finetune(
     refuse_objective_mistakes(problem, params)
     be_quiet()
     set_seed(params.seed)
+    if params.tuning.kind == "in_context":
+        return write_prompted(inputs, params.tuning, output)
     trainer, labels, tokenizer = _build(_having_read(inputs, work), work)
+    trainer.watch = watch
     trainer.train(resume_from_checkpoint=_resume_point(work))
     checkpoint = write_result(trainer, tokenizer, labels, inputs, output)
     shutil.rmtree(work, ignore_errors=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.training.assembly import refuse_frozen_chance, tuning_of
@@ -39,6 +40,7 @@ def prepared_model(
     model, head_names = problem.build(base, labels)
     if params.student_layers is not None:
         model = student_from_layers(model, params.student_layers)
+    _choose_attention(model, params, device)
     if params.reinitialise_layers:
         reinitialise_top(model, params.reinitialise_layers, seed=params.seed)
     model = tuning_of(params).apply(model, head_names)
@@ -47,6 +49,33 @@ def prepared_model(
     if device.type == "cpu":
         use_lane_dropout(model)
     return model, head_names
+
+
+def _choose_attention(model: Any, params: FinetuneParams, device: torch.device) -> None:
+    wanted = params.hardware.attention
+    if wanted == "auto":
+        return
+    if wanted == "flash_attention_2" and device.type != "cuda":
+        raise TrainingError(
+            f"finetune.hardware.attention is flash_attention_2, and the device {device.type}",
+            expected="a CUDA GPU for flash attention",
+            fix="set finetune.hardware.attention to auto",
+        )
+    try:
+        model.set_attn_implementation(wanted)
+    except (ImportError, ValueError) as error:
+        raise TrainingError(
+            f"{type(model).__name__} cannot attend by {wanted}: {error}",
+            expected="an implementation that this model and this machine have",
+            fix="set finetune.hardware.attention to auto",
+        ) from error
+    found = model.config._attn_implementation  # noqa: SLF001 - transformers has no public name
+    if found != wanted:  # it only warns
+        raise TrainingError(
+            f"{type(model).__name__} attends by {found} and cannot be set to {wanted}",
+            expected="an implementation that this model has",
+            fix="set finetune.hardware.attention to auto",
+        )
 
 
 def n_learning(model: torch.nn.Module) -> int:

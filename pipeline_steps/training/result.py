@@ -39,7 +39,12 @@ def write_result(
         plain.save_pretrained(directory)
         tokenizer.save_pretrained(directory)
 
-    return write_checkpoint(output, save, _describer(inputs, labels, training))
+    return write_checkpoint(output, save, describer(inputs, labels, training))
+
+
+def precision_of(arguments: Any) -> str:
+    """Return the precision of a Trainer's arguments."""
+    return "bf16" if arguments.bf16 else "fp16" if arguments.fp16 else "fp32"
 
 
 def _describe_training(
@@ -65,7 +70,7 @@ def _describe_training(
         "best_step": state.best_global_step,
         "steps": state.global_step,
         "steps_planned": state.max_steps,
-        "precision": "bf16" if trainer.args.bf16 else "fp32",
+        "precision": precision_of(trainer.args),
         "device": trainer.args.device.type,
         "learning_rate": body_rate,
         "head_learning_rate": head_rate,
@@ -77,9 +82,11 @@ def _describe_training(
     }
 
 
-def _describer(
+def describer(
     inputs: Inputs, labels: tuple[str, ...], training: dict[str, Any]
 ) -> Callable[[str], dict[str, Any]]:
+    """Return what says, from the digest of a checkpoint's content, all that is known of it."""
+
     def describe(digest: str) -> dict[str, Any]:
         return {
             "digest": digest,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from pipeline_steps.training.replaying import plan_batches
 from pipeline_steps.training.resume import mark_complete
 from pipeline_steps.training.tuning.rates import Rates, build_optimizer, parameter_groups
 
+Watch = Callable[[int, Mapping[str, float]], None]
 _FINITE_CHECK_STEPS = 16
 _EVALUATION_FACTOR = 4  # without gradients a batch may hold more tokens
 
@@ -75,6 +76,7 @@ class StableTrainer(Trainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.watch: Watch | None = None
         self.problem = problem
         self.labels = labels
         self.valid_examples = valid_examples
@@ -175,6 +177,8 @@ class StableTrainer(Trainer):
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
+        if self.watch is not None:
+            self.watch(sum("eval_loss" in entry for entry in self.state.log_history), scores)
         return metrics
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:

@@ -23,7 +23,7 @@ from pipeline_steps.inference.learners.relation_extraction import marked_text
 from pipeline_steps.inference.predict import predict
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.inference.tokenization import load_tokenizer
-from pipeline_steps.params import FinetuneParams, LoraParams, PredictParams
+from pipeline_steps.params import FinetuneParams, PredictParams
 from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Content
@@ -297,13 +297,15 @@ def test_nothing_asked_is_nothing_answered(base, tmp_path, problem: str) -> None
 
 @pytest.mark.parametrize("architecture", sorted(configurations()))
 @pytest.mark.parametrize("problem", STRUCTURED)
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("kind", ["full", "lora"])
 def test_every_architecture_learns_every_problem(
-    tmp_path, architecture: str, problem: str, method: str
+    tmp_path, architecture: str, problem: str, kind: str
 ) -> None:
     base = save_tiny_model(tmp_path / "base", architecture)
-    lora = LoraParams(target_modules=TARGETS[architecture], rank=2)
-    checkpoint = trained(problem, base, tmp_path, method=method, lora=lora)
+    tuning = {"kind": "full"}
+    if kind == "lora":
+        tuning = {"kind": "lora", "target_modules": TARGETS[architecture], "rank": 2}
+    checkpoint = trained(problem, base, tmp_path, tuning=tuning)
     body = AutoModel.from_pretrained(checkpoint.path)
     assert sum(p.numel() for p in body.parameters()) > 0
     asked = get_problem(problem)

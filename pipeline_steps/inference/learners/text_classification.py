@@ -21,6 +21,7 @@ from pipeline_steps.inference.learners.losses import (
     divergence_sum,
 )
 from pipeline_steps.inference.learners.scores import classification_scores
+from pipeline_steps.inference.prompted.storage import is_prompted, load_prompted
 from pipeline_steps.inference.tokenization import Encoded, encode
 from pipeline_steps.inference.unmerged.storage import load_model
 from pipeline_steps.predictions_file import PredictionTable
@@ -44,6 +45,8 @@ class TextClassificationLearner:
 
     def load(self, path: Path) -> torch.nn.Module:
         """Return the classifier in a checkpoint."""
+        if is_prompted(path):
+            return load_prompted(path)
         return load_model(path, AutoModelForSequenceClassification)
 
     def encode(

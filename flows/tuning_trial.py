@@ -1,0 +1,148 @@
+"""One trial of a search: a training with other values, scored on the valid rows alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flows.prepare_data import Datasets
+from flows.registry_access import open_tracker
+from flows.training_plan import plan_training
+from flows.workspace import Workspace
+from pipeline_steps.errors import TrainingError
+from pipeline_steps.evaluation.evaluate import evaluate
+from pipeline_steps.problem_defaults import HEADLINES
+from pipeline_steps.search_params import with_values
+from pipeline_steps.types import Checkpoint, EvaluationReport
+
+if TYPE_CHECKING:
+    from pipeline_steps.search.study import Asked, Study, Told
+
+SCORES = "scores"
+_KEPT = "training_fingerprint"
+Watch = Callable[[int, Mapping[str, float]], None]
+
+
+class PrunedError(Exception):
+    """A trial is not worth finishing."""
+
+
+def present_score(workspace: Workspace, datasets: Datasets) -> float:
+    """Return the score of the parameters as they stand: what a search has to beat."""
+    return _score(workspace, datasets, _trained(workspace, datasets))[0]
+
+
+def run_trial(
+    workspace: Workspace, datasets: Datasets, study: Study, asked: Asked, mlflow_run_id: str
+) -> None:
+    """Train and score one set of values, and tell the study; a run in MLflow shows it."""
+    tried = _with_values(workspace, asked.values)
+    run_id = _start_trial_run(tried, datasets, asked, mlflow_run_id)
+    try:
+        checkpoint = _trained(tried, datasets, _pruning(tried, study, asked, run_id))
+    except (PrunedError, TrainingError) as reason:
+        _remove_training(tried, datasets)
+        failed = isinstance(reason, TrainingError)
+        study.note(asked.number, {"reason": str(reason)})
+        study.stopped(asked.number, failed=failed)
+        open_tracker(workspace).finish_run(run_id, "FAILED" if failed else "KILLED")
+        return
+    score, reports = _score(tried, datasets, checkpoint)
+    scores = {r.suite: _metric(tried, r) for r in reports}
+    before = study.best()
+    study.note(asked.number, {_KEPT: _fingerprint(tried, datasets), SCORES: scores})
+    study.tell(asked.number, score)
+    _keep_the_best(workspace, datasets, study, before)
+    tracker = open_tracker(workspace)
+    tracker.log_reports(run_id, reports)
+    tracker.log_scores(run_id, {"score": score})
+    tracker.finish_run(run_id)
+
+
+def _with_values(workspace: Workspace, values: Mapping[str, Any]) -> Workspace:
+    finetune = with_values(workspace.params.finetune, values)
+    return replace(workspace, params=workspace.params.model_copy(update={"finetune": finetune}))
+
+
+def _fingerprint(workspace: Workspace, datasets: Datasets) -> str:
+    return plan_training(workspace, datasets).training_fingerprint
+
+
+def _trained(workspace: Workspace, datasets: Datasets, watch: Watch | None = None) -> Checkpoint:
+    """Return the checkpoint of the workspace's parameters, where ``holdfast train`` finds it."""
+    from pipeline_steps.training.finetune import finetune
+
+    key = _fingerprint(workspace, datasets)
+    return finetune(
+        datasets.train,
+        datasets.valid,
+        workspace.params.finetune,
+        workspace.checkpoint_directory(key),
+        problem=workspace.params.problem,
+        work=workspace.state / "training" / key[:16],
+        watch=watch,
+    )
+
+
+def _pruning(workspace: Workspace, study: Study, asked: Asked, run_id: str) -> Watch:
+    metric = HEADLINES[workspace.params.problem][0]
+    tracker = open_tracker(workspace)
+
+    def watch(evaluation: int, scores: Mapping[str, float]) -> None:
+        tracker.log_scores(run_id, {f"valid/{metric}/curve": scores[metric]}, evaluation)
+        if study.report(asked.number, evaluation, scores[metric]):
+            raise PrunedError(f"below the median at evaluation {evaluation}")
+
+    return watch
+
+
+def _score(
+    workspace: Workspace, datasets: Datasets, checkpoint: Checkpoint
+) -> tuple[float, list[EvaluationReport]]:
+    """Return the score of a checkpoint and the reports that it is made of, the clean one first."""
+    from pipeline_steps.inference.predict import predict_all
+
+    scored = (datasets.valid, *datasets.noisy_valid)
+    jobs = [(d, workspace.predictions_path(checkpoint.digest, d)) for d in scored]
+    predictions = predict_all(checkpoint, jobs, workspace.params.predict)
+    reports = [evaluate(p, workspace.params.evaluate) for p in predictions]
+    clean, *noisy = (_metric(workspace, report) for report in reports)
+    weight = workspace.params.tune.robust_weight
+    robust = sum(noisy) / len(noisy) if noisy else 0.0
+    return (1 - weight) * clean + weight * robust, reports
+
+
+def _metric(workspace: Workspace, report: EvaluationReport) -> float:
+    found = report.metric(HEADLINES[workspace.params.problem][0])
+    return 0.0 if found is None or found.value is None else found.value
+
+
+def _start_trial_run(workspace: Workspace, datasets: Datasets, asked: Asked, parent: str) -> str:
+    return open_tracker(workspace).start_run(
+        f"{parent}-{asked.number}",
+        name=f"trial-{asked.number}",
+        tags={"mlflow.parentRunId": parent, "holdfast.trial": str(asked.number)},
+        params={"finetune": workspace.params.finetune.model_dump(mode="json")},
+        datasets=[datasets.train, datasets.valid],
+    )
+
+
+def _keep_the_best(
+    workspace: Workspace, datasets: Datasets, study: Study, before: Told | None
+) -> None:
+    """Remove the weights of trials that are not the best; those of the present values stay."""
+    best = study.best()
+    kept = {_fingerprint(workspace, datasets)}
+    if best is not None:
+        kept.add(best.notes[_KEPT])
+    for told in (*study.ended()[-1:], *([before] if before else [])):
+        key = told.notes.get(_KEPT)
+        if key and key not in kept:
+            shutil.rmtree(workspace.checkpoint_directory(key), ignore_errors=True)
+
+
+def _remove_training(workspace: Workspace, datasets: Datasets) -> None:
+    key = _fingerprint(workspace, datasets)
+    shutil.rmtree(workspace.state / "training" / key[:16], ignore_errors=True)

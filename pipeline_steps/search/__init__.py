@@ -1,0 +1,1 @@
+"""Search of fine-tuning parameters; the only package that knows Optuna."""

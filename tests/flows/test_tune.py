@@ -1,0 +1,122 @@
+"""``holdfast tune``: what is tried, what is kept of it, and what an interruption changes."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tiny_workspaces import change_params
+from warm_commands import WarmCommands
+
+from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.params import load_params
+
+SPACE = {"learning_rate": {"low": 3e-3, "high": 3e-2, "log": True}, "weight_decay": [0.0, 0.1]}
+WITHOUT_DVC = {"skip": ["reproduce_data"]}
+
+
+@pytest.fixture
+def searched(prepared: Path) -> Path:
+    """Return a workspace with a small space and a budget of three trials."""
+    change_params(prepared, tune={"n_trials": 3, "space": SPACE})
+    return prepared
+
+
+def tune(holdfast: WarmCommands, root: Path, *options: str, **settings: Any) -> dict[str, Any]:
+    ended = holdfast("tune", "--json", *options, cwd=root, **{**WITHOUT_DVC, **settings})
+    assert ended.code == 0, ended.stderr
+    return dict(ended.printed)
+
+
+def what(trials: list[dict[str, Any]]) -> list[str]:
+    return sorted(repr((t["state"], t["score"], t["values"])) for t in trials)
+
+
+def checkpoints(root: Path) -> set[str]:
+    return {path.parent.name for path in (root / ".holdfast/checkpoints").glob("*/meta.json")}
+
+
+def test_a_search_is_scored_on_clean_and_noisy_valid_rows_and_shown_in_mlflow(
+    holdfast: WarmCommands, searched: Path
+) -> None:
+    result = tune(holdfast, searched)
+    assert [t["state"] for t in result["trials"]] == ["complete"] * 3
+    for trial in result["trials"]:
+        clean, noisy = trial["scores"]["valid"], trial["scores"]["valid_typos"]
+        assert trial["score"] == pytest.approx((clean + noisy) / 2)
+    assert result["best"]["score"] == max(t["score"] for t in result["trials"])
+    runs = holdfast.records(searched)["runs"]
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run["tags"]]
+    children = [run for run in runs if run["tags"].get("mlflow.parentRunId") == parent["id"]]
+    assert sorted(run["tags"]["holdfast.trial"] for run in children) == ["0", "1", "2"]
+    assert {run["status"] for run in runs} == {"FINISHED"}
+    assert parent["metrics"]["best_score"] == result["best"]["score"]
+    assert parent["inputs"].keys() == {"train", "valid", "valid_typos"}
+
+
+def test_a_finished_search_is_not_repeated_and_the_best_can_be_applied_and_trained_at_once(
+    holdfast: WarmCommands, searched: Path
+) -> None:
+    before = (searched / "params.yaml").read_text()
+    (searched / "params.yaml").write_text(f"# mine, not yours\n{before}")
+    first = tune(holdfast, searched)
+    again = tune(holdfast, searched, "--apply")
+    assert again["trials"] == first["trials"]
+    assert first["best"]["score"] > first["present"]
+    assert len(checkpoints(searched)) == 2  # that of the present parameters, and the best one
+    text = (searched / "params.yaml").read_text()
+    assert text.startswith("# mine, not yours\n")
+    finetune = yaml.safe_load(text)["finetune"]
+    assert {k: finetune[k] for k in SPACE} == again["best"]["values"]
+    ended = holdfast("train", "--json", cwd=searched, **WITHOUT_DVC)
+    assert ended.code == 0, ended.stderr
+    assert len(checkpoints(searched)) == 2
+
+
+def test_a_killed_search_goes_on_to_the_same_trials(
+    holdfast: WarmCommands, searched: Path, tmp_path: Path
+) -> None:
+    points = tmp_path / "points"
+    killed = holdfast(
+        "tune", "--json", cwd=searched, stops=points, only=["training_step"], **WITHOUT_DVC
+    )
+    assert killed.code == -signal.SIGKILL
+    while killed.code == -signal.SIGKILL:
+        killed = holdfast(
+            "tune", "--json", cwd=searched, stops=points, only=["training_step"], **WITHOUT_DVC
+        )
+    assert killed.code == 0, killed.stderr
+    disturbed = killed.printed
+    change_params(searched, register={"model_name": "another"})
+    assert what(tune(holdfast, searched)["trials"]) == what(disturbed["trials"])
+
+
+@pytest.mark.slow
+def test_two_workers_share_a_search(holdfast: WarmCommands, searched: Path) -> None:
+    change_params(searched, tune={"n_trials": 4})
+    result = tune(holdfast, searched, "--workers", "2")
+    assert len(result["trials"]) == 4
+    assert len({repr(t["values"]) for t in result["trials"]}) == 4
+
+
+def test_a_robust_score_without_noise_is_refused(holdfast: WarmCommands, searched: Path) -> None:
+    change_params(searched, suites={"noise": []})
+    ended = holdfast("tune", cwd=searched)
+    assert ended.code != 0
+    assert "tune.robust_weight is 0.5 and suites.noise is empty" in ended.stderr
+
+
+def test_every_mistake_in_a_space_is_named_before_anything_is_trained(searched: Path) -> None:
+    space = {"learing_rate": [1e-4, 1e-3], "epochs": {"low": 0, "high": 3}, "tuning.kind": ["a", 1]}
+    change_params(searched, tune={"space": space})
+    with pytest.raises(ConfigurationError) as refused:
+        load_params(searched / "params.yaml")
+    for mistake in (
+        "tune.space.learing_rate: finetune.learing_rate: unknown key; did you mean",
+        "tune.space.epochs: finetune.epochs: Input should be greater than 0",
+        "tune.space.tuning.kind: finetune.tuning",
+    ):
+        assert mistake in str(refused.value)

@@ -1,0 +1,93 @@
+"""A bare GPU machine: torch, transformers, peft, numpy, pydantic and pyarrow, nothing else of us."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from builders import write_examples
+from tiny_models import WORDS, save_tiny_model
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+INSTALLED = ("torch", "transformers", "peft", "numpy", "pydantic", "pyarrow")
+_CODE = """
+import json, sys
+from pathlib import Path
+
+root = Path(sys.argv[1])
+from pipeline_steps.digests import file_digest
+from pipeline_steps.evaluation.compare import compare
+from pipeline_steps.evaluation.evaluate import evaluate
+from pipeline_steps.inference.predict import predict
+from pipeline_steps.params import EvaluateParams, FinetuneParams, PredictParams
+from pipeline_steps.training.finetune import finetune
+from pipeline_steps.types import DatasetRef
+
+path = root / "rows.parquet"
+rows = DatasetRef(name="test", split="test", path=path, digest=file_digest(path), n_examples=40)
+judged = EvaluateParams(bootstrap_resamples=50)
+made = []
+for kind in ("full", "lora"):
+    params = FinetuneParams(
+        base_model=str(root / "base"), epochs=1, precision="fp32", tuning={"kind": kind}
+    )
+    checkpoint = finetune(rows, rows, params, root / kind, work=root / f"{kind}-work")
+    made.append(predict(checkpoint, rows, root / f"{kind}.parquet", PredictParams()))
+reports = [evaluate(predictions, judged) for predictions in made]
+compare(*made, judged)
+print(json.dumps([report.metric("accuracy").value for report in reports]))
+"""
+
+
+def required_by(names: tuple[str, ...]) -> set[str]:
+    """Return the distributions that installing some brings, without extras."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if name in found:
+            continue
+        try:
+            requirements = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:  # another platform's
+            continue
+        found.add(name)
+        waiting += [re.match(r"[A-Za-z0-9_.-]+", r)[0] for r in requirements if "extra ==" not in r]
+    return found
+
+
+def link_distributions(names: set[str], directory: Path) -> None:
+    """Make a directory of installed packages that holds some distributions and no others."""
+    directory.mkdir()
+    for name in names:
+        distribution = importlib.metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            source = Path(str(distribution.locate_file(top)))
+            if not (directory / top).exists():
+                (directory / top).symlink_to(source)
+
+
+def test_training_inference_and_scoring_need_no_other_library(tmp_path: Path) -> None:
+    rows = [{"text": " ".join(WORDS[i % 9 : i % 9 + 5]), "label": "ab"[i % 2]} for i in range(40)]
+    write_examples(tmp_path / "rows.parquet", rows)
+    save_tiny_model(tmp_path / "base")
+    link_distributions(required_by(INSTALLED), tmp_path / "site")
+    assert not (tmp_path / "site" / "scipy").exists()
+    environment = {
+        **os.environ, "PYTHONPATH": f"{tmp_path / 'site'}:{REPOSITORY}", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", "-c", _CODE, str(tmp_path)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(json.loads(done.stdout)) == 2

@@ -34,6 +34,7 @@ def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
         *_augmentation_mistakes(problem, params),
         *_clashes(params),
         *_tuning_mistakes(params),
+        *_hardware_mistakes(params),
     ]
 
 
@@ -78,25 +79,10 @@ def _clashes(params: FinetuneParams) -> Iterator[str]:
         )
 
 
-def _untrained(params: FinetuneParams) -> Iterator[str]:
-    """Yield what has no object where nothing is trained."""
-    if params.pretraining is not None:
-        yield "pretraining"
-    if params.student_layers is not None:
-        yield "student_layers"
-    for name in ("averaging", "augmentation"):
-        if getattr(params, name) is not None:
-            yield name
-
-
 def _tuning_mistakes(params: FinetuneParams) -> Iterator[str]:
     kind, chosen = params.tuning.kind, params.objective.chosen()
     if kind == "in_context":
-        for name in (*(f"objective.{c}" for c in chosen), *_untrained(params)):
-            yield (
-                f"finetune.{name}: with the tuning in_context nothing is trained; it works with "
-                "the finetune.tuning.kind full"
-            )
+        yield from _untrained(params)
         return
     if kind == "prompt":
         for name in (*_PERTURBING, *_BY_STATES):
@@ -114,3 +100,31 @@ def _tuning_mistakes(params: FinetuneParams) -> Iterator[str]:
                     "stay where they are anyway; it works with the finetune.tuning.kind "
                     f"{', '.join(_OLD_WEIGHTS_LEARN)}"
                 )
+
+
+def _untrained(params: FinetuneParams) -> Iterator[str]:
+    asked = [f"objective.{name}" for name in params.objective.chosen()]
+    asked += [
+        name
+        for name in ("augmentation", "averaging", "pretraining", "student_layers")
+        if getattr(params, name) is not None
+    ]
+    if asked:
+        yield (
+            f"finetune.{', finetune.'.join(asked)}: with the tuning in_context nothing learns; it "
+            "works with every other finetune.tuning.kind"
+        )
+
+
+def _hardware_mistakes(params: FinetuneParams) -> Iterator[str]:
+    moving = [name for name in _PERTURBING if name in params.objective.chosen()]
+    if moving and params.hardware.compile:
+        yield (
+            f"finetune.objective.{moving[0]}: it moves the embeddings inside of the model, which a "
+            "compiled one does not let it; set finetune.hardware.compile to false"
+        )
+    if moving and params.precision == "fp16":
+        yield (
+            f"finetune.objective.{moving[0]}: its moves follow gradients too small for fp16; set "
+            "finetune.precision to bf16 or fp32"
+        )

@@ -44,6 +44,10 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "finetune.batch_tokens": 2_048,
         "finetune.max_length": 384,
         "finetune.stride": 96,
+        "tune.space": {
+            "learning_rate": {"low": 2e-5, "high": 5e-4, "log": True},
+            "layer_decay": [1.0, 0.9],
+        },
         "predict.batch_tokens": 8_192,
     },
 }

@@ -38,9 +38,9 @@ def prepared_model(
     """
     refuse_frozen_chance(params)
     model, head_names = problem.build(base, labels)
-    _choose_attention(model, params, device)
     if params.student_layers is not None:
         model = student_from_layers(model, params.student_layers)
+    _choose_attention(model, params, device)
     if params.reinitialise_layers:
         reinitialise_top(model, params.reinitialise_layers, seed=params.seed)
     model = tuning_of(params).apply(model, head_names)

@@ -109,11 +109,38 @@ def test_class_weights_are_those_of_the_training_rows() -> None:
     assert found.item() == pytest.approx((each * torch.tensor([2 / 3] * 3 + [2])).sum().item())
 
 
+def test_activations_computed_anew_give_the_same_attack(base, data, tmp_path) -> None:
+    objective = {"fgm": {}, "freelb": {"steps": 2}}
+    kept, anew = (
+        run(base, data, tmp_path / str(again), objective=objective, tuning={"kind": "full"},
+            hardware={"gradient_checkpointing": again})
+        for again in (False, True)
+    )  # fmt: skip
+    pairs = zip(*(c.training["history"][0].items() for c in (kept, anew)), strict=True)
+    for (name, value), (_, other) in pairs:
+        assert value == pytest.approx(other, rel=1e-4), name
+
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("question_answering", {"loss": {"kind": "focal"}}, r"loss\.kind: 'focal' makes no sense"),
     ("question_answering", {"loss": {"label_smoothing": 0.1}}, "set it to 0.0"),
     ("question_answering", {"loss": {"class_weights": "balanced"}}, "set it to 'none'"),
     ("ner", {"objective": {"contrastive": {}}}, "ner has none such"),
+    (
+        "text_classification",
+        {"objective": {"fgm": {}}, "hardware": {"compile": True}},
+        r"fgm: it moves[\s\S]*set finetune\.hardware\.compile to false",
+    ),
+    (
+        "text_classification",
+        {"objective": {"smart": {}}, "precision": "fp16"},
+        r"smart: its moves[\s\S]*set finetune\.precision to bf16",
+    ),
+    (
+        "text_classification",
+        {"objective": {"rdrop": {}}, "augmentation": {}, "tuning": {"kind": "in_context"}},
+        r"finetune\.objective\.rdrop, finetune\.augmentation: with the tuning in_context nothing",
+    ),
     ("text_classification", {"objective": {"freelb": {}, "rdrop": {}}}, "each replace the clean"),
     (
         "text_classification",

@@ -24,6 +24,7 @@ from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.combinations import refuse_combinations
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.inputs import Inputs
+from pipeline_steps.training.pair_learning import train_from_pairs
 from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.result import write_result
 from pipeline_steps.training.several import train_several
@@ -64,7 +65,7 @@ def finetune(
     TrainingError
         If the training rows cannot be learnt from, or the loss diverges.
     """
-    refuse_combinations(params)
+    refuse_combinations(params, problem)
     base = resolve_base_model(params.base_model, params.base_digest)
     inputs = Inputs(train, valid, base, params, problem)
     finished = _finished(output, inputs)
@@ -85,6 +86,10 @@ def _train_once(inputs: Inputs, output: Path, work: Path) -> Checkpoint:
     finished = _finished(output, inputs)
     if finished is not None:
         return finished
+    few_shot = inputs.params.few_shot
+    if few_shot is not None:
+        trainer, tokenizer = _seeded(inputs, work, Attempt()), load_tokenizer(inputs.base.path)
+        return train_from_pairs(trainer, tokenizer, inputs, few_shot, output)
     trainer = train_steadily(lambda attempt: _seeded(inputs, work, attempt), work)
     tokenizer = load_tokenizer(inputs.base.path)
     checkpoint = write_result(trainer, tokenizer, trainer.labels, inputs, output)

@@ -14,7 +14,12 @@ from pipeline_steps.objective_params import (
     PretrainingParams,
 )
 from pipeline_steps.section import Positive, Section, Share
-from pipeline_steps.stability_params import AveragingParams, RecoveryParams, WiseFtParams
+from pipeline_steps.stability_params import (
+    AveragingParams,
+    FewShotParams,
+    RecoveryParams,
+    WiseFtParams,
+)
 from pipeline_steps.tuning_params import FullTuning, TuningParams
 
 
@@ -83,5 +88,7 @@ class FinetuneParams(Section):
     """What becomes of several runs: the best, or a mean of weights (Wortsman et al. 2022)."""
     wise_ft: WiseFtParams | None = None
     """Go part of the way back to the base, for full tuning (WiSE-FT); null: do not."""
+    few_shot: FewShotParams | None = None
+    """Learn from pairs of texts (SetFit), for 8 to 64 rows a label; null: learn as usual."""
     seed: int = 0
     """Same seed, same checkpoint on the same machine."""

@@ -103,6 +103,7 @@ def _tuning_mistakes(params: FinetuneParams) -> Iterator[str]:
 
 
 def _untrained(params: FinetuneParams) -> Iterator[str]:
+    """Yield what has no object where no gradient of the task is followed."""
     asked = [f"objective.{name}" for name in params.objective.chosen()]
     asked += [
         name

@@ -1,4 +1,4 @@
-"""Sections of ``finetune`` that keep a training steady: averages, recovery, the way back."""
+"""Sections of ``finetune``: averages, recovery, the way back to the base, few rows."""
 
 from __future__ import annotations
 
@@ -50,3 +50,16 @@ class WiseFtParams(Section):
     """0: the base's weights under the tuned head, 1: the tuned weights."""
     alphas: tuple[Share, ...] | None = Field(default=None, min_length=1)
     """Of these the best on the valid rows is taken; null: alpha is taken."""
+
+
+class FewShotParams(Section):
+    """Learning from pairs of few texts, then a head on frozen vectors (Tunstall et al. 2022)."""
+
+    n_iterations: Positive = 2
+    """Pairs of each kind (same label, another label) for a row in an epoch."""
+    epochs: Positive = 1
+    """Passes over the pairs."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Peak for the encoder; linear warm-up, then linear decay."""
+    inverse_penalty: float = Field(default=1.0, gt=0)
+    """C of the logistic head; larger trusts the rows more."""

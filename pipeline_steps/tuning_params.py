@@ -87,6 +87,23 @@ class AdaLoraTuning(Section):
     """Weight of the penalty that keeps the update's vectors orthonormal; 0.1 to 0.5."""
 
 
+class QLoraTuning(Section):
+    """Low-rank adaptation of a body in four bits (Dettmers et al. 2023), on a CUDA GPU."""
+
+    kind: Literal["qlora"]
+    """Low-rank updates over a body in four bits (Dettmers et al. 2023), on a CUDA GPU; merged."""
+    rank: Positive = 16
+    """Rank of the update of each matrix."""
+    alpha: Positive = 32
+    """Scale: the update is multiplied by alpha over what scaling says."""
+    dropout: _Dropout = 0.0
+    """Share of inputs dropped before the update, while training."""
+    target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Last parts of the names of the adapted matrices; null: attention's query and value."""
+    scaling: Literal["rank", "sqrt_rank"] = "rank"
+    """Divide alpha by the rank, or by its root (rsLoRA, Kalajdzievski 2023)."""
+
+
 class Ia3Tuning(Section):
     """Factors on keys, values and inner features (Liu et al. 2022), merged at the end."""
 
@@ -160,6 +177,7 @@ TuningParams = Annotated[
     | BitFitTuning
     | LoraTuning
     | AdaLoraTuning
+    | QLoraTuning
     | Ia3Tuning
     | HoulsbyTuning
     | PfeifferTuning

@@ -12,12 +12,14 @@ from pipeline_steps.training.tuning.adaptive_rank import AdaptiveRank
 from pipeline_steps.training.tuning.low_rank import LowRank, Rescaling
 from pipeline_steps.training.tuning.method import Tuning
 from pipeline_steps.training.tuning.prompts import PrefixTuning, PromptTuning
+from pipeline_steps.training.tuning.quantized import QuantizedLowRank
 from pipeline_steps.training.tuning.selection import BitFit, Full, HeadOnly, TopLayers
 
 # The keys of a section are the arguments of its method.
 _SEEDED: Mapping[str, Callable[..., Tuning]] = {
     "lora": LowRank,
     "adalora": AdaptiveRank,
+    "qlora": QuantizedLowRank,
     "houlsby": houlsby,
     "pfeiffer": pfeiffer,
     "prompt": PromptTuning,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.inference.forward import best_device
+from pipeline_steps.training.tuning.quantized import refuse_without_four_bits
 
 _WITH_ADAPTER = ("houlsby", "pfeiffer", "prompt", "prefix")
 
 
-def refuse_combinations(params: FinetuneParams) -> None:
+def refuse_combinations(params: FinetuneParams, problem: str) -> None:
     """Refuse what cannot be combined, with what can.
 
     Raises
@@ -16,10 +18,14 @@ def refuse_combinations(params: FinetuneParams) -> None:
     TrainingError
         Naming the first pair that does not go together.
     """
+    if params.tuning.kind == "qlora":
+        refuse_without_four_bits(best_device())
     if params.combine != "best":
         _refuse_soup(params)
     if params.wise_ft is not None:
         _refuse_way_back(params)
+    if params.few_shot is not None:
+        _refuse_few_shot(params, problem)
 
 
 def _refuse_soup(params: FinetuneParams) -> None:
@@ -59,4 +65,29 @@ def _refuse_way_back(params: FinetuneParams) -> None:
             "those layers did not start from the base",
             expected="weights that start from the base",
             fix="set finetune.reinitialise_layers to 0, or finetune.wise_ft to null",
+        )
+
+
+def _refuse_few_shot(params: FinetuneParams, problem: str) -> None:
+    if problem != "text_classification":
+        raise TrainingError(
+            f"finetune.few_shot and the problem {problem}",
+            expected="text_classification: pairs are of texts with one label",
+            fix="set finetune.few_shot to null",
+        )
+    asked = {
+        f"tuning.kind: {params.tuning.kind}": params.tuning.kind != "full",
+        f"averaging.kind: {getattr(params.averaging, 'kind', '')}": params.averaging is not None,
+        f"reinitialise_layers: {params.reinitialise_layers}": params.reinitialise_layers > 0,
+        f"combine: {params.combine}": params.combine != "best",
+        "wise_ft": params.wise_ft is not None,
+        "augmentation": params.augmentation is not None,
+        **{f"objective.{name}": True for name in params.objective.chosen()},
+    }
+    found = [name for name, is_asked in asked.items() if is_asked]
+    if found:
+        raise TrainingError(
+            f"finetune.few_shot together with {', '.join(found)}",
+            expected="few_shot with full tuning; it combines with n_runs and with every optimizer",
+            fix=f"remove from finetune: {', '.join(found)}; or set finetune.few_shot to null",
         )

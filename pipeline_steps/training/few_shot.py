@@ -15,6 +15,15 @@ import numpy as np
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.unmerged.mean_pooling import sentence_vectors
+
+__all__ = [
+    "Pair",
+    "contrastive_pairs",
+    "cosine_loss",
+    "fit_logistic_head",
+    "sentence_vectors",
+]
 
 _ITERATIONS = 200
 
@@ -76,25 +85,6 @@ def contrastive_pairs(labels: Sequence[int], n_iterations: int, seed: int) -> li
         for _ in range(n_iterations)
     ]
     return [pairs[index] for index in generator.permutation(len(pairs))]
-
-
-def sentence_vectors(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    """Return the mean of the hidden states of the tokens that are no padding.
-
-    Parameters
-    ----------
-    hidden : Tensor
-        (n, length, width).
-    attention_mask : Tensor
-        (n, length), 1 for tokens and 0 for padding.
-
-    Returns
-    -------
-    Tensor
-        (n, width).
-    """
-    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 
 def cosine_loss(

@@ -30,6 +30,7 @@ from pipeline_steps.training.objective_assembly import (
     objectives_of,
     refuse_objective_mistakes,
 )
+from pipeline_steps.training.pair_learning import train_from_pairs
 from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.pretraining import pretrained_directory, read_texts
 from pipeline_steps.training.prompting import write_prompted
@@ -80,7 +81,7 @@ def finetune(
     TrainingError
         If the training rows cannot be learnt from, or the loss diverges.
     """
-    refuse_combinations(params)
+    refuse_combinations(params, problem)
     base = resolve_base_model(params.base_model, params.base_digest)
     inputs = Inputs(train, valid, base, params, problem, further_digests(params))
     finished = _finished(output, inputs)
@@ -109,8 +110,12 @@ def _train_once(
     finished = _finished(output, inputs)
     if finished is not None:
         return finished
-    trainer = train_steadily(lambda attempt: _seeded(inputs, work, attempt, listener), work)
     tokenizer = load_tokenizer(inputs.base.path)
+    few_shot = inputs.params.few_shot
+    if few_shot is not None:
+        trainer = _seeded(inputs, work, Attempt(), listener)
+        return train_from_pairs(trainer, tokenizer, inputs, few_shot, output)
+    trainer = train_steadily(lambda attempt: _seeded(inputs, work, attempt, listener), work)
     checkpoint = processes.led(
         lambda: write_result(trainer, tokenizer, trainer.labels, inputs, output)
     )

@@ -101,6 +101,8 @@ def refuse_alone_only(params: FinetuneParams) -> None:
         asked.append("pretraining")
     if params.tuning.kind in ("adalora", "in_context"):
         asked.append(f"tuning.kind {params.tuning.kind}")
+    if params.few_shot is not None:
+        asked.append("few_shot")
     if params.n_runs > 1:
         asked.append("n_runs")
     if n_processes() > 1 and asked:

@@ -133,6 +133,11 @@ def test_layers_drawn_anew_change_the_result(base, datasets, tmp_path) -> None:
         ({"tuning": {"kind": "top_layers", "n_layers": 2}}, "a number from 1 to 1"),
         ({"tuning": {"kind": "lora"}, "reinitialise_layers": 1}, "would stay random"),
         ({"reinitialise_layers": 3}, "a number from 1 to 2"),
+        pytest.param(
+            {"tuning": {"kind": "qlora"}},
+            r"a CUDA GPU[\s\S]*kind to lora",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="refused on a CPU only"),
+        ),
     ],
 )
 def test_what_does_not_fit_the_model_is_refused(

@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from pipeline_steps.errors import CheckpointError, TrainingError
 from pipeline_steps.inference.unmerged import bottleneck, prompts
 from pipeline_steps.inference.unmerged.bottleneck import BottleneckSpec, attach_bottlenecks
+from pipeline_steps.inference.unmerged.mean_pooling import MeanPoolingSpec, attach_mean_pooling
 from pipeline_steps.inference.unmerged.prompts import (
     PrefixSpec,
     PromptSpec,
@@ -31,7 +32,7 @@ from pipeline_steps.inference.unmerged.prompts import (
     attach_prompt,
 )
 
-Spec = BottleneckSpec | PromptSpec | PrefixSpec
+Spec = BottleneckSpec | PromptSpec | PrefixSpec | MeanPoolingSpec
 PLAIN, ADAPTER = "plain", "adapter"
 _DESCRIPTION, _TENSORS = "adapter.json", "adapter.safetensors"
 _SPEC: TypeAdapter[Spec] = TypeAdapter(Annotated[Spec, Field(discriminator="kind")])
@@ -54,6 +55,8 @@ def attach(model: torch.nn.Module, spec: Spec) -> list[Any]:
         )
     if isinstance(spec, BottleneckSpec):
         return [*attach_bottlenecks(model, spec)]
+    if isinstance(spec, MeanPoolingSpec):
+        return attach_mean_pooling(model, spec)
     return [*attach_prompt(model, spec)] if spec.kind == "prompt" else [*attach_prefix(model, spec)]
 
 

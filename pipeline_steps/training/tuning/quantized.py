@@ -6,28 +6,88 @@ It needs a CUDA GPU and was not run by the authors of this module; its refusals 
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.forward import best_device
+from pipeline_steps.training.tuning.low_rank import LowRank
+from pipeline_steps.training.tuning.targets import head_modules
+
+_TYPE = "nf4"
 
 
-def four_bit_config(device: torch.device) -> Any:
-    """Return the quantization to pass to ``from_pretrained``: NF4, doubly quantized.
+@dataclass(frozen=True)
+class QuantizedLowRank:
+    """Low-rank adaptation of a body in four bits (NF4, doubly quantized).
 
-    Train it with :class:`~pipeline_steps.training.tuning.low_rank.LowRank`. Merging into four bits
-    is not exact: load the base anew in full precision to merge.
-
-    Raises
-    ------
-    TrainingError
-        If there is no CUDA GPU, or bitsandbytes is not installed.
+    Parameters
+    ----------
+    rank, alpha, dropout, target_modules, scaling, seed
+        As :class:`~pipeline_steps.training.tuning.low_rank.LowRank` has them.
 
     References
     ----------
     Dettmers, Pagnoni, Holtzman & Zettlemoyer (2023). QLoRA: Efficient finetuning of quantized LLMs.
     NeurIPS.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    scaling: Literal["rank", "sqrt_rank"] = "rank"
+    dropout: float = 0.0
+    target_modules: tuple[str, ...] | None = None
+    seed: int = 0
+
+    def apply(self, model: torch.nn.Module, head_names: Sequence[str]) -> torch.nn.Module:
+        """Return the model with its body in four bits and adapters over it, on the GPU.
+
+        Raises
+        ------
+        TrainingError
+            If there is no CUDA GPU or no bitsandbytes, or none of the target modules.
+        """
+        device = best_device()
+        refuse_without_four_bits(device)
+        adapted = LowRank(
+            rank=self.rank,
+            alpha=self.alpha,
+            scaling=self.scaling,
+            dropout=self.dropout,
+            target_modules=self.target_modules,
+            seed=self.seed,
+        )
+        quantized: Any = in_four_bits(model, head_modules(head_names)).to(device)
+        quantized.is_loaded_in_4bit = True  # peft asks this before it adapts such layers
+        return adapted.apply(quantized, head_names)
+
+    def finish(self, model: torch.nn.Module) -> torch.nn.Module:
+        """Return the plain fp32 model: what the four bits stand for, with the updates folded in.
+
+        The updates were learnt over these weights, not over those of the base.
+        """
+        found: Any = model
+        for name, module in [*model.named_modules()]:
+            adapted: Any = module
+            if hasattr(adapted, "lora_A") and _is_four_bit(adapted.base_layer):
+                plain = _dequantized(adapted.base_layer)
+                plain.weight.data += adapted.get_delta_weight("default").float()
+                adapted.base_layer = plain
+            elif _is_four_bit(adapted) and not name.endswith("base_layer"):
+                _replace(model, name, _dequantized(adapted))
+        return found.unload()  # type: ignore[no-any-return]
+
+
+def refuse_without_four_bits(device: torch.device) -> None:
+    """Refuse what four bits need and is not there.
+
+    Raises
+    ------
+    TrainingError
+        If there is no CUDA GPU, or bitsandbytes is not installed.
     """
     if device.type != "cuda":
         raise TrainingError(
@@ -41,11 +101,54 @@ def four_bit_config(device: torch.device) -> Any:
             expected="bitsandbytes, which holds weights in four bits",
             fix="pip install bitsandbytes",
         )
-    from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
+
+def in_four_bits(model: torch.nn.Module, kept: Collection[str]) -> torch.nn.Module:
+    """Return the model with its linear layers outside ``kept`` ready to be held in four bits.
+
+    They are quantized when they move to the GPU.
+    """
+    import bitsandbytes  # type: ignore[import-not-found]
+
+    for name, linear in list(model.named_modules()):
+        if type(linear) is not torch.nn.Linear or name in kept:
+            continue
+        layer = bitsandbytes.nn.Linear4bit(
+            linear.in_features,
+            linear.out_features,
+            bias=linear.bias is not None,
+            compute_dtype=torch.bfloat16,
+            compress_statistics=True,
+            quant_type=_TYPE,
+        )
+        layer.weight = bitsandbytes.nn.Params4bit(
+            linear.weight.detach(),
+            requires_grad=False,
+            compress_statistics=True,
+            quant_type=_TYPE,
+        )
+        layer.bias = linear.bias
+        _replace(model, name, layer)
+    return model
+
+
+def _is_four_bit(module: torch.nn.Module) -> bool:
+    """Return whether a module holds a matrix in four bits; peft's wrapper of the name does not."""
+    return type(module).__name__ == "Linear4bit" and not hasattr(module, "base_layer")
+
+
+def _dequantized(layer: Any) -> torch.nn.Linear:
+    import bitsandbytes
+
+    weight = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+    rows, columns = weight.shape
+    plain = torch.nn.Linear(columns, rows, bias=layer.bias is not None, device=weight.device)
+    plain.weight = torch.nn.Parameter(weight.float(), requires_grad=False)
+    if layer.bias is not None:
+        plain.bias = layer.bias
+    return plain
+
+
+def _replace(model: torch.nn.Module, name: str, layer: torch.nn.Module) -> None:
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, layer)

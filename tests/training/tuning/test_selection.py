@@ -18,7 +18,7 @@ from pipeline_steps.inference.anatomy import embedding_parameters, layer_lists
 from pipeline_steps.training.tuning.adapters import houlsby, norm_parameters, pfeiffer
 from pipeline_steps.training.tuning.low_rank import LowRank, Rescaling
 from pipeline_steps.training.tuning.prompts import PrefixTuning, PromptTuning
-from pipeline_steps.training.tuning.quantized import four_bit_config
+from pipeline_steps.training.tuning.quantized import refuse_without_four_bits
 from pipeline_steps.training.tuning.reinitialisation import reinitialise_top
 from pipeline_steps.training.tuning.selection import Full, TopLayers
 from pipeline_steps.training.tuning.targets import key_and_value, query_and_value
@@ -227,10 +227,10 @@ def test_more_layers_than_there_are_cannot_be_drawn_anew(bases) -> None:
 
 def test_qlora_is_refused_without_a_gpu() -> None:
     with pytest.raises(TrainingError, match="qlora on the device cpu"):
-        four_bit_config(torch.device("cpu"))
+        refuse_without_four_bits(torch.device("cpu"))
 
 
 def test_qlora_is_refused_without_bitsandbytes(monkeypatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(TrainingError, match="pip install bitsandbytes"):
-        four_bit_config(torch.device("cuda"))
+        refuse_without_four_bits(torch.device("cuda"))

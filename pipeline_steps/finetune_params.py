@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.section import Positive, Section, Share
 from pipeline_steps.tuning_params import FullTuning, TuningParams
 
@@ -47,6 +48,8 @@ class FinetuneParams(Section):
     """Tokens; a longer text is cut, or read in windows where every word must be answered for."""
     stride: Positive = 64
     """Tokens that two neighbouring windows share, at most a quarter of max_length."""
+    generation: GenerationParams = GenerationParams()
+    """How text is written; read by translation, summarisation and dialogue."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto takes bf16 where the hardware computes in it."""
     early_stopping_patience: Positive | None = 3

@@ -14,17 +14,29 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.mistakes import explain_mistakes
-from pipeline_steps.problem_defaults import HEADLINES, column_mistakes, with_defaults
+from pipeline_steps.problem_defaults import (
+    HEADLINES,
+    column_mistakes,
+    tuning_mistakes,
+    with_defaults,
+)
 from pipeline_steps.section import Axis, Positive, Section, Share
 
-Problem = Literal["text_classification", "ner", "relation_extraction", "question_answering"]
+Problem = Literal[
+    "text_classification",
+    "ner",
+    "relation_extraction",
+    "question_answering",
+    "translation",
+    "summarisation",
+]
 
 
 class ColumnsParams(Section):
     """Which column (or JSON field) of the raw file holds what; ``null``: there is none."""
 
     text: str | None = "text"
-    """The text to classify."""
+    """The text to classify, to translate or to summarise."""
     text_pair: str | None = None
     """A second text that is read together with the first."""
     label: str | None = "label"
@@ -43,6 +55,8 @@ class ColumnsParams(Section):
     """What is asked."""
     answers: str | None = None
     """A list of {text, start} with start in characters of the context; empty: no answer."""
+    target: str | None = None
+    """What is to be written: a text, or a list of which the first is learnt and all count."""
     id: str | None = None
     """The row's own identifier; without one, rows are named by file and line."""
     timestamp: str | None = None
@@ -246,6 +260,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _columns_and_metrics_are_those_of_the_problem(self) -> Params:
         mistakes = column_mistakes(self.problem, self.ingest.columns.model_dump())
+        mistakes += tuning_mistakes(self.problem, self.finetune.tuning.kind)
         metric, known = self.finetune.early_stopping_metric, (*HEADLINES[self.problem], "loss")
         if metric not in known:
             mistakes.append(f"finetune.early_stopping_metric: {metric!r} is none of {known}")

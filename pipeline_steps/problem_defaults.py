@@ -17,6 +17,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "head_span": "head_span",
         "tail_span": "tail_span",
     },
+    "translation": {"text": "source", "target": "target"},
+    "summarisation": {"text": "document", "target": "summary"},
     "question_answering": {"context": "context", "question": "question", "answers": "answers"},
 }
 """Columns that a problem needs, and what they are called where ``ingest.columns`` is silent."""
@@ -27,6 +29,8 @@ HEADLINES: dict[str, tuple[str, str]] = {
     "ner": ("entity_f1", "macro_f1"),
     "relation_extraction": ("relation_f1", "accuracy"),
     "question_answering": ("f1", "exact_match"),
+    "translation": ("chrf", "bleu"),
+    "summarisation": ("rougeL", "rouge1"),
 }
 """The two metrics that a report shows first; the first one decides at the gate."""
 _FLOORS = {
@@ -34,6 +38,8 @@ _FLOORS = {
     "ner": 0.3,
     "relation_extraction": 0.5,
     "question_answering": 0.4,
+    "translation": 0.2,
+    "summarisation": 0.15,
 }
 _OTHERS: dict[str, dict[str, Any]] = {
     "ner": {"finetune.epochs": 12, "finetune.early_stopping_patience": 4},
@@ -46,6 +52,25 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "finetune.stride": 96,
         "predict.batch_tokens": 8_192,
     },
+    "translation": {
+        "finetune.early_stopping_metric": "loss",
+        "finetune.batch_tokens": 2_048,
+        "predict.batch_tokens": 8_192,
+    },
+    "summarisation": {
+        "validate.max_characters": 50_000,
+        "finetune.early_stopping_metric": "loss",
+        "finetune.batch_tokens": 4_096,
+        "finetune.max_length": 512,
+        "predict.batch_tokens": 16_384,
+    },
+}
+WRITING = frozenset({"translation", "summarisation"})
+"""Problems whose answer is a text that the model writes."""
+_NOT_FOR_WRITING = {
+    "head": "a model that writes has no new head that could learn alone",
+    "prompt": "learnt vectors before the text do not go with the cache of decoding",
+    "prefix": "learnt keys and values do not go with the cache of decoding",
 }
 
 
@@ -73,6 +98,15 @@ def column_mistakes(problem: str, columns: Mapping[str, str | None]) -> list[str
         if column is not None and name not in known
     ]
     return absent + foreign
+
+
+def tuning_mistakes(problem: str, kind: str) -> list[str]:
+    """Return what is wrong with ``finetune.tuning`` for a problem."""
+    if problem not in WRITING or kind not in _NOT_FOR_WRITING:
+        return []
+    others = "full, top_layers, bitfit, lora, ia3, houlsby and pfeiffer"
+    why = _NOT_FOR_WRITING[kind]
+    return [f"finetune.tuning.kind: {kind} is not for {problem} ({why}); {others} are"]
 
 
 def _defaults(problem: Any) -> dict[str, Any]:

@@ -7,13 +7,17 @@ from pipeline_steps.problems.ner import Ner
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.problems.question_answering import QuestionAnswering
 from pipeline_steps.problems.relation_extraction import RelationExtraction
+from pipeline_steps.problems.summarisation import Summarisation
 from pipeline_steps.problems.text_classification import TextClassification
+from pipeline_steps.problems.translation import Translation
 
 _ALL: tuple[Problem, ...] = (
     TextClassification(),
     Ner(),
     RelationExtraction(),
     QuestionAnswering(),
+    Translation(),
+    Summarisation(),
 )
 PROBLEMS = {problem.name: problem for problem in _ALL}
 

@@ -79,7 +79,13 @@ def _build(
     inputs: Inputs, work: Path
 ) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
     params = inputs.params
-    problem = get_learner(inputs.problem, params.label_smoothing)
+    problem = get_learner(
+        inputs.problem,
+        params.label_smoothing,
+        generation=params.generation,
+        path=inputs.base.path,
+        decoded_rows=params.generation.validation_rows,
+    )
     tokenizer = load_tokenizer(inputs.base.path)
     train_examples, valid_examples = (read_examples(d.path) for d in (inputs.train, inputs.valid))
     labels = problem.labels_of(train_examples)
@@ -104,7 +110,7 @@ def _build(
         args=arguments,
         train_dataset=train,
         eval_dataset=valid,
-        data_collator=Collator(pad_id, problem.as_tensor),
+        data_collator=Collator(pad_id, problem.as_tensor, problem.more_inputs),
         params=params,
         head_names=set(head_names),
         problem=problem,

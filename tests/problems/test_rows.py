@@ -16,8 +16,16 @@ from pipeline_steps.problems.ner import tokens_and_tags
 from pipeline_steps.problems.question_answering import answers
 from pipeline_steps.problems.relation_extraction import spans
 from pipeline_steps.problems.relation_extraction import target_of as spans_target
+from pipeline_steps.problems.writing import references
+from pipeline_steps.problems.writing import target_of as texts_target
 
-STRUCTURED = ("ner", "relation_extraction", "question_answering")
+STRUCTURED = (
+    "ner",
+    "relation_extraction",
+    "question_answering",
+    "translation",
+    "summarisation",
+)
 NOISES = st.sampled_from(["typos", "casing", "punctuation", "whitespace"])
 
 
@@ -176,6 +184,8 @@ def test_answers_are_read_from_every_common_form(found) -> None:
         ("relation_extraction", {"text": "a", "head_span": "x", "tail_span": [0, 1]}),
         ("question_answering", {"context": "a", "question": "b", "answers": "c"}),
         ("question_answering", {"context": "a", "question": "b", "answers": [{"text": "a"}]}),
+        ("translation", {"text": "a", "target": 3}),
+        ("summarisation", {"text": "a", "target": ["b", None]}),
     ],
 )
 def test_a_field_of_the_wrong_kind_is_set_aside(problem: str, raw) -> None:
@@ -186,3 +196,53 @@ def test_a_field_of_the_wrong_kind_is_set_aside(problem: str, raw) -> None:
 def test_the_generated_rows_are_of_every_kind() -> None:
     rows = structured_rows("question_answering", 8)
     assert sum(not row["answers"] for row in rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("problem", "target", "reasons"),
+    [
+        ("translation", None, ["target_missing"]),
+        ("translation", [], ["target_empty"]),
+        ("translation", ["good", " "], ["target_empty"]),
+        ("translation", ["caf\ufffd"], ["target_damaged"]),
+        ("translation", ["a card  is my loan"], ["untranslated"]),
+        ("translation", ["eine Karte"], []),
+        ("summarisation", ["a card is my loan "], ["summary_is_document"]),
+        ("summarisation", ["a card"], []),
+    ],
+)
+def test_flaws_of_texts_to_be_written(problem: str, target, reasons: list[str]) -> None:
+    assert flaws(problem, target=None if target is None else texts_target(target)) == reasons
+
+
+def test_a_name_may_stay_as_it_is() -> None:
+    assert flaws("translation", text="New York", target=texts_target(["New York"])) == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "text", "target", "remarks"),
+    [
+        ("translation", "a card", "eine Karte", []),
+        ("translation", "a card", "x" * 100, ["length_ratio_odd"]),
+        ("translation", "x" * 100, "a card", ["length_ratio_odd"]),
+        ("summarisation", "a card", "a longer card", ["summary_not_shorter"]),
+        ("summarisation", "a longer card", "a card", []),
+    ],
+)
+def test_what_is_odd_is_remarked(problem: str, text: str, target: str, remarks) -> None:
+    row = {"text": text, "target": texts_target([target])}
+    assert get_problem(problem).find_remarks(row) == remarks
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ("one", ["one"]),
+        (["one", "two"], ["one", "two"]),
+        ('["one", "two"]', ["one", "two"]),
+        ("[sic] one", ["[sic] one"]),
+        ("[1]", ["[1]"]),
+    ],
+)
+def test_one_or_more_texts_are_read_from_every_common_form(target, found) -> None:
+    assert references(read("translation", text="a", target=target).target) == found

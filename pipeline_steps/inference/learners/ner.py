@@ -19,6 +19,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import IGNORED, cross_entropy_sum, divergence_sum
 from pipeline_steps.inference.learners.scores import log_softmax
 from pipeline_steps.inference.learners.windows import (
@@ -44,7 +45,7 @@ class WordWindows(Windows):
 
 
 @dataclass(frozen=True)
-class NerLearner:
+class NerLearner(ReadsRowsOnly):
     """A token classifier of transformers; ``label_smoothing`` goes to all other tags."""
 
     label_smoothing: float = 0.0

@@ -19,6 +19,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
 from pipeline_steps.inference.learners.scores import log_softmax
 from pipeline_steps.inference.learners.windows import (
@@ -49,7 +50,7 @@ class _Found:
 
 
 @dataclass(frozen=True)
-class QuestionAnsweringLearner:
+class QuestionAnsweringLearner(ReadsRowsOnly):
     """A token classifier of transformers with two outputs, start and end.
 
     Label smoothing would reward spans that cannot be; it is left out here.

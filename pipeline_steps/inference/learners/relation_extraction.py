@@ -18,6 +18,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
 from pipeline_steps.inference.learners.scores import classification_scores, label_counts
 from pipeline_steps.inference.learners.text_classification import (
@@ -44,7 +45,7 @@ class MarkedTexts(Encoded):
 
 
 @dataclass(frozen=True)
-class RelationLearner:
+class RelationLearner(ReadsRowsOnly):
     """A linear layer over the states of two tokens; ``label_smoothing`` goes to other labels.
 
     The layer over both states side by side is kept as one over single tokens with twice as many

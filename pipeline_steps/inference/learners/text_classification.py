@@ -15,6 +15,7 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.forward import logits_in_order
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import cross_entropy_sum, divergence_sum
 from pipeline_steps.inference.learners.scores import classification_scores
 from pipeline_steps.inference.tokenization import Encoded, encode
@@ -25,7 +26,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class TextClassificationLearner:
+class TextClassificationLearner(ReadsRowsOnly):
     """A sequence classifier of transformers; ``label_smoothing`` goes to all other labels."""
 
     label_smoothing: float = 0.0

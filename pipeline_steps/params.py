@@ -29,6 +29,8 @@ Problem = Literal[
     "question_answering",
     "translation",
     "summarisation",
+    "dialogue",
+    "response_selection",
 ]
 
 
@@ -57,6 +59,12 @@ class ColumnsParams(Section):
     """A list of {text, start} with start in characters of the context; empty: no answer."""
     target: str | None = None
     """What is to be written: a text, or a list of which the first is learnt and all count."""
+    messages: str | None = None
+    """A conversation: a list of {role, content}; the last one, by the assistant, is the reply."""
+    candidates: str | None = None
+    """Replies to choose from: a list of texts."""
+    right: str | None = None
+    """Which of the candidates is right: its place, from 0, or its text."""
     id: str | None = None
     """The row's own identifier; without one, rows are named by file and line."""
     timestamp: str | None = None

@@ -19,10 +19,19 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "translation": {"text": "source", "target": "target"},
     "summarisation": {"text": "document", "target": "summary"},
+    "dialogue": {"messages": "messages"},
+    "response_selection": {
+        "messages": "messages",
+        "candidates": "candidates",
+        "right": "right",
+    },
     "question_answering": {"context": "context", "question": "question", "answers": "answers"},
 }
 """Columns that a problem needs, and what they are called where ``ingest.columns`` is silent."""
-OPTIONAL_COLUMNS: dict[str, tuple[str, ...]] = {"text_classification": ("text_pair",)}
+OPTIONAL_COLUMNS: dict[str, tuple[str, ...]] = {
+    "text_classification": ("text_pair",),
+    "dialogue": ("target",),
+}
 COMMON_COLUMNS = ("id", "timestamp", "domain", "source", "group")
 HEADLINES: dict[str, tuple[str, str]] = {
     "text_classification": ("accuracy", "macro_f1"),
@@ -31,8 +40,12 @@ HEADLINES: dict[str, tuple[str, str]] = {
     "question_answering": ("f1", "exact_match"),
     "translation": ("chrf", "bleu"),
     "summarisation": ("rougeL", "rouge1"),
+    "dialogue": ("chrf", "perplexity"),
+    "response_selection": ("recall_at_1", "mrr"),
 }
 """The two metrics that a report shows first; the first one decides at the gate."""
+LOWER_IS_BETTER = frozenset({"loss", "perplexity"})
+"""Those of the metrics that can stop training early of which less is better."""
 _FLOORS = {
     "text_classification": 0.5,
     "ner": 0.3,
@@ -40,6 +53,8 @@ _FLOORS = {
     "question_answering": 0.4,
     "translation": 0.2,
     "summarisation": 0.15,
+    "dialogue": 0.1,
+    "response_selection": 0.3,
 }
 _OTHERS: dict[str, dict[str, Any]] = {
     "ner": {"finetune.epochs": 12, "finetune.early_stopping_patience": 4},
@@ -64,8 +79,21 @@ _OTHERS: dict[str, dict[str, Any]] = {
         "finetune.max_length": 512,
         "predict.batch_tokens": 16_384,
     },
+    "dialogue": {
+        "validate.max_characters": 20_000,
+        "finetune.early_stopping_metric": "loss",
+        "finetune.batch_tokens": 4_096,
+        "finetune.max_length": 512,
+        "predict.batch_tokens": 16_384,
+    },
+    "response_selection": {
+        "validate.max_characters": 20_000,
+        "finetune.epochs": 4,
+        "finetune.batch_tokens": 2_048,
+        "predict.batch_tokens": 8_192,
+    },
 }
-WRITING = frozenset({"translation", "summarisation"})
+WRITING = frozenset({"translation", "summarisation", "dialogue"})
 """Problems whose answer is a text that the model writes."""
 _NOT_FOR_WRITING = {
     "head": "a model that writes has no new head that could learn alone",

@@ -103,10 +103,26 @@ def _summarised(i: int) -> dict[str, Any]:
     return {"document": " ".join(["the", words[0], "is", *words, "very"]), "summary": words[0]}
 
 
+def _talked(i: int) -> dict[str, Any]:
+    words = [_VOCABULARY[(i // 8**place) % 8] for place in range(3)]
+    said = [("user", " ".join(words)), ("assistant", "is it very bad"), ("user", f"the {words[1]}")]
+    messages = [{"role": role, "content": text} for role, text in said]
+    return {"messages": [*messages, {"role": "assistant", "content": f"my {words[1]}"}]}
+
+
+def _chosen(i: int) -> dict[str, Any]:
+    replies = [f"my {_VOCABULARY[(i + step) % 8]} is good" for step in range(3)]
+    right = i % 3
+    asked = f"the {_VOCABULARY[(i + right) % 8]} is bad number {i}"
+    return {"messages": [{"role": "user", "content": asked}], "candidates": replies, "right": right}
+
+
 _VOCABULARY = ["card", "transfer", "refund", "pin", "fee", "login", "address", "loan"]
 _MAKERS = {
     "translation": _translated,
     "summarisation": _summarised,
+    "dialogue": _talked,
+    "response_selection": _chosen,
     "ner": _tagged,
     "relation_extraction": _related,
     "question_answering": _asked,

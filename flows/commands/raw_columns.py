@@ -40,6 +40,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "context": ("context", "paragraph", "passage", "document", "text"),
     "question": ("question", "query"),
     "answers": ("answers", "answer"),
+    "messages": ("messages", "conversation", "conversations", "turns", "dialogue", "context"),
+    "candidates": ("candidates", "options", "replies", "responses"),
+    "right": ("right", "label", "answer", "correct", "gold", "index"),
     "target": ("target", "tgt", "translation", "summary", "references", "reference", "highlights"),
 }
 """What a column that a problem needs is commonly called, the commonest first."""

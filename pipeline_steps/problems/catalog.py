@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.problems.dialogue import Dialogue
 from pipeline_steps.problems.ner import Ner
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.problems.question_answering import QuestionAnswering
 from pipeline_steps.problems.relation_extraction import RelationExtraction
+from pipeline_steps.problems.response_selection import ResponseSelection
 from pipeline_steps.problems.summarisation import Summarisation
 from pipeline_steps.problems.text_classification import TextClassification
 from pipeline_steps.problems.translation import Translation
@@ -18,6 +20,8 @@ _ALL: tuple[Problem, ...] = (
     QuestionAnswering(),
     Translation(),
     Summarisation(),
+    Dialogue(),
+    ResponseSelection(),
 )
 PROBLEMS = {problem.name: problem for problem in _ALL}
 

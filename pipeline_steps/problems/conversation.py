@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_steps.fields import NotAValueError, as_objects
+from pipeline_steps.problems.problem import Noise
 
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 ROLES = (SYSTEM, USER, ASSISTANT)
@@ -75,3 +76,15 @@ def _message(column: str, item: Mapping[str, Any]) -> Message:
     if key == "speaker" and name == SYSTEM:
         return Message(ASSISTANT, content)
     return Message(_SYNONYMS.get(name, name), content)
+
+
+def noisy_messages(messages: Sequence[Message], noise: Noise) -> list[Message]:
+    """Return a conversation with noise in what the user says; no turn is emptied."""
+    changed = [
+        noise(m.content, f"turn{place}") if m.role == USER else m.content
+        for place, m in enumerate(messages)
+    ]
+    return [
+        Message(m.role, text if text.strip() else m.content)
+        for m, text in zip(messages, changed, strict=True)
+    ]

@@ -33,6 +33,8 @@ STRUCTURED = (
     "question_answering",
     "translation",
     "summarisation",
+    "dialogue",
+    "response_selection",
 )
 
 

@@ -20,13 +20,13 @@ from pipeline_steps.problem_defaults import HEADLINES
 pytestmark = pytest.mark.slow
 
 
-WRITERS = {"translation": "t5", "summarisation": "gpt2"}
+WRITERS = {"translation": "t5", "summarisation": "gpt2", "dialogue": "llama"}
 
 
 def base_model(path: Path, problem: str) -> Path:
     if problem not in WRITERS:
         return save_tiny_model(path)
-    return save_tiny_writer(path, WRITERS[problem], words=WORDS)
+    return save_tiny_writer(path, WRITERS[problem], words=WORDS, chat=problem == "dialogue")
 
 
 def workspace(root: Path, problem: str) -> Path:
@@ -52,7 +52,9 @@ def workspace(root: Path, problem: str) -> Path:
     return root / "w"
 
 
-@pytest.mark.parametrize("problem", ["ner", "relation_extraction", "question_answering", *WRITERS])
+@pytest.mark.parametrize(
+    "problem", ["ner", "relation_extraction", "question_answering", "response_selection", *WRITERS]
+)
 def test_a_problem_goes_through_the_whole_flow(tmp_path: Path, problem: str) -> None:
     """PROMOTE says that the registered model repeated its predictions in a fresh process."""
     root = workspace(tmp_path, problem)

@@ -25,6 +25,8 @@ STRUCTURED = (
     "question_answering",
     "translation",
     "summarisation",
+    "dialogue",
+    "response_selection",
 )
 NOISES = st.sampled_from(["typos", "casing", "punctuation", "whitespace"])
 
@@ -186,6 +188,9 @@ def test_answers_are_read_from_every_common_form(found) -> None:
         ("question_answering", {"context": "a", "question": "b", "answers": [{"text": "a"}]}),
         ("translation", {"text": "a", "target": 3}),
         ("summarisation", {"text": "a", "target": ["b", None]}),
+        ("dialogue", {"messages": [{"who": "x"}]}),
+        ("dialogue", {"messages": 3}),
+        ("response_selection", {"messages": "a", "candidates": ["b", "c"], "right": "d"}),
     ],
 )
 def test_a_field_of_the_wrong_kind_is_set_aside(problem: str, raw) -> None:
@@ -246,3 +251,78 @@ def test_what_is_odd_is_remarked(problem: str, text: str, target: str, remarks) 
 )
 def test_one_or_more_texts_are_read_from_every_common_form(target, found) -> None:
     assert references(read("translation", text="a", target=target).target) == found
+
+
+def talk(*turns: str) -> list[dict[str, str]]:
+    return [
+        {"role": "user" if i % 2 == 0 else "assistant", "content": t} for i, t in enumerate(turns)
+    ]
+
+
+def test_the_last_message_is_the_reply_unless_a_column_holds_it() -> None:
+    content = read("dialogue", messages=talk("hi", "hello", "my card", "which one"))
+    assert content.text == "user: hi\nassistant: hello\nuser: my card"
+    assert references(content.target) == ["which one"]
+    content = read("dialogue", messages=talk("hi"), target=["hello", "good day"])
+    assert (content.text, references(content.target)) == ("user: hi", ["hello", "good day"])
+    assert read("dialogue", messages=talk("hi", "hello", "my card")).target is None
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}],
+        [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}],
+        [{"speaker": "USER", "text": "hi"}, {"speaker": "SYSTEM", "text": "hello"}],
+        '[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]',
+    ],
+)
+def test_conversations_are_read_from_every_common_form(messages) -> None:
+    content = read("dialogue", messages=messages)
+    assert (content.text, references(content.target)) == ("user: hi", ["hello"])
+
+
+@pytest.mark.parametrize(
+    ("messages", "reasons"),
+    [
+        (talk("hi"), []),
+        (talk("hi", " ", "my card"), ["turn_empty"]),
+        ([{"role": "tool", "content": "x"}, *talk("hi")], ["role_unknown"]),
+        ([{"role": "system", "content": "x"}], ["nothing_asked"]),
+    ],
+)
+def test_flaws_of_conversations(messages, reasons: list[str]) -> None:
+    assert (
+        flaws("dialogue", target=read("dialogue", messages=messages, target="x").target) == reasons
+    )
+    chosen = read("response_selection", messages=messages, candidates=["a", "b"], right=1)
+    assert flaws("response_selection", target=chosen.target) == reasons
+
+
+@pytest.mark.parametrize(
+    ("candidates", "right", "reasons"),
+    [
+        (["a", "b"], 1, []),
+        (["a", "b"], "b", []),
+        (["a"], 0, ["too_few_candidates"]),
+        (["a", " "], 0, ["candidate_empty"]),
+        (["a", "b", "a "], 0, ["candidate_repeated"]),
+        (["a", "b"], 2, ["right_outside"]),
+    ],
+)
+def test_flaws_of_candidates(candidates, right, reasons: list[str]) -> None:
+    content = read("response_selection", messages="hi", candidates=candidates, right=right)
+    assert flaws("response_selection", target=content.target) == reasons
+
+
+def test_a_reply_that_was_said_before_is_remarked() -> None:
+    content = read("dialogue", messages=talk("hi", "hi"))
+    assert get_problem("dialogue").find_remarks({"target": content.target}) == ["reply_repeats"]
+
+
+def test_noise_in_a_conversation_is_in_what_the_user_says() -> None:
+    content = read("dialogue", messages=talk("hi", "hello", "my card", "which one"))
+    row = {"text": content.text, "target": content.target}
+    noisy = get_problem("dialogue").noisy(row, lambda text, _: text.upper())
+    assert noisy["text"] == "user: HI\nassistant: hello\nuser: MY CARD"
+    assert references(noisy["target"]) == ["which one"]

@@ -12,6 +12,7 @@ from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.ner import NerLearner
 from pipeline_steps.inference.learners.question_answering import QuestionAnsweringLearner
 from pipeline_steps.inference.learners.relation_extraction import RelationLearner
+from pipeline_steps.inference.learners.response_selection import ResponseSelectionLearner
 from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
 from pipeline_steps.problem_defaults import WRITING
 
@@ -20,6 +21,7 @@ _LEARNERS: dict[str, Callable[[float], Learner]] = {
     "ner": NerLearner,
     "relation_extraction": RelationLearner,
     "question_answering": QuestionAnsweringLearner,
+    "response_selection": ResponseSelectionLearner,
 }
 
 

@@ -16,6 +16,7 @@ from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.mistakes import explain_mistakes
 from pipeline_steps.problem_defaults import (
     HEADLINES,
+    WRITING,
     column_mistakes,
     tuning_mistakes,
     with_defaults,
@@ -272,6 +273,9 @@ class Params(Section):
         metric, known = self.finetune.early_stopping_metric, (*HEADLINES[self.problem], "loss")
         if metric not in known:
             mistakes.append(f"finetune.early_stopping_metric: {metric!r} is none of {known}")
+        decoded = self.finetune.generation.validation_rows
+        if self.problem in WRITING and metric != "loss" and not decoded:
+            mistakes.append(f"finetune.generation.validation_rows is 0: there is no {metric}")
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

@@ -40,12 +40,13 @@ HEADLINES: dict[str, tuple[str, str]] = {
     "question_answering": ("f1", "exact_match"),
     "translation": ("chrf", "bleu"),
     "summarisation": ("rougeL", "rouge1"),
-    "dialogue": ("chrf", "perplexity"),
+    "dialogue": ("chrf", "bleu"),
     "response_selection": ("recall_at_1", "mrr"),
 }
-"""The two metrics that a report shows first; the first one decides at the gate."""
-LOWER_IS_BETTER = frozenset({"loss", "perplexity"})
-"""Those of the metrics that can stop training early of which less is better."""
+"""The two metrics that a report shows first; the first one decides at the gate.
+
+They lie between 0 and 1, and more is better: charts and the worst slice rest on that.
+"""
 _FLOORS = {
     "text_classification": 0.5,
     "ner": 0.3,

@@ -46,17 +46,20 @@ class Written:
 class Scorer:
     """A family of metrics: what a row adds, and what the sums over rows say."""
 
+    names: tuple[str, ...]
     width: int
     counts: Callable[[Sequence[str], str], Sequence[float]]
     metrics: Callable[[Array, Array], dict[str, Array]]
 
 
 CHRF_AND_BLEU = Scorer(
+    ("chrf", "bleu"),
     18 + BLEU_WIDTH,
     lambda references, text: [*chrf_counts(references, text), *bleu_counts(references, text)],
     lambda sums, _: {"chrf": chrf(sums[:, :18]), "bleu": bleu(sums[:, 18:])},
 )
 ROUGE = Scorer(
+    NAMES,
     len(NAMES),
     rouge_scores,
     lambda sums, total: {
@@ -137,6 +140,7 @@ def writing_statistics(
             "perplexity": _perplexity(sums[:, 0], sums[:, 1]),
         },
         shares=("exact_match",),
+        averages=scorer.names,
         lower_is_better=("perplexity",),
     )
 

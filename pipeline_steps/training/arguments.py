@@ -11,7 +11,6 @@ import torch
 from transformers import TrainingArguments
 
 from pipeline_steps.finetune_params import FinetuneParams
-from pipeline_steps.problem_defaults import LOWER_IS_BETTER
 
 _WHOLE_WEIGHTS = 1e-4
 _ADDED_WEIGHTS = 1e-3
@@ -69,7 +68,7 @@ def training_arguments(
         save_total_limit=_KEPT_CHECKPOINTS,
         load_best_model_at_end=True,
         metric_for_best_model=params.early_stopping_metric,
-        greater_is_better=params.early_stopping_metric not in LOWER_IS_BETTER,
+        greater_is_better=params.early_stopping_metric != "loss",
         restore_callback_states_from_checkpoint=True,
         logging_steps=_LOGGING_STEPS,
         logging_nan_inf_filter=False,

@@ -10,6 +10,7 @@ from tiny_models import WORDS
 from tiny_writers import save_tiny_writer
 
 from pipeline_steps.digests import file_digest
+from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.predict import predict
 from pipeline_steps.inference.predictor import Predictor
@@ -87,8 +88,13 @@ def parsed(problem: str, **finetune_settings) -> Params:
 
 @pytest.mark.parametrize("kind", ["head", "prompt", "prefix"])
 def test_a_tuning_that_does_not_go_with_writing_is_refused_before_anything_is_read(kind) -> None:
-    from pipeline_steps.errors import ConfigurationError
-
     with pytest.raises(ConfigurationError, match=f"{kind} is not for translation .*lora, ia3"):
         parsed("translation", tuning={"kind": kind})
+    # Other problems do have a head.
     assert parsed("ner", tuning={"kind": kind}).finetune.tuning.kind == kind
+
+
+def test_a_metric_of_rows_that_are_not_decoded_cannot_stop_training() -> None:
+    with pytest.raises(ConfigurationError, match="validation_rows is 0: there is no bleu"):
+        parsed("translation", early_stopping_metric="bleu", generation={"validation_rows": 0})
+    assert parsed("translation", generation={"validation_rows": 0}).problem == "translation"

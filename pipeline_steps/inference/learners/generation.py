@@ -212,7 +212,7 @@ class GenerationLearner:
         names = HEADLINES[self.problem]
         written = _written(outputs, encoded)
         if not written:
-            return {"loss": loss, **dict.fromkeys(names, 0.0)}
+            return {"loss": loss}
         asked = cast("StructuredProblem", get_problem(self.problem))
         found = asked.statistics(_truth(rows)[: len(written)], [w.as_json() for w in written])
         sums = found.counts.sum(axis=0, keepdims=True)

@@ -182,7 +182,7 @@ class ResponseSelectionLearner(ReadsRowsOnly):
         labels: tuple[str, ...],  # noqa: ARG002
     ) -> list[Mapping[str, Any]]:
         """Return the chosen reply, its place among the candidates and the confidence in it."""
-        answers = []
+        answers: list[Mapping[str, Any]] = []
         for target, scores in zip(rows.targets, encoded.by_row(outputs), strict=True):
             place = _order(scores)[0]
             reply = candidates(target)[0][place]

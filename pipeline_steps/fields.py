@@ -141,6 +141,31 @@ def as_strings(column: str, value: Any) -> list[str] | None:
     raise NotAValueError(column, value, "list")
 
 
+def as_texts(column: str, value: Any) -> list[str] | None:
+    """Return one or more texts: a text, a list of texts, or such a list as JSON.
+
+    Raises
+    ------
+    NotAValueError
+        If it is anything else.
+
+    Examples
+    --------
+    >>> as_texts("target", "[sic] a text"), as_texts("target", '["one", "two"]')
+    (['[sic] a text'], ['one', 'two'])
+    """
+    if value is None:
+        return None
+    content = _from_json(value) if isinstance(value, str) and value[:1] == "[" else value
+    if isinstance(content, str):
+        return [content]
+    if isinstance(content, list | tuple) and all(isinstance(item, str) for item in content):
+        return list(content)
+    if isinstance(value, str):  # a text that happens to be JSON, such as [1]
+        return [value]
+    raise NotAValueError(column, value, "text")
+
+
 def _from_json(value: str) -> Any:
     """Return what a text says as JSON; a text that merely begins like a list stays a text."""
     try:

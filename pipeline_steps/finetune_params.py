@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
+from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.hardware_params import HardwareParams
 from pipeline_steps.objective_params import (
     AugmentationParams,
@@ -72,6 +73,8 @@ class FinetuneParams(Section):
     """auto takes bf16 where the hardware computes in it; fp16 (scaled losses) is for CUDA."""
     hardware: HardwareParams = HardwareParams()
     """What is traded for memory and speed, and not for results."""
+    generation: GenerationParams = GenerationParams()
+    """How text is written; read by translation, summarisation and dialogue."""
     early_stopping_patience: Positive | None = 3
     """Evaluations without improvement before it stops; null: never."""
     early_stopping_metric: str = "accuracy"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.problem_defaults import WRITING
 
 _REPLACING = ("freelb", "rdrop", "contrastive", "distillation")
 _PERTURBING = ("fgm", "pgd", "freelb", "smart")
@@ -16,6 +17,12 @@ _BY_STATES = ("contrastive", "hidden")
 _BY_WEIGHTS = ("l2sp", "ewc")
 _OLD_WEIGHTS_LEARN = ("full", "top_layers", "bitfit")
 _WRAPPED = ("lora", "ia3")
+_NO_CLASSES = {
+    "question_answering": "places in a text",
+    "response_selection": "scores of candidates",
+    **dict.fromkeys(WRITING, "texts"),
+}
+_WITH_WRITING = ("fgm", "pgd", "freelb", "smart", "rdrop", "l2sp", "replay")
 
 
 def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
@@ -31,6 +38,7 @@ def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
     return [
         *_loss_mistakes(problem, params),
         *_problem_mistakes(problem, params),
+        *_writing_mistakes(problem, params),
         *_augmentation_mistakes(problem, params),
         *_clashes(params),
         *_tuning_mistakes(params),
@@ -40,17 +48,20 @@ def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
 
 def _loss_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
     loss = params.loss
-    if problem != "question_answering":
+    if problem not in _NO_CLASSES:
         return
-    for name, value, plain in (
-        ("kind", loss.kind, "cross_entropy"),
-        ("label_smoothing", loss.label_smoothing, 0.0),
-        ("class_weights", loss.class_weights, "none"),
-    ):
+    asked = {
+        "kind": (loss.kind, "cross_entropy"),
+        "label_smoothing": (loss.label_smoothing, 0.0),
+        "class_weights": (loss.class_weights, "none"),
+    }
+    if problem in WRITING:
+        del asked["label_smoothing"]
+    for name, (value, plain) in asked.items():
         if value != plain:
             yield (
-                f"finetune.loss.{name}: {value!r} makes no sense for question_answering, whose "
-                f"answers are places in a text and no classes; set it to {plain!r}"
+                f"finetune.loss.{name}: {value!r} makes no sense for {problem}, whose answers are "
+                f"{_NO_CLASSES[problem]} and no classes; set it to {plain!r}"
             )
 
 
@@ -60,6 +71,18 @@ def _problem_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
             "finetune.objective.contrastive: it compares whole texts that have one label each, and "
             f"{problem} has none such; rdrop and smart work with every problem"
         )
+
+
+def _writing_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
+    if problem not in WRITING:
+        return
+    asked = [f"objective.{n}" for n in params.objective.chosen() if n not in _WITH_WRITING]
+    for name in (*asked, *(["pretraining"] if params.pretraining is not None else [])):
+        if name != "objective.contrastive":  # said already
+            yield (
+                f"finetune.{name}: it was made for models that label; with {problem} go "
+                f"finetune.objective.{', '.join(_WITH_WRITING)}"
+            )
 
 
 def _augmentation_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:

@@ -15,18 +15,33 @@ from pipeline_steps.errors import ConfigurationError, counted
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.mistakes import explain_mistakes
 from pipeline_steps.objective_mistakes import objective_mistakes
-from pipeline_steps.problem_defaults import HEADLINES, column_mistakes, with_defaults
+from pipeline_steps.problem_defaults import (
+    HEADLINES,
+    WRITING,
+    column_mistakes,
+    tuning_mistakes,
+    with_defaults,
+)
 from pipeline_steps.search_params import TuneParams, space_mistakes
 from pipeline_steps.section import Axis, Positive, Section, Share
 
-Problem = Literal["text_classification", "ner", "relation_extraction", "question_answering"]
+Problem = Literal[
+    "text_classification",
+    "ner",
+    "relation_extraction",
+    "question_answering",
+    "translation",
+    "summarisation",
+    "dialogue",
+    "response_selection",
+]
 
 
 class ColumnsParams(Section):
     """Which column (or JSON field) of the raw file holds what; ``null``: there is none."""
 
     text: str | None = "text"
-    """The text to classify."""
+    """The text to classify, to translate or to summarise."""
     text_pair: str | None = None
     """A second text that is read together with the first."""
     label: str | None = "label"
@@ -45,6 +60,14 @@ class ColumnsParams(Section):
     """What is asked."""
     answers: str | None = None
     """A list of {text, start} with start in characters of the context; empty: no answer."""
+    target: str | None = None
+    """What is to be written: a text, or a list of which the first is learnt and all count."""
+    messages: str | None = None
+    """A conversation: a list of {role, content}; the last one, by the assistant, is the reply."""
+    candidates: str | None = None
+    """Replies to choose from: a list of texts."""
+    right: str | None = None
+    """Which of the candidates is right: its place, from 0, or its text."""
     id: str | None = None
     """The row's own identifier; without one, rows are named by file and line."""
     timestamp: str | None = None
@@ -250,12 +273,16 @@ class Params(Section):
     @model_validator(mode="after")
     def _columns_and_metrics_are_those_of_the_problem(self) -> Params:
         mistakes = column_mistakes(self.problem, self.ingest.columns.model_dump())
+        mistakes += tuning_mistakes(self.problem, self.finetune.tuning.kind)
         metric, known = self.finetune.early_stopping_metric, (*HEADLINES[self.problem], "loss")
         if metric not in known:
             mistakes.append(f"finetune.early_stopping_metric: {metric!r} is none of {known}")
         mistakes += objective_mistakes(self.problem, self.finetune) or space_mistakes(
             self.problem, self.finetune, self.tune.space
         )
+        decoded = self.finetune.generation.validation_rows
+        if self.problem in WRITING and metric != "loss" and not decoded:
+            mistakes.append(f"finetune.generation.validation_rows is 0: there is no {metric}")
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

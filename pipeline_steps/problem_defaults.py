@@ -17,23 +17,45 @@ COLUMNS: dict[str, dict[str, str]] = {
         "head_span": "head_span",
         "tail_span": "tail_span",
     },
+    "translation": {"text": "source", "target": "target"},
+    "summarisation": {"text": "document", "target": "summary"},
+    "dialogue": {"messages": "messages"},
+    "response_selection": {
+        "messages": "messages",
+        "candidates": "candidates",
+        "right": "right",
+    },
     "question_answering": {"context": "context", "question": "question", "answers": "answers"},
 }
 """Columns that a problem needs, and what they are called where ``ingest.columns`` is silent."""
-OPTIONAL_COLUMNS: dict[str, tuple[str, ...]] = {"text_classification": ("text_pair",)}
+OPTIONAL_COLUMNS: dict[str, tuple[str, ...]] = {
+    "text_classification": ("text_pair",),
+    "dialogue": ("target",),
+}
 COMMON_COLUMNS = ("id", "timestamp", "domain", "source", "group")
 HEADLINES: dict[str, tuple[str, str]] = {
     "text_classification": ("accuracy", "macro_f1"),
     "ner": ("entity_f1", "macro_f1"),
     "relation_extraction": ("relation_f1", "accuracy"),
     "question_answering": ("f1", "exact_match"),
+    "translation": ("chrf", "bleu"),
+    "summarisation": ("rougeL", "rouge1"),
+    "dialogue": ("chrf", "bleu"),
+    "response_selection": ("recall_at_1", "mrr"),
 }
-"""The two metrics that a report shows first; the first one decides at the gate."""
+"""The two metrics that a report shows first; the first one decides at the gate.
+
+They lie between 0 and 1, and more is better: charts and the worst slice rest on that.
+"""
 _FLOORS = {
     "text_classification": 0.5,
     "ner": 0.3,
     "relation_extraction": 0.5,
     "question_answering": 0.4,
+    "translation": 0.2,
+    "summarisation": 0.15,
+    "dialogue": 0.1,
+    "response_selection": 0.3,
 }
 _OTHERS: dict[str, dict[str, Any]] = {
     "ner": {"finetune.epochs": 12, "finetune.early_stopping_patience": 4},
@@ -50,6 +72,38 @@ _OTHERS: dict[str, dict[str, Any]] = {
         },
         "predict.batch_tokens": 8_192,
     },
+    "translation": {
+        "finetune.early_stopping_metric": "loss",
+        "finetune.batch_tokens": 2_048,
+        "predict.batch_tokens": 8_192,
+    },
+    "summarisation": {
+        "validate.max_characters": 50_000,
+        "finetune.early_stopping_metric": "loss",
+        "finetune.batch_tokens": 4_096,
+        "finetune.max_length": 512,
+        "predict.batch_tokens": 16_384,
+    },
+    "dialogue": {
+        "validate.max_characters": 20_000,
+        "finetune.early_stopping_metric": "loss",
+        "finetune.batch_tokens": 4_096,
+        "finetune.max_length": 512,
+        "predict.batch_tokens": 16_384,
+    },
+    "response_selection": {
+        "validate.max_characters": 20_000,
+        "finetune.epochs": 4,
+        "finetune.batch_tokens": 2_048,
+        "predict.batch_tokens": 8_192,
+    },
+}
+WRITING = frozenset({"translation", "summarisation", "dialogue"})
+"""Problems whose answer is a text that the model writes."""
+_NOT_FOR_WRITING = {
+    "head": "a model that writes has no new head that could learn alone",
+    "prompt": "learnt vectors before the text do not go with the cache of decoding",
+    "prefix": "learnt keys and values do not go with the cache of decoding",
 }
 
 
@@ -91,6 +145,15 @@ def foreign_columns(problem: str) -> set[str]:
         name for columns in (*COLUMNS.values(), *OPTIONAL_COLUMNS.values()) for name in columns
     }
     return every - {*COLUMNS[problem], *OPTIONAL_COLUMNS.get(problem, ())}
+
+
+def tuning_mistakes(problem: str, kind: str) -> list[str]:
+    """Return what is wrong with ``finetune.tuning`` for a problem."""
+    if problem not in WRITING or kind not in _NOT_FOR_WRITING:
+        return []
+    others = "full, top_layers, bitfit, lora, ia3, houlsby and pfeiffer"
+    why = _NOT_FOR_WRITING[kind]
+    return [f"finetune.tuning.kind: {kind} is not for {problem} ({why}); {others} are"]
 
 
 def _defaults(problem: Any) -> dict[str, Any]:

@@ -92,7 +92,37 @@ def _asked(i: int) -> dict[str, Any]:
     return {"context": context, "question": question, "answers": found}
 
 
+def _translated(i: int) -> dict[str, Any]:
+    words = [_VOCABULARY[(i // 8**place) % 8] for place in range(3)]
+    other = [_VOCABULARY[7 - _VOCABULARY.index(word)] for word in words]
+    return {"source": " ".join(words), "target": " ".join(other)}
+
+
+def _summarised(i: int) -> dict[str, Any]:
+    words = [_VOCABULARY[(i // 8**place) % 8] for place in range(3)]
+    return {"document": " ".join(["the", words[0], "is", *words, "very"]), "summary": words[0]}
+
+
+def _talked(i: int) -> dict[str, Any]:
+    words = [_VOCABULARY[(i // 8**place) % 8] for place in range(3)]
+    said = [("user", " ".join(words)), ("assistant", "is it very bad"), ("user", f"the {words[1]}")]
+    messages = [{"role": role, "content": text} for role, text in said]
+    return {"messages": [*messages, {"role": "assistant", "content": f"my {words[1]}"}]}
+
+
+def _chosen(i: int) -> dict[str, Any]:
+    replies = [f"my {_VOCABULARY[(i + step) % 8]} is good" for step in range(3)]
+    right = i % 3
+    asked = f"the {_VOCABULARY[(i + right) % 8]} is bad number {i}"
+    return {"messages": [{"role": "user", "content": asked}], "candidates": replies, "right": right}
+
+
+_VOCABULARY = ["card", "transfer", "refund", "pin", "fee", "login", "address", "loan"]
 _MAKERS = {
+    "translation": _translated,
+    "summarisation": _summarised,
+    "dialogue": _talked,
+    "response_selection": _chosen,
     "ner": _tagged,
     "relation_extraction": _related,
     "question_answering": _asked,
@@ -101,12 +131,13 @@ _MAKERS = {
 
 def structured_examples(problem: str, n: int) -> list[dict[str, Any]]:
     """Return n examples as ingest makes them of :func:`structured_rows`."""
+    from pipeline_steps.problem_defaults import COLUMNS
     from pipeline_steps.problems.catalog import get_problem
 
-    asked = get_problem(problem)
+    asked, columns = get_problem(problem), COLUMNS[problem]
     examples = []
     for raw in structured_rows(problem, n):
-        content = asked.read(raw.get)
+        content = asked.read(lambda name, raw=raw: raw.get(columns.get(name, name)))
         label = raw.get("relation")
         examples.append(
             {"text": content.text, "text_pair": content.text_pair, "target": content.target,

@@ -13,7 +13,18 @@ from pipeline_steps.problem_defaults import COLUMNS, column_mistakes
 
 _TEXT_NAMES = (
     *("text", "sentence", "utterance", "query", "message", "content", "question"),
-    *("review", "comment", "body", "title", "description", "input"),
+    *(
+        "source",
+        "src",
+        "document",
+        "article",
+        "review",
+        "comment",
+        "body",
+        "title",
+        "description",
+        "input",
+    ),
 )
 _LABEL_NAMES = (
     *("label", "labels", "intent", "category", "class", "target", "sentiment", "topic"),
@@ -29,6 +40,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "context": ("context", "paragraph", "passage", "document", "text"),
     "question": ("question", "query"),
     "answers": ("answers", "answer"),
+    "messages": ("messages", "conversation", "conversations", "turns", "dialogue", "context"),
+    "candidates": ("candidates", "options", "replies", "responses"),
+    "right": ("right", "label", "answer", "correct", "gold", "index"),
+    "target": ("target", "tgt", "translation", "summary", "references", "reference", "highlights"),
 }
 """What a column that a problem needs is commonly called, the commonest first."""
 _OPTIONS = ("text", "label")

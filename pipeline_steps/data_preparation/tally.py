@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline_steps.data_preparation.expectations import COLUMN_OF
 from pipeline_steps.data_preparation.repeats import DUPLICATE_ID, DUPLICATE_ROW
 from pipeline_steps.problems.catalog import get_problem
-from pipeline_steps.problems.problem import Problem
+from pipeline_steps.problems.problem import Problem, RemarkingProblem
 from pipeline_steps.types import ExpectationFailure
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Tally:
     kept_labels: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    remarks: Counter[str] = field(default_factory=Counter)
+    remark_examples: dict[str, list[str]] = field(default_factory=dict)
 
     def add_unread(self, unread: UnreadRows) -> None:
         """Count rows that were set aside before."""
@@ -76,6 +78,7 @@ class Tally:
         self.n_lost += len(lost)
         kept = frame.drop(frame.index[bad])
         self.kept_labels.update(self.problem.labels_in(kept["label"], kept["target"]))
+        self._add_remarks(kept)
         for name in COUNTED_COLUMNS:
             self.totals[name].update(frame[name].dropna().tolist())
             self.lost[name].update(frame[name].iloc[lost].dropna().tolist())
@@ -93,6 +96,18 @@ class Tally:
             )
             for reason, count in sorted(self.counts.items())
         ]
+
+    def _add_remarks(self, kept: pd.DataFrame) -> None:
+        """Count what is odd in rows that are kept."""
+        if not isinstance(self.problem, RemarkingProblem):
+            return
+        columns = kept[["example_id", "text", "text_pair", "target"]]
+        for row in columns.to_dict(orient="records"):
+            for reason in self.problem.find_remarks({str(k): v for k, v in row.items()}):
+                self.remarks[reason] += 1
+                examples = self.remark_examples.setdefault(reason, [])
+                if len(examples) < _EXAMPLES:
+                    examples.append(str(row["example_id"]))
 
     def _count(self, example_id: str, reasons: Iterable[str]) -> None:
         for reason in reasons:

@@ -16,6 +16,7 @@ from pipeline_steps.data_preparation.tally import COUNTED_COLUMNS, Tally, Unread
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import counted
 from pipeline_steps.params import ValidateParams
+from pipeline_steps.problems.problem import RemarkingProblem
 from pipeline_steps.types import ExpectationFailure, ValidationReport
 
 _EXAMPLES = 5
@@ -36,7 +37,12 @@ def report_on(
         success=not blocked,
         n_rows=tally.n_rows,
         n_kept=tally.n_kept,
-        failures=(*tally.failures(), *warnings, *_rare_labels(params, tally)),
+        failures=(
+            *tally.failures(),
+            *warnings,
+            *_remarks(tally),
+            *_rare_labels(params, tally),
+        ),
         quarantined=dict(sorted(quarantine.counts.items())),
         blocked_because=tuple(blocked),
     )
@@ -81,6 +87,15 @@ def _rare_labels(params: ValidateParams, tally: Tally) -> list[ExpectationFailur
     if not rare:
         return []
     return [_warning("rows_per_label", "label", len(rare), tuple(rare[:_EXAMPLES]))]
+
+
+def _remarks(tally: Tally) -> list[ExpectationFailure]:
+    """Return what the problem finds odd in rows that are kept."""
+    columns = tally.problem.remarks if isinstance(tally.problem, RemarkingProblem) else {}
+    return [
+        _warning(reason, columns[reason], n, tuple(tally.remark_examples[reason]))
+        for reason, n in sorted(tally.remarks.items())
+    ]
 
 
 def _warning(name: str, column: str, n: int, examples: tuple[str, ...]) -> ExpectationFailure:

@@ -36,9 +36,10 @@ class AnsweredRows:
 
     @property
     def directions(self) -> Mapping[str, bool]:
-        """Every metric but the calibration error is better where it is greater."""
+        """Whether greater is better: of the calibration error, and what else is a loss, not."""
         names = self.statistics.metrics(self.statistics.counts[:1], np.ones(1))
-        return {**dict.fromkeys((*names, *self.shares), True), "ece": False}
+        lower = self.statistics.lower_is_better
+        return {**{name: name not in lower for name in (*names, *self.shares)}, "ece": False}
 
     @property
     def headlines(self) -> tuple[str, ...]:

@@ -78,7 +78,8 @@ def _interval(
 ) -> tuple[float, float]:
     hits, n = int(rows.correct.sum()), len(rows)
     # Without a mistake (or a hit) resamples cannot differ; F1 then is as uncertain as accuracy.
-    if name in rows.shares or (name in rows.averages and hits in (0, n)):
+    without = hits in (0, n) and value == hits / n
+    if name in rows.shares or (name in rows.averages and without):
         return wilson_interval(hits, n, params.confidence)
     if name == "ece":
         return calibration_interval(rows, value, resampled, params.confidence, params.seed)

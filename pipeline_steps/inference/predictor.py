@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.inference.checkpoint import load_checkpoint
 from pipeline_steps.inference.examples_file import ExampleRows, rows_of
 from pipeline_steps.inference.forward import autocast, best_device, logits_in_order
 from pipeline_steps.inference.learners.catalog import get_learner
+from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.text_classification import label_answers
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import Encoded, be_quiet, encode, load_tokenizer
@@ -44,6 +46,7 @@ class Predictor:
         precision: str,
         problem: str = "text_classification",
         stride: int = _DEFAULT_STRIDE,
+        learner: Learner | None = None,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
@@ -52,7 +55,7 @@ class Predictor:
         self.batch_tokens = batch_tokens
         self.precision = precision
         self.problem = get_problem(problem)
-        self.learner = get_learner(problem)
+        self.learner = learner or get_learner(problem)
         self.stride = stride
 
     @classmethod
@@ -69,7 +72,11 @@ class Predictor:
         checkpoint = load_checkpoint(Path(path), verify=verify)
         be_quiet()
         device = best_device()
-        model = get_learner(checkpoint.problem).load(Path(path))
+        asked = checkpoint.parameters.get("generation", {})
+        learner = get_learner(
+            checkpoint.problem, generation=GenerationParams.model_validate(asked), path=Path(path)
+        )
+        model = learner.load(Path(path))
         return cls(
             model.to(device).eval(),
             load_tokenizer(Path(path)),
@@ -79,6 +86,7 @@ class Predictor:
             precision=choose_precision(precision, device),
             problem=checkpoint.problem,
             stride=int(checkpoint.parameters.get("stride", _DEFAULT_STRIDE)),
+            learner=learner,
         )
 
     def table(self, rows: ExampleRows) -> AnyTable:

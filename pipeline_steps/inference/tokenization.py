@@ -28,6 +28,11 @@ class Encoded:
         """Tokens of each row."""
         return [len(ids) for ids in self.token_ids]
 
+    @property
+    def ids_read(self) -> Sequence[Sequence[int]]:
+        """All ids that a model meets in training."""
+        return self.token_ids
+
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """Return the fast tokenizer in a model directory.

@@ -5,17 +5,25 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.problems.dialogue import Dialogue
 from pipeline_steps.problems.ner import Ner
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.problems.question_answering import QuestionAnswering
 from pipeline_steps.problems.relation_extraction import RelationExtraction
+from pipeline_steps.problems.response_selection import ResponseSelection
+from pipeline_steps.problems.summarisation import Summarisation
 from pipeline_steps.problems.text_classification import TextClassification
+from pipeline_steps.problems.translation import Translation
 
 _ALL: tuple[Problem, ...] = (
     TextClassification(),
     Ner(),
     RelationExtraction(),
     QuestionAnswering(),
+    Translation(),
+    Summarisation(),
+    Dialogue(),
+    ResponseSelection(),
 )
 PROBLEMS = {problem.name: problem for problem in _ALL}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pipeline_steps.problems.statistics import Array, Statistics
 
@@ -127,4 +127,18 @@ class StructuredProblem(Problem, Protocol):
 
     def statistics(self, truth: Sequence[str], predicted: Sequence[str]) -> Statistics:
         """Return what each example adds to the metrics, from truth and prediction as JSON."""
+        ...
+
+
+@runtime_checkable
+class RemarkingProblem(Problem, Protocol):
+    """A problem that knows what is odd in a row, but sets no row aside for."""
+
+    @property
+    def remarks(self) -> Mapping[str, str]:
+        """Reason -> column of what is reported as a warning."""
+        ...
+
+    def find_remarks(self, row: Mapping[str, Any]) -> Sequence[str]:
+        """Return the reasons (of ``remarks``) that hold for an example."""
         ...

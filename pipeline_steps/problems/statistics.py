@@ -38,6 +38,8 @@ class Statistics:
         Metrics that are the share of examples answered exactly.
     averages : tuple of str
         Metrics that cannot vary in resamples where every example, or none, is answered exactly.
+    lower_is_better : tuple of str
+        Metrics of which less is better.
     """
 
     counts: Array
@@ -48,6 +50,7 @@ class Statistics:
     confusion: tuple[tuple[str, str, int], ...] = ()
     shares: tuple[str, ...] = ()
     averages: tuple[str, ...] = ()
+    lower_is_better: tuple[str, ...] = ()
 
 
 def ratio(numerator: Array, denominator: Array, undefined: float = 0.0) -> Array:

@@ -19,6 +19,10 @@ Array = np.ndarray[Any, Any]
 _RECORDED = "_logits"
 
 
+def _no_more(labels: torch.Tensor, pad_id: int) -> dict[str, torch.Tensor]:  # noqa: ARG001
+    return {}
+
+
 class EncodedDataset(Dataset[Row]):
     """Encoded examples with what they are to be answered with, as the learner has it.
 
@@ -76,13 +80,19 @@ class Collator:
         The token that fills.
     as_tensor : callable
         Makes the labels of a batch a tensor.
+    more_inputs : callable, optional
+        Makes what else the model reads of the labels, as the decoder of an encoder-decoder does.
     """
 
     def __init__(
-        self, pad_id: int, as_tensor: Callable[[Sequence[Any]], torch.Tensor] = torch.tensor
+        self,
+        pad_id: int,
+        as_tensor: Callable[[Sequence[Any]], torch.Tensor] = torch.tensor,
+        more_inputs: Callable[[torch.Tensor, int], dict[str, torch.Tensor]] = _no_more,
     ) -> None:
         self.pad_id = pad_id
         self.as_tensor = as_tensor
+        self.more_inputs = more_inputs
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return the batch of some rows."""
@@ -92,7 +102,9 @@ class Collator:
             for name in rows[0]
             if name.endswith(_RECORDED)
         }
-        return {**batch, **recorded, "labels": self.as_tensor([row["label"] for row in rows])}
+        labels = self.as_tensor([row["label"] for row in rows])
+        more = self.more_inputs(labels, self.pad_id)
+        return {**batch, **recorded, **more, "labels": labels}
 
 
 def _stacked(values: Sequence[Array]) -> torch.Tensor:

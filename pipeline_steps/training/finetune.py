@@ -167,7 +167,7 @@ def _build(
         args=arguments,
         train_dataset=found.train,
         eval_dataset=found.valid,
-        data_collator=Collator(found.pad_id, found.problem.as_tensor),
+        data_collator=Collator(found.pad_id, found.problem.as_tensor, found.problem.more_inputs),
         params=params,
         head_names={*head_names, *projection_names(model)},
         problem=found.problem,

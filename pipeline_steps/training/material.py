@@ -12,6 +12,7 @@ from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows, read_examples
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.learner import Learner
+from pipeline_steps.inference.learners.losses import Criterion, cross_entropy_sum
 from pipeline_steps.inference.tokenization import encode, load_tokenizer
 from pipeline_steps.objective_params import AugmentationParams
 from pipeline_steps.training.augmentation import Augmentation
@@ -53,7 +54,7 @@ def gathered(inputs: Inputs, device: torch.device) -> Material:
     TrainingError
         If the rows cannot be learnt from, or a checkpoint is of another problem.
     """
-    params, problem = inputs.params, get_learner(inputs.problem)
+    params, problem = inputs.params, _learner(inputs)
     tokenizer = load_tokenizer(inputs.base.path)
     train_examples, valid_examples = (read_examples(d.path) for d in (inputs.train, inputs.valid))
     earlier = earlier_examples(params)
@@ -72,7 +73,7 @@ def gathered(inputs: Inputs, device: torch.device) -> Material:
     if params.augmentation is not None:
         train.augmentation = _augmentation(params.augmentation, train_examples, tokenizer, params)
     return Material(
-        problem=get_learner(inputs.problem, criterion),
+        problem=_learner(inputs, criterion),
         tokenizer=tokenizer,
         labels=labels,
         train=train,
@@ -80,6 +81,17 @@ def gathered(inputs: Inputs, device: torch.device) -> Material:
         train_examples=train_examples,
         valid_examples=valid_examples,
         old_models=old_models,
+    )
+
+
+def _learner(inputs: Inputs, criterion: Criterion = cross_entropy_sum) -> Learner:
+    generation = inputs.params.generation
+    return get_learner(
+        inputs.problem,
+        criterion,
+        generation=generation,
+        path=inputs.base.path,
+        decoded_rows=generation.validation_rows,
     )
 
 

@@ -45,7 +45,7 @@ def prepared_model(
         reinitialise_top(model, params.reinitialise_layers, seed=params.seed)
     model = tuning_of(params).apply(model, head_names)
     if _learns_words_alone(model, params):
-        split_embeddings(model, train.encoded.token_ids, pad_id)
+        split_embeddings(model, train.encoded.ids_read, pad_id)
     if device.type == "cpu":
         use_lane_dropout(model)
     return model, head_names

@@ -24,11 +24,19 @@ from pipeline_steps.data_preparation.suites import build_suites
 from pipeline_steps.data_preparation.validate import validate, validate_examples
 from pipeline_steps.errors import ValidationBlockedError
 from pipeline_steps.params import Params, SplitParams, SuitesParams, ValidateParams
-from pipeline_steps.problem_defaults import COLUMNS
+from pipeline_steps.problem_defaults import COLUMNS, HEADLINES
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.ner import tokens_and_tags
 
-STRUCTURED = ("ner", "relation_extraction", "question_answering")
+STRUCTURED = (
+    "ner",
+    "relation_extraction",
+    "question_answering",
+    "translation",
+    "summarisation",
+    "dialogue",
+    "response_selection",
+)
 
 
 def columns(problem: str) -> dict[str, str | None]:
@@ -163,6 +171,19 @@ def test_the_same_sentence_with_other_tags_is_a_contradiction(tmp_path: Path) ->
     assert n_conflicting(found) == 3
 
 
+def test_what_is_odd_is_a_warning_and_sets_no_row_aside(tmp_path: Path) -> None:
+    content = structured_examples("translation", 40)
+    content[3] = {**content[3], "text": "card " * 90}
+    path = write_examples(tmp_path / "in.parquet", content)
+    report = validate_examples(
+        path, ValidateParams(), "translation", tmp_path / "out", quarantine_directory=tmp_path / "q"
+    )
+    [found] = report.failures
+    assert (found.expectation, found.count, found.severity) == ("length_ratio_odd", 1, "warning")
+    assert found.examples == ("r3",)
+    assert report.n_kept == 40
+
+
 @pytest.mark.parametrize("problem", STRUCTURED)
 def test_a_target_that_is_not_there_is_a_flaw(tmp_path, problem: str) -> None:
     content = structured_examples(problem, 40)
@@ -183,4 +204,5 @@ def test_params_of_every_problem_name_their_own_columns_and_metrics() -> None:
         assert set_ones == COLUMNS[problem]
         [axis] = params.gate.floors
         assert params.gate.superiority == (axis,)
-        assert axis == f"test/{params.finetune.early_stopping_metric}"
+        assert axis == f"test/{HEADLINES[problem][0]}"
+        assert params.finetune.early_stopping_metric in (HEADLINES[problem][0], "loss")

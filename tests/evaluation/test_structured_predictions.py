@@ -124,6 +124,50 @@ def test_questions_are_compared_by_f1_and_exact_match(save) -> None:
     assert (found["f1"], found["exact_match"]) == (0.5, 0.5)
 
 
+def said(*texts: str, nll: float = 3.0) -> list[dict]:
+    return [{"text": text, "nll": nll, "n_tokens": 3} for text in texts]
+
+
+CAPTIONS = [[f"a man in a red hat rides horse number {i} on the beach"] for i in range(30)]
+RIGHT = said(*(references[0] for references in CAPTIONS), nll=0.3)
+HALF = said(*(" ".join(references[0].split()[:7]) for references in CAPTIONS))
+
+
+def test_corpus_scores_are_compared_on_the_same_resamples(save) -> None:
+    some = [*RIGHT[:10], *HALF[10:]]
+    comparison = compare(
+        save(some, digest="new", truth=CAPTIONS, problem="translation"),
+        save(HALF, digest="old", truth=CAPTIONS, problem="translation"),
+        PARAMS,
+    )
+    found = {d.name: d for d in comparison.differences}
+    assert comparison.headline == "chrf"
+    for name in ("chrf", "bleu"):
+        assert 0.0 < found[name].ci_low < found[name].difference < found[name].ci_high
+        assert found[name].p_value == pytest.approx(1 / 201)
+    assert found["perplexity"].difference < 0.0
+    assert found["perplexity"].p_value == pytest.approx(1 / 201)
+
+
+def test_no_exact_answer_does_not_make_an_average_as_certain_as_a_share(save) -> None:
+    found = evaluate(save(HALF, truth=CAPTIONS, problem="summarisation"), PARAMS).metric("rougeL")
+    assert found is not None
+    assert 0.6 < found.value < 0.8
+    assert found.ci_low <= found.value <= found.ci_high
+
+
+def test_texts_that_are_all_right_or_written_alike_leave_room_for_doubt(save) -> None:
+    ours, theirs = (
+        save(RIGHT, digest=name, truth=CAPTIONS, problem="translation") for name in ("a", "b")
+    )
+    found = evaluate(ours, PARAMS).metric("bleu")
+    assert found is not None
+    assert (found.value, found.ci_high) == (1.0, 1.0)
+    assert found.ci_low < 0.95
+    headline = compare(ours, theirs, PARAMS).differences[0]
+    assert headline.ci_low < 0.0 < headline.ci_high
+
+
 def test_a_score_that_is_no_number_is_refused(save) -> None:
     with pytest.raises(DataError, match="30 of 30 rows have outputs that are not finite"):
         evaluate(save(TRUTH, score=float("nan")), PARAMS)

@@ -473,6 +473,26 @@ def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
             {"title": "t", "passage": "a", "question": "b", "answers": []},
             {"context": "passage", "question": "question", "answers": "answers"},
         ),
+        (
+            "translation",
+            {"Source": "a", "text": "x", "translation": "b"},
+            {"text": "Source", "target": "translation"},
+        ),
+        (
+            "summarisation",
+            {"article": "a", "highlights": "b"},
+            {"text": "article", "target": "highlights"},
+        ),
+        (
+            "dialogue",
+            {"conversations": [{"from": "human", "value": "a"}]},
+            {"messages": "conversations"},
+        ),
+        (
+            "response_selection",
+            {"context": "a", "responses": ["b", "c"], "label": 0},
+            {"messages": "context", "candidates": "responses", "right": "label"},
+        ),
     ],
 )
 def test_columns_of_every_problem_are_guessed(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 from builders import structured_rows, write_jsonl
-from tiny_models import save_tiny_model
+from tiny_models import WORDS, save_tiny_model
+from tiny_writers import save_tiny_writer
 
 from flows.commands.evaluate import evaluate_version, lines
 from flows.commands.init import init_workspace
@@ -17,6 +18,15 @@ from flows.workspace import Workspace
 from pipeline_steps.problem_defaults import HEADLINES
 
 pytestmark = pytest.mark.slow
+
+
+WRITERS = {"translation": "t5", "summarisation": "gpt2", "dialogue": "llama"}
+
+
+def base_model(path: Path, problem: str) -> Path:
+    if problem not in WRITERS:
+        return save_tiny_model(path)
+    return save_tiny_writer(path, WRITERS[problem], words=WORDS, chat=problem == "dialogue")
 
 
 def workspace(root: Path, problem: str) -> Path:
@@ -32,16 +42,19 @@ def workspace(root: Path, problem: str) -> Path:
     )
     params = yaml.safe_load((root / "w/params.yaml").read_text())
     params["finetune"] |= {
-        "base_model": str(save_tiny_model(root / "base")), "epochs": 20, "precision": "fp32",
+        "base_model": str(base_model(root / "base", problem)), "epochs": 20, "precision": "fp32",
         "learning_rate": 3e-3, "batch_tokens": 128, "max_length": 48, "stride": 8,
     }  # fmt: skip
     params["gate"] |= {"min_rows": 5, "floors": {f"test/{HEADLINES[problem][0]}": 0.2}}
+    params["finetune"]["generation"] |= {"max_new_tokens": 5, "validation_rows": 5}
     params["split"]["near_duplicates"]["enabled"] = False
     (root / "w/params.yaml").write_text(yaml.safe_dump(params))
     return root / "w"
 
 
-@pytest.mark.parametrize("problem", ["ner", "relation_extraction", "question_answering"])
+@pytest.mark.parametrize(
+    "problem", ["ner", "relation_extraction", "question_answering", "response_selection", *WRITERS]
+)
 def test_a_problem_goes_through_the_whole_flow(tmp_path: Path, problem: str) -> None:
     """PROMOTE says that the registered model repeated its predictions in a fresh process."""
     root = workspace(tmp_path, problem)
@@ -55,6 +68,8 @@ def test_a_problem_goes_through_the_whole_flow(tmp_path: Path, problem: str) -> 
     opened = Workspace.open(root)
     assert headlines[0] in summarize(opened, result)
     html = Path(result.report).read_text()
+    if problem in (*WRITERS, "response_selection"):
+        assert "confusions" not in html  # a text is not confused with another
     assert "the champion" not in html.split("<h2>")[1]
     reports = evaluate_version(opened, None, call=call_directly)
     assert reports[0].headline == headlines[0]

@@ -139,3 +139,40 @@ def test_rows_behind_rows_are_counted_alike(problem: str) -> None:
         assert both.weighted(np.array([weights]))[headline][0] == expected[headline]
     assert not ours.answers_like(theirs)
     assert ours.answers_like(ours)
+
+
+def written(*texts: str, nll: float = 2.0, n_tokens: int = 2) -> list[dict]:
+    return [{"text": text, "nll": nll, "n_tokens": n_tokens} for text in texts]
+
+
+def test_perplexity_is_that_of_all_tokens_and_less_is_better() -> None:
+    rows = scored(
+        "dialogue",
+        [["a"], ["b"]],
+        [*written("a", nll=1.0, n_tokens=1), *written("x", nll=5.0, n_tokens=2)],
+    )
+    assert point_metrics(rows)["perplexity"] == pytest.approx(np.exp(6 / 3))
+    assert rows.directions["perplexity"] is False
+    assert rows.directions["chrf"] is True
+
+
+def test_an_answer_is_exact_if_it_is_one_of_the_references() -> None:
+    rows = scored("translation", [["a", "b"], ["c"]], written("b", "d"))
+    found = point_metrics(rows)
+    assert found["exact_match"] == 0.5
+    assert set(found) == {"chrf", "bleu", "perplexity", "exact_match", "ece"}
+
+
+def test_an_empty_answer_scores_0() -> None:
+    found = point_metrics(scored("translation", [["a b c d e"]], written("")))
+    assert found["bleu"] == found["chrf"] == found["exact_match"] == 0.0
+    found = point_metrics(scored("summarisation", [["a b c d e"]], written("")))
+    assert found["rougeL"] == 0.0
+
+
+def test_a_right_candidate_in_second_place_counts_half() -> None:
+    found = point_metrics(
+        scored("response_selection", [0, 2, 1], [[0, 1, 2], [1, 2, 0], [0, 2, 1]])
+    )
+    assert found["recall_at_1"] == pytest.approx(1 / 3)
+    assert found["mrr"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)

@@ -16,8 +16,18 @@ from pipeline_steps.problems.ner import tokens_and_tags
 from pipeline_steps.problems.question_answering import answers
 from pipeline_steps.problems.relation_extraction import spans
 from pipeline_steps.problems.relation_extraction import target_of as spans_target
+from pipeline_steps.problems.writing import references
+from pipeline_steps.problems.writing import target_of as texts_target
 
-STRUCTURED = ("ner", "relation_extraction", "question_answering")
+STRUCTURED = (
+    "ner",
+    "relation_extraction",
+    "question_answering",
+    "translation",
+    "summarisation",
+    "dialogue",
+    "response_selection",
+)
 NOISES = st.sampled_from(["typos", "casing", "punctuation", "whitespace"])
 
 
@@ -176,6 +186,11 @@ def test_answers_are_read_from_every_common_form(found) -> None:
         ("relation_extraction", {"text": "a", "head_span": "x", "tail_span": [0, 1]}),
         ("question_answering", {"context": "a", "question": "b", "answers": "c"}),
         ("question_answering", {"context": "a", "question": "b", "answers": [{"text": "a"}]}),
+        ("translation", {"text": "a", "target": 3}),
+        ("summarisation", {"text": "a", "target": ["b", None]}),
+        ("dialogue", {"messages": [{"who": "x"}]}),
+        ("dialogue", {"messages": 3}),
+        ("response_selection", {"messages": "a", "candidates": ["b", "c"], "right": "d"}),
     ],
 )
 def test_a_field_of_the_wrong_kind_is_set_aside(problem: str, raw) -> None:
@@ -186,3 +201,128 @@ def test_a_field_of_the_wrong_kind_is_set_aside(problem: str, raw) -> None:
 def test_the_generated_rows_are_of_every_kind() -> None:
     rows = structured_rows("question_answering", 8)
     assert sum(not row["answers"] for row in rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("problem", "target", "reasons"),
+    [
+        ("translation", None, ["target_missing"]),
+        ("translation", [], ["target_empty"]),
+        ("translation", ["good", " "], ["target_empty"]),
+        ("translation", ["caf\ufffd"], ["target_damaged"]),
+        ("translation", ["a card  is my loan"], ["untranslated"]),
+        ("translation", ["eine Karte"], []),
+        ("summarisation", ["a card is my loan "], ["summary_is_document"]),
+        ("summarisation", ["a card"], []),
+    ],
+)
+def test_flaws_of_texts_to_be_written(problem: str, target, reasons: list[str]) -> None:
+    assert flaws(problem, target=None if target is None else texts_target(target)) == reasons
+
+
+def test_a_name_may_stay_as_it_is() -> None:
+    assert flaws("translation", text="New York", target=texts_target(["New York"])) == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "text", "target", "remarks"),
+    [
+        ("translation", "a card", "eine Karte", []),
+        ("translation", "a card", "x" * 100, ["length_ratio_odd"]),
+        ("translation", "x" * 100, "a card", ["length_ratio_odd"]),
+        ("summarisation", "a card", "a longer card", ["summary_not_shorter"]),
+        ("summarisation", "a longer card", "a card", []),
+    ],
+)
+def test_what_is_odd_is_remarked(problem: str, text: str, target: str, remarks) -> None:
+    row = {"text": text, "target": texts_target([target])}
+    assert get_problem(problem).find_remarks(row) == remarks
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ("one", ["one"]),
+        (["one", "two"], ["one", "two"]),
+        ('["one", "two"]', ["one", "two"]),
+        ("[sic] one", ["[sic] one"]),
+        ("[1]", ["[1]"]),
+    ],
+)
+def test_one_or_more_texts_are_read_from_every_common_form(target, found) -> None:
+    assert references(read("translation", text="a", target=target).target) == found
+
+
+def talk(*turns: str) -> list[dict[str, str]]:
+    return [
+        {"role": "user" if i % 2 == 0 else "assistant", "content": t} for i, t in enumerate(turns)
+    ]
+
+
+def test_the_last_message_is_the_reply_unless_a_column_holds_it() -> None:
+    content = read("dialogue", messages=talk("hi", "hello", "my card", "which one"))
+    assert content.text == "user: hi\nassistant: hello\nuser: my card"
+    assert references(content.target) == ["which one"]
+    content = read("dialogue", messages=talk("hi"), target=["hello", "good day"])
+    assert (content.text, references(content.target)) == ("user: hi", ["hello", "good day"])
+    assert read("dialogue", messages=talk("hi", "hello", "my card")).target is None
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}],
+        [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}],
+        [{"speaker": "USER", "text": "hi"}, {"speaker": "SYSTEM", "text": "hello"}],
+        '[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]',
+    ],
+)
+def test_conversations_are_read_from_every_common_form(messages) -> None:
+    content = read("dialogue", messages=messages)
+    assert (content.text, references(content.target)) == ("user: hi", ["hello"])
+
+
+@pytest.mark.parametrize(
+    ("messages", "reasons"),
+    [
+        (talk("hi"), []),
+        (talk("hi", " ", "my card"), ["turn_empty"]),
+        ([{"role": "tool", "content": "x"}, *talk("hi")], ["role_unknown"]),
+        ([{"role": "system", "content": "x"}], ["nothing_asked"]),
+    ],
+)
+def test_flaws_of_conversations(messages, reasons: list[str]) -> None:
+    assert (
+        flaws("dialogue", target=read("dialogue", messages=messages, target="x").target) == reasons
+    )
+    chosen = read("response_selection", messages=messages, candidates=["a", "b"], right=1)
+    assert flaws("response_selection", target=chosen.target) == reasons
+
+
+@pytest.mark.parametrize(
+    ("candidates", "right", "reasons"),
+    [
+        (["a", "b"], 1, []),
+        (["a", "b"], "b", []),
+        (["a"], 0, ["too_few_candidates"]),
+        (["a", " "], 0, ["candidate_empty"]),
+        (["a", "b", "a "], 0, ["candidate_repeated"]),
+        (["a", "b"], 2, ["right_outside"]),
+    ],
+)
+def test_flaws_of_candidates(candidates, right, reasons: list[str]) -> None:
+    content = read("response_selection", messages="hi", candidates=candidates, right=right)
+    assert flaws("response_selection", target=content.target) == reasons
+
+
+def test_a_reply_that_was_said_before_is_remarked() -> None:
+    content = read("dialogue", messages=talk("hi", "hi"))
+    assert get_problem("dialogue").find_remarks({"target": content.target}) == ["reply_repeats"]
+
+
+def test_noise_in_a_conversation_is_in_what_the_user_says() -> None:
+    content = read("dialogue", messages=talk("hi", "hello", "my card", "which one"))
+    row = {"text": content.text, "target": content.target}
+    noisy = get_problem("dialogue").noisy(row, lambda text, _: text.upper())
+    assert noisy["text"] == "user: HI\nassistant: hello\nuser: MY CARD"
+    assert references(noisy["target"]) == ["which one"]

@@ -43,6 +43,25 @@ def build_with_head(
     return model, tuple(sorted(new | carry_head(model, base, labels)))
 
 
+def build_whole(kind: Any, base: Path) -> torch.nn.Module:
+    """Return a base model without a new head, of a transformers class, in fp32.
+
+    Raises
+    ------
+    CheckpointError
+        If a weight is missing from the base and would be random.
+    """
+    model, loading = kind.from_pretrained(
+        base,
+        dtype=torch.float32,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    _refuse_random(base, model, sorted(loading["missing_keys"]))
+    return model  # type: ignore[no-any-return]
+
+
 def refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
     """Refuse a base that lacks weights outside the head.
 
@@ -54,10 +73,14 @@ def refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
     prefix = f"{model.base_model_prefix}."
     # A pooler is part of the body's module tree in some architectures, yet many bases lack it.
     body = sorted(key for key in new if key.startswith(prefix))
-    if body:
+    _refuse_random(base, model, body)
+
+
+def _refuse_random(base: Path, model: Any, missing: list[str]) -> None:
+    if missing:
         raise CheckpointError(
-            f"{base} lacks {len(body)} weights of {type(model).__name__}, for example "
-            f"{', '.join(body[:3])}; they would be random",
+            f"{base} lacks {len(missing)} weights of {type(model).__name__}, for example "
+            f"{', '.join(missing[:3])}; they would be random",
             expected="a base model of this architecture with all weights outside the head",
             fix="name a base model that fits in finetune.base_model",
         )

@@ -3,22 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+from pipeline_steps.generation_params import GenerationParams
+from pipeline_steps.inference.learners.generation import GenerationLearner
+from pipeline_steps.inference.learners.language_model import read_config, start_token
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.losses import Criterion, cross_entropy_sum
 from pipeline_steps.inference.learners.ner import NerLearner
 from pipeline_steps.inference.learners.question_answering import QuestionAnsweringLearner
 from pipeline_steps.inference.learners.relation_extraction import RelationLearner
+from pipeline_steps.inference.learners.response_selection import ResponseSelectionLearner
 from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
+from pipeline_steps.problem_defaults import WRITING
 
 _LEARNERS: dict[str, Callable[[Criterion], Learner]] = {
     "text_classification": TextClassificationLearner,
     "ner": NerLearner,
     "relation_extraction": RelationLearner,
     "question_answering": QuestionAnsweringLearner,
+    "response_selection": ResponseSelectionLearner,
 }
 
 
-def get_learner(problem: str, criterion: Criterion = cross_entropy_sum) -> Learner:
-    """Return the learner of a problem, which learns by a criterion."""
-    return _LEARNERS[problem](criterion)
+def get_learner(
+    problem: str,
+    criterion: Criterion = cross_entropy_sum,
+    *,
+    generation: GenerationParams | None = None,
+    path: Path | None = None,
+    decoded_rows: int | None = None,
+) -> Learner:
+    """Return the learner of a problem.
+
+    Parameters
+    ----------
+    problem : str
+        Its name.
+    criterion : callable
+        What it learns by.
+    generation : GenerationParams, optional
+        How text is written, where it is.
+    path : Path, optional
+        Base model or checkpoint; where text is written, its config decides how.
+    decoded_rows : int, optional
+        Rows that text is written for, the first ones; without it all.
+
+    Raises
+    ------
+    CheckpointError
+        If text is to be written and the model cannot.
+    """
+    if problem not in WRITING:
+        return _LEARNERS[problem](criterion)
+    start = None if path is None else start_token(read_config(path))
+    settings = generation or GenerationParams()
+    return GenerationLearner(problem, criterion, settings, start, decoded_rows)

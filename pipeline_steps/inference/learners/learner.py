@@ -61,6 +61,13 @@ class Learner(Protocol):
         """Return the targets of a batch of windows, padded."""
         ...
 
+    def more_inputs(self, labels: torch.Tensor, pad_id: int) -> dict[str, torch.Tensor]:
+        """Return what the model reads beside the rows, made of a batch's targets; mostly nothing.
+
+        :class:`ReadsRowsOnly` is the usual answer.
+        """
+        ...
+
     def n_items(self, labels: torch.Tensor) -> int:
         """Return how many terms the loss of these targets has."""
         ...
@@ -99,3 +106,11 @@ class Learner(Protocol):
     ) -> list[Mapping[str, Any]]:
         """Return what a served model answers, row by row."""
         ...
+
+
+class ReadsRowsOnly:
+    """A learner whose model reads the encoded rows and nothing else."""
+
+    def more_inputs(self, labels: torch.Tensor, pad_id: int) -> dict[str, torch.Tensor]:  # noqa: ARG002
+        """Return nothing."""
+        return {}

@@ -19,6 +19,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import (
     IGNORED,
     Criterion,
@@ -49,7 +50,7 @@ class WordWindows(Windows):
 
 
 @dataclass(frozen=True)
-class NerLearner:
+class NerLearner(ReadsRowsOnly):
     """A token classifier of transformers."""
 
     criterion: Criterion = cross_entropy_sum

@@ -19,6 +19,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import (
     Criterion,
     cross_entropy_sum,
@@ -28,6 +29,7 @@ from pipeline_steps.inference.learners.scores import log_softmax
 from pipeline_steps.inference.learners.windows import (
     Array,
     Windows,
+    cut_texts,
     encode_windows,
     token_outputs,
 )
@@ -53,7 +55,7 @@ class _Found:
 
 
 @dataclass(frozen=True)
-class QuestionAnsweringLearner:
+class QuestionAnsweringLearner(ReadsRowsOnly):
     """A token classifier of transformers with two outputs, start and end.
 
     Other criteria than the cross-entropy make no sense here: smoothing would reward spans that
@@ -83,7 +85,7 @@ class QuestionAnsweringLearner:
     ) -> Windows:
         """Return the windows of the contexts, each behind its question (which may be cut)."""
         asked = [pair or "" for pair in rows.pairs]
-        questions = _cut(tokenizer, asked, max_length // 3)
+        questions = cut_texts(tokenizer, asked, max_length // 3)
         n_cut = sum(a != b for a, b in zip(asked, questions, strict=True))
         windows = encode_windows(tokenizer, rows.texts, max_length, stride, before=questions)
         return replace(windows, n_truncated=n_cut)
@@ -186,22 +188,6 @@ class QuestionAnsweringLearner:
             {"answer": answer.text, "start": answer.start, "score": answer.score}
             for answer in _best(outputs, encoded, rows, labels)
         ]
-
-
-def _cut(
-    tokenizer: PreTrainedTokenizerBase, questions: Sequence[str], max_tokens: int
-) -> list[str]:
-    """Return the questions without what goes beyond so many tokens."""
-    if not questions:
-        return []
-    found = tokenizer(
-        list(questions), add_special_tokens=False, truncation=False,
-        return_offsets_mapping=True, verbose=False,
-    )  # fmt: skip
-    return [
-        question if len(spans) <= max_tokens else question[: spans[max_tokens - 1][1]]
-        for question, spans in zip(questions, found["offset_mapping"], strict=True)
-    ]
 
 
 def _tokens_of(answer: Answer | None, offsets: Array) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import (
     Criterion,
     cross_entropy_sum,
@@ -48,7 +49,7 @@ class MarkedTexts(Encoded):
 
 
 @dataclass(frozen=True)
-class RelationLearner:
+class RelationLearner(ReadsRowsOnly):
     """A linear layer over the states of two tokens.
 
     The layer over both states side by side is kept as one over single tokens with twice as many

@@ -15,6 +15,7 @@ from pipeline_steps.errors import TrainingError, counted
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.forward import logits_in_order
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import (
     Criterion,
     cross_entropy_sum,
@@ -30,7 +31,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class TextClassificationLearner:
+class TextClassificationLearner(ReadsRowsOnly):
     """A sequence classifier of transformers."""
 
     criterion: Criterion = cross_entropy_sum

@@ -74,6 +74,22 @@ def encode_windows(
     return Windows(found["input_ids"], 0, rows, offsets)
 
 
+def cut_texts(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int
+) -> list[str]:
+    """Return texts without what goes beyond so many tokens."""
+    if not texts:
+        return []
+    found = tokenizer(
+        list(texts), add_special_tokens=False, truncation=False,
+        return_offsets_mapping=True, verbose=False,
+    )  # fmt: skip
+    return [
+        text if len(spans) <= max_tokens else text[: spans[max_tokens - 1][1]]
+        for text, spans in zip(texts, found["offset_mapping"], strict=True)
+    ]
+
+
 def _all_tokens(row: int, values: Array) -> Array:  # noqa: ARG001 - what may be picked
     return values.copy()
 

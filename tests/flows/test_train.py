@@ -12,6 +12,9 @@ import yaml
 from tiny_workspaces import change_params
 from warm_commands import WarmCommands
 
+from flows.prepare_data import read_datasets
+from flows.training_plan import plan_training
+from flows.workspace import Workspace
 from pipeline_steps.digests import file_digest
 
 Trained = tuple[Path, dict[str, Any]]
@@ -123,6 +126,8 @@ def test_reports_that_were_removed_are_fetched_from_the_record(
     root, first = trained
     shutil.rmtree(root / ".holdfast/runs")
     second = train(holdfast, root)
+    plan = plan_training(Workspace.open(root), read_datasets(root))
+    assert plan.fingerprint == second["fingerprint"]
     assert second == {**first, "reused": True, "seconds": second["seconds"]}
     assert Path(second["report"]).exists()
 
@@ -148,6 +153,8 @@ def test_another_policy_judges_anew_and_trains_nothing(
     weights = checkpoints(root)
     change_params(root, gate={"floors": {"test/accuracy": 0.99}})
     second = train(holdfast, root)
+    plan = plan_training(Workspace.open(root), read_datasets(root))
+    assert plan.fingerprint == second["fingerprint"]
     assert second["fingerprint"] != first["fingerprint"]
     assert (second["version"], second["reused"]) == (1, False)
     assert second["metrics"] == first["metrics"]
@@ -298,10 +305,11 @@ def test_a_teacher_is_part_of_what_a_run_is_known_by(
     objective = {"distillation": {"teachers": [str(teacher)]}, "fgm": {"epsilon": 0.5}}
     change_params(root, finetune={"objective": objective, "loss": {"label_smoothing": 0.1}})
     second = train(holdfast, root)
+    plan = plan_training(Workspace.open(root), read_datasets(root))
+    assert plan.fingerprint == second["fingerprint"]
     assert second["fingerprint"] != first["fingerprint"]
     (theirs,) = {*(root / ".holdfast/checkpoints").iterdir()} - {mine}
     shutil.rmtree(teacher)
     shutil.copytree(theirs, teacher)
-    third = train(holdfast, root)
-    assert not third["reused"]
-    assert third["fingerprint"] not in (first["fingerprint"], second["fingerprint"])
+    plan = plan_training(Workspace.open(root), read_datasets(root))
+    assert plan.fingerprint not in (first["fingerprint"], second["fingerprint"])

@@ -55,8 +55,8 @@ def test_a_base_that_has_read_leads_elsewhere_and_repeats(base, data, tmp_path) 
     assert not (tmp_path / "a/work").exists()
 
 
-@pytest.mark.parametrize("problem", ["relation_extraction", "question_answering"])
-def test_every_problem_has_texts_to_read(problem, base, data, tmp_path) -> None:
+def test_whole_words_of_contexts_and_questions_are_read(base, data, tmp_path) -> None:
+    problem = "question_answering"
     checkpoint = run(base, data, tmp_path, problem, pretraining={**READING, "whole_words": True})
     assert checkpoint.parameters["pretraining"]["whole_words"]
 

@@ -159,7 +159,7 @@ class StableTrainer(Trainer):
         """
         losses = []
         parts = self.steady.parts.of(inputs)
-        n_batches = self.current_gradient_accumulation_steps
+        n_batches = getattr(self, "current_gradient_accumulation_steps", 1)
         self.current_gradient_accumulation_steps = n_batches * len(parts)
         for part in parts:
             part_loss = super().training_step(model, part, num_items_in_batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from builders import structured_examples, write_examples
@@ -107,3 +108,39 @@ def test_a_metric_of_rows_that_are_not_decoded_cannot_stop_training() -> None:
     with pytest.raises(ConfigurationError, match="validation_rows is 0: there is no bleu"):
         parsed("translation", early_stopping_metric="bleu", generation={"validation_rows": 0})
     assert parsed("translation", generation={"validation_rows": 0}).problem == "translation"
+
+
+@pytest.mark.parametrize("architecture", ["t5", "gpt2"])
+@pytest.mark.parametrize("name", ["fgm", "pgd", "freelb", "smart", "rdrop", "l2sp"])
+def test_an_objective_that_goes_with_writing_is_learnt_and_said(
+    tmp_path, architecture: str, name: str
+) -> None:
+    base = save_tiny_writer(tmp_path / "base", architecture, words=WORDS)
+    config = base / "config.json"  # rdrop compares dropout masks
+    text = re.sub(r'("(?:dropout_rate|resid_pdrop)": )0.0', r"\g<1>0.1", config.read_text())
+    config.write_text(text)
+    checkpoint = trained("translation", base, tmp_path, epochs=2, objective={name: {}})
+    history = checkpoint.training["history"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert any(key.lower() == f"train_{name}" for key in history[-1])
+
+
+def test_earlier_rows_come_again_where_texts_are_written(tmp_path) -> None:
+    base = save_tiny_writer(tmp_path / "base", "t5", words=WORDS)
+    earlier = dataset(tmp_path / "earlier.parquet", "translation", 20)
+    replay = {"examples": str(earlier.path), "share": 0.2}
+    checkpoint = trained("translation", base, tmp_path, epochs=1, objective={"replay": replay})
+    assert list(checkpoint.further_digests.values()) == [file_digest(earlier.path)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": {"kind": "focal"}}, "focal' makes no sense for translation, .* texts and no"),
+        ({"objective": {"distillation": {"teachers": ["a"]}}}, "distillation: it was made for"),
+        ({"pretraining": {"kind": "clm"}}, "pretraining: it was made for models that label"),
+    ],
+)
+def test_what_was_made_for_labels_is_refused_where_texts_are_written(settings, message) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        parsed("translation", **settings)

@@ -126,7 +126,7 @@ def examples_file(path: Path, content: list[dict[str, str]]) -> Any:
 
 
 def parameters(objective: dict[str, Any]) -> Any:
-    from pipeline_steps.params import FinetuneParams
+    from pipeline_steps.finetune_params import FinetuneParams
 
     return FinetuneParams.model_validate(
         {"epochs": 1, "early_stopping_patience": None, "objective": objective}

@@ -138,7 +138,7 @@ def apply_settings(path: Path, settings: list[str]) -> Any:
     """Change ``finetune.KEY=VALUE`` in a params.yaml; return all settings of fine-tuning."""
     import yaml
 
-    from pipeline_steps.params import FinetuneParams
+    from pipeline_steps.finetune_params import FinetuneParams
     from pipeline_steps.training.arguments import learning_rates
 
     params = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_steps.data_params import IngestParams
 from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA
-from pipeline_steps.params import IngestParams
 
 
 def rows(n: int, labels: int = 3) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_steps.params import GateParams
+from pipeline_steps.judging_params import GateParams
 from pipeline_steps.types import (
     EvaluationReport,
     MetricValue,

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline_steps.params import FinetuneParams
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.types import DatasetRef
 
 _KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
-from pipeline_steps.params import FinetuneParams
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.training import trainer
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.training.reading_trainer import ReadingTrainer

@@ -10,7 +10,7 @@ from builders import structured_examples, write_examples
 from safetensors.torch import load_file
 
 from pipeline_steps.digests import file_digest
-from pipeline_steps.params import FinetuneParams
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.types import Checkpoint, DatasetRef
 

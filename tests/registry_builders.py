@@ -8,7 +8,7 @@ from builders import write_examples
 from tiny_models import WORDS, save_tiny_model
 
 from pipeline_steps.digests import file_digest
-from pipeline_steps.params import FinetuneParams
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.registry.tracking import Tracker
 from pipeline_steps.types import Checkpoint, DatasetRef, GateDecision, ModelVersion, Verdict

@@ -19,6 +19,7 @@ from flows.commands.raw_columns import find_columns
 from flows.commands.raw_files import named_files
 from flows.dvc_locks import remove_dead_locks
 from flows.workspace import refuse_unusable
+from pipeline_steps.data_params import ColumnsParams
 from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import ConfigurationError, HoldfastError, MissingDependencyError
 from pipeline_steps.files import (
@@ -27,7 +28,7 @@ from pipeline_steps.files import (
     remove_partial_files,
     write_text_atomically,
 )
-from pipeline_steps.params import ColumnsParams, Params, parse_params
+from pipeline_steps.params import Params, parse_params
 from pipeline_steps.problems.catalog import get_problem
 
 _RECORD = Path(".holdfast/init.json")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from pipeline_steps.data_params import ColumnsParams
 from pipeline_steps.data_preparation.readers import RawRow, RowReader, require_columns
 from pipeline_steps.errors import ConfigurationError, DataError
-from pipeline_steps.params import ColumnsParams
 from pipeline_steps.problem_defaults import COLUMNS, column_mistakes
 
 _TEXT_NAMES = (

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline_steps.params import ValidateParams
+from pipeline_steps.data_params import ValidateParams
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 

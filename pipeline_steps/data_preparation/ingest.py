@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_steps.data_params import IngestParams, SourceParams
 from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.raw_rows import RawRow, RejectedRow
 from pipeline_steps.data_preparation.readers import RowReader, require_columns
 from pipeline_steps.digests import file_digest
 from pipeline_steps.fields import NotAValueError, as_name, as_timestamp, missing_as_none
 from pipeline_steps.files import atomic_directory, remove_partial_files
-from pipeline_steps.params import IngestParams, SourceParams
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.types import DatasetRef

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline_steps.params import NearDuplicateParams
+from pipeline_steps.data_params import NearDuplicateParams
 
 Array = np.ndarray[Any, Any]
 _CHUNK_ROWS = 20_000

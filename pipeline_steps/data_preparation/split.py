@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline_steps.data_params import SplitParams
 from pipeline_steps.data_preparation.assignment import assign, components
 from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA
 from pipeline_steps.data_preparation.near_duplicates import Clusters, find_clusters
@@ -26,7 +27,6 @@ from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.validate import VALIDATED
 from pipeline_steps.errors import DataError, counted
 from pipeline_steps.files import atomic_directory, remove_partial_files
-from pipeline_steps.params import SplitParams
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 

@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_steps.data_params import NoiseParams, SuitesParams
 from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA
 from pipeline_steps.data_preparation.split import DECLARED, SPLITS, TEST, TRAIN, VALID
 from pipeline_steps.errors import DataError
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.noise import perturb
-from pipeline_steps.params import NoiseParams, SuitesParams
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline_steps.data_params import ValidateParams
 from pipeline_steps.data_preparation.chunks import read_chunks
 from pipeline_steps.data_preparation.expectations import ExpectationSuite
 from pipeline_steps.data_preparation.ingest import (
@@ -32,7 +33,6 @@ from pipeline_steps.data_preparation.verdict import (
 )
 from pipeline_steps.errors import DataError, ValidationBlockedError
 from pipeline_steps.files import atomic_directory, remove_partial_files
-from pipeline_steps.params import ValidateParams
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.types import ValidationReport

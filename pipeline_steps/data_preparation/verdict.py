@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline_steps.data_params import ValidateParams
 from pipeline_steps.data_preparation.expectations import ExpectationSuite
 from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.selective import SelectiveFinding, selective_values
 from pipeline_steps.data_preparation.tally import COUNTED_COLUMNS, Tally, UnreadRows
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import counted
-from pipeline_steps.params import ValidateParams
 from pipeline_steps.problems.problem import RemarkingProblem
 from pipeline_steps.types import ExpectationFailure, ValidationReport
 

@@ -12,7 +12,7 @@ from pipeline_steps.evaluation.paired_tests import mcnemar_p, swap_p_values
 from pipeline_steps.evaluation.reading import read_scored
 from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
 from pipeline_steps.evaluation.uncertainty import bootstrap_metrics
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable
 from pipeline_steps.types import PairedComparison, PairedDifference, Predictions
 

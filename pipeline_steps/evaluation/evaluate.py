@@ -13,7 +13,7 @@ from pipeline_steps.evaluation.outcomes import Outcomes
 from pipeline_steps.evaluation.reading import read_scored
 from pipeline_steps.evaluation.slices import slice_metrics, worst_slice
 from pipeline_steps.evaluation.uncertainty import metric_values
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.types import ClassMetrics, EvaluationReport, Predictions
 
 _TOP_CONFUSIONS = 20

@@ -6,7 +6,7 @@ from typing import cast
 
 from pipeline_steps.evaluation.answers import AnsweredRows, rows_of_answers
 from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable, PredictionTable, read_predictions
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import LabelProblem, StructuredProblem

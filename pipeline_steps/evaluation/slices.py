@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline_steps.evaluation.scored import ScoredRows
 from pipeline_steps.evaluation.uncertainty import metric_values
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.types import SliceMetrics
 
 

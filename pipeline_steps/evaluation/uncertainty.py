@@ -16,7 +16,7 @@ import numpy as np
 from pipeline_steps.evaluation.calibration import calibration_interval
 from pipeline_steps.evaluation.intervals import bias_corrected_interval, wilson_interval
 from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.types import MetricValue
 
 Array = np.ndarray[Any, Any]

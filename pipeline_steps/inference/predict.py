@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline_steps.errors import DataError
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import PredictParams
+from pipeline_steps.judging_params import PredictParams
 from pipeline_steps.predictions_file import describe_predictions, write_predictions
 from pipeline_steps.types import Checkpoint, DatasetRef, Predictions
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import counted
-from pipeline_steps.params import GateParams
+from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate_integrity import (
     find_difference,
     find_metric,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from pipeline_steps.params import GateParams
+from pipeline_steps.judging_params import GateParams
 from pipeline_steps.types import (
     EvaluationReport,
     GateCheck,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline_steps.errors import ConfigurationError
-from pipeline_steps.params import FinetuneParams, Params, load_params, parse_params
+from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.params import Params, load_params, parse_params
 
 SMALLEST: dict[str, Any] = {"ingest": {"sources": [{"path": "data/raw/a.csv"}]}}
 

@@ -11,10 +11,10 @@ from builders import rows, write_examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_steps.data_params import NoiseParams, SuitesParams
 from pipeline_steps.data_preparation.suites import build_suites
 from pipeline_steps.errors import DataError
 from pipeline_steps.noise import perturb
-from pipeline_steps.params import NoiseParams, SuitesParams
 
 KINDS = ("typos", "casing", "punctuation", "whitespace", "word_loss", "word_swap")
 kinds = st.sampled_from(KINDS)

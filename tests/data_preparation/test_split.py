@@ -14,6 +14,7 @@ from builders import write_examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_steps.data_params import NearDuplicateParams, SplitParams
 from pipeline_steps.data_preparation.near_duplicates import (
     bands_and_rows,
     find_clusters,
@@ -21,7 +22,6 @@ from pipeline_steps.data_preparation.near_duplicates import (
 )
 from pipeline_steps.data_preparation.split import split
 from pipeline_steps.errors import DataError
-from pipeline_steps.params import NearDuplicateParams, SplitParams
 
 APART = NearDuplicateParams(enabled=False)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,13 +17,14 @@ from builders import (
     write_jsonl,
 )
 
+from pipeline_steps.data_params import SplitParams, SuitesParams, ValidateParams
 from pipeline_steps.data_preparation.ingest import ingest
 from pipeline_steps.data_preparation.repeats import Repeats, find_repeats
 from pipeline_steps.data_preparation.split import split
 from pipeline_steps.data_preparation.suites import build_suites
 from pipeline_steps.data_preparation.validate import validate, validate_examples
 from pipeline_steps.errors import ValidationBlockedError
-from pipeline_steps.params import Params, SplitParams, SuitesParams, ValidateParams
+from pipeline_steps.params import Params
 from pipeline_steps.problem_defaults import COLUMNS, HEADLINES
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.ner import tokens_and_tags

@@ -12,12 +12,12 @@ import pytest
 from builders import ingest_params, rows, write_examples, write_jsonl
 from scipy.stats import fisher_exact
 
+from pipeline_steps.data_params import ValidateParams
 from pipeline_steps.data_preparation.ingest import ingest
 from pipeline_steps.data_preparation.selective import selective_values
 from pipeline_steps.data_preparation.tally import UnreadRows
 from pipeline_steps.data_preparation.validate import validate, validate_examples
 from pipeline_steps.errors import DataError, ValidationBlockedError
-from pipeline_steps.params import ValidateParams
 from pipeline_steps.types import EXAMPLE_COLUMNS
 
 LOOSE = ValidateParams(max_quarantined_share=0.9)

@@ -8,7 +8,7 @@ import pytest
 from pipeline_steps.evaluation.metrics import calibration_bins
 from pipeline_steps.evaluation.outcomes import Outcomes
 from pipeline_steps.evaluation.uncertainty import metric_values
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 
 PARAMS = EvaluateParams(bootstrap_resamples=300)
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.compare import compare
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 
 PARAMS = EvaluateParams(bootstrap_resamples=300)
 TRUTH = [0, 1, 2] * 40

@@ -10,7 +10,7 @@ import pytest
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.evaluation.uncertainty import bootstrap_weights
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import read_predictions, write_predictions
 
 PARAMS = EvaluateParams(bootstrap_resamples=400, min_slice_rows=5)

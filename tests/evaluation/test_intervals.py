@@ -20,7 +20,7 @@ from pipeline_steps.evaluation.intervals import (
 from pipeline_steps.evaluation.outcomes import Outcomes
 from pipeline_steps.evaluation.scored import point_metrics
 from pipeline_steps.evaluation.uncertainty import metric_values
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 
 
 @st.composite

@@ -11,7 +11,7 @@ import pytest
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.compare import compare
 from pipeline_steps.evaluation.evaluate import evaluate
-from pipeline_steps.params import EvaluateParams
+from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import StructuredTable, read_predictions, write_predictions
 from pipeline_steps.types import Predictions
 

@@ -12,7 +12,9 @@ import pytest
 from flows.commands import doctor
 from flows.commands.doctor import Diagnosis, Finding, diagnose, render, without_password
 from flows.commands.params_text import params_text
-from pipeline_steps.params import FinetuneParams, IngestParams, Params, SourceParams
+from pipeline_steps.data_params import IngestParams, SourceParams
+from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.params import Params
 
 
 @pytest.fixture

@@ -19,18 +19,11 @@ from flows.commands import init as init_module
 from flows.commands.init import init_workspace
 from flows.commands.params_text import params_text
 from flows.commands.raw_columns import column_names, find_columns, named_columns
+from pipeline_steps.data_params import IngestParams, NoiseParams, SourceParams, SuitesParams
 from pipeline_steps.errors import ConfigurationError, DataError, HoldfastError
-from pipeline_steps.params import (
-    IngestParams,
-    NoiseParams,
-    Params,
-    Section,
-    SourceParams,
-    SuitesParams,
-    load_params,
-    parse_params,
-)
+from pipeline_steps.params import Params, load_params, parse_params
 from pipeline_steps.search_params import TuneParams
+from pipeline_steps.section import Section
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CSV = "text,label\nhello there,greet\nbye,leave\n"

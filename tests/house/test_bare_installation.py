@@ -24,7 +24,8 @@ from pipeline_steps.digests import file_digest
 from pipeline_steps.evaluation.compare import compare
 from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.inference.predict import predict
-from pipeline_steps.params import EvaluateParams, FinetuneParams, PredictParams
+from pipeline_steps.judging_params import EvaluateParams, PredictParams
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.types import DatasetRef
 

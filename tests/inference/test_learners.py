@@ -16,6 +16,7 @@ from transformers import AutoModel
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import read_examples, rows_of
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.losses import IGNORED
@@ -23,7 +24,7 @@ from pipeline_steps.inference.learners.relation_extraction import marked_text
 from pipeline_steps.inference.predict import predict
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.inference.tokenization import load_tokenizer
-from pipeline_steps.params import FinetuneParams, PredictParams
+from pipeline_steps.judging_params import PredictParams
 from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Content

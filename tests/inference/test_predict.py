@@ -12,10 +12,11 @@ from tiny_models import WORDS, save_tiny_model
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import CheckpointError, DataError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.predict import predict
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import FinetuneParams, PredictParams
+from pipeline_steps.judging_params import PredictParams
 from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.types import DatasetRef
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline_steps.evaluation.intervals import tango_interval
 from pipeline_steps.evaluation.paired_tests import mcnemar_p
-from pipeline_steps.params import GateParams
+from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate import gate
 from pipeline_steps.types import Verdict
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline_steps.params import GateParams
+from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate import gate
 from pipeline_steps.types import Verdict
 

@@ -14,7 +14,7 @@ from tiny_models import WORDS, configurations, save_tiny_model, save_tokenizer
 from transformers import BertForMaskedLM
 
 from pipeline_steps.digests import file_digest
-from pipeline_steps.params import FinetuneParams
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.registry.smoke_test import smoke_test
 from pipeline_steps.types import DatasetRef
 

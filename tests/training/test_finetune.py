@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from tiny_models import TARGETS, save_tiny_model
 
 from pipeline_steps.errors import CheckpointError, TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.checkpoint import load_checkpoint
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.training.resume import last_complete
 

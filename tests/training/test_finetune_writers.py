@@ -15,7 +15,8 @@ from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.predict import predict
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import Params, PredictParams, parse_params
+from pipeline_steps.judging_params import PredictParams
+from pipeline_steps.params import Params, parse_params
 from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.training.finetune import finetune

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline_steps.errors import TrainingError
-from pipeline_steps.params import FinetuneParams
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.training import finetune as step
 from pipeline_steps.training.memory import BatchParts
 

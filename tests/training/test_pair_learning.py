@@ -12,9 +12,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tuned_models import save_base
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.types import Checkpoint
 

@@ -25,9 +25,9 @@ from transformers import (
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import CheckpointError, TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.training.prompting import prompted_classifier
 from pipeline_steps.tuning_params import InContextTuning

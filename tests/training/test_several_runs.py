@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.checkpoint import load_checkpoint
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training import finetune as step
 from pipeline_steps.training.watch import DivergedError
 from pipeline_steps.types import Checkpoint

@@ -9,9 +9,9 @@ import torch
 from killed_training import kill_training
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.divergence import AlarmRule, RecoveryRule
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.training.trainer import StableTrainer

@@ -9,10 +9,10 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, log_loss
 
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.learners.scores import classification_scores
 from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
 from pipeline_steps.objective_params import LossParams
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.criterion import criterion_of
 from pipeline_steps.training.finetune import Inputs, _build
 

@@ -15,9 +15,9 @@ from tiny_models import save_tiny_model
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.predictor import Predictor
-from pipeline_steps.params import FinetuneParams
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.types import Checkpoint, DatasetRef
 

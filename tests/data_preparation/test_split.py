@@ -129,7 +129,7 @@ def test_a_missing_partition_is_carved_out_of_the_declared_training_rows(tmp_pat
 def test_a_label_that_no_training_row_has_is_a_clear_error(tmp_path: Path) -> None:
     content = make_rows(100, role=lambda i: ("train", "valid", "test")[min(i % 9, 2)])
     content[12] |= {"label": "unheard", "role": "test"}
-    with pytest.raises(DataError, match=r"no training row has: unheard \(test\): 1 rows"):
+    with pytest.raises(DataError, match=r"no training row has: unheard \(test\): 1 row\n"):
         run(tmp_path, content, SplitParams(near_duplicates=APART))
 
 

@@ -33,6 +33,11 @@ _CONTINUED = "\n" + " " * 29
 _ENOUGH_BYTES = 2 << 30
 _TIMEOUT_SECONDS = 3.0
 Status = Literal["ok", "note", "problem"]
+_EXTRAS = {
+    "monitor": "drift reports",
+    "postgres": "a shared ledger",
+    "tune": "holdfast tune",
+}
 
 
 class Finding(Value):
@@ -165,7 +170,7 @@ def _pins(root: Path) -> dict[str, str]:
 
 
 def _extras(_root: Path) -> Iterator[Finding]:
-    for extra, purpose in (("monitor", "drift reports"), ("postgres", "a shared ledger")):
+    for extra, purpose in _EXTRAS.items():
         missing = [name for name in _requirements(extra) if _version(name) is None]
         yield Finding(
             name=f"extra {extra}",

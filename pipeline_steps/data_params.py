@@ -18,6 +18,8 @@ class ColumnsParams(Section):
     """A second text that is read together with the first."""
     label: str | None = "label"
     """The label; a row without one is set aside."""
+    labels: str | None = None
+    """Any number of labels: a list, it as JSON, or a text with ; or | between them."""
     tokens: str | None = None
     """The words of a sentence: a list, or a text with blanks between them."""
     tags: str | None = None

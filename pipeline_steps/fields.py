@@ -141,6 +141,40 @@ def as_strings(column: str, value: Any) -> list[str] | None:
     raise NotAValueError(column, value, "list")
 
 
+def as_names(column: str, value: Any) -> list[str] | None:
+    """Return any number of names: a list, a JSON list, or a text with ; or | between them.
+
+    White space around a name means nothing; between two separators there is no name, but an empty
+    item of a list stays, so that it can be found.
+
+    Raises
+    ------
+    NotAValueError
+        If it is an object, or a list in another notation than that of JSON.
+
+    Examples
+    --------
+    >>> as_names("labels", "new york; art|"), as_names("labels", '["a;b", 3]')
+    (['new york', 'art'], ['a;b', '3'])
+    >>> as_names("labels", " "), as_names("labels", [None])
+    ([], [''])
+    """
+    if value is None:
+        return None
+    content = _from_json(value.strip()) if _is_listed(value) else value
+    if isinstance(content, str) and not _is_listed(content):
+        return [name for part in re.split("[;|]", content) if (name := part.strip())]
+    if isinstance(content, list | tuple):
+        return [as_name(column, item, strip=True) or "" for item in content]
+    if isinstance(content, str | dict | bytes):
+        raise NotAValueError(column, value, "list")
+    return [str(as_name(column, content))]
+
+
+def _is_listed(value: Any) -> bool:
+    return isinstance(value, str) and value.strip()[:1] == "[" and value.strip()[-1:] == "]"
+
+
 def as_texts(column: str, value: Any) -> list[str] | None:
     """Return one or more texts: a text, a list of texts, or such a list as JSON.
 

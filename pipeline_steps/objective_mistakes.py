@@ -20,8 +20,10 @@ _WRAPPED = ("lora", "ia3")
 _NO_CLASSES = {
     "question_answering": "places in a text",
     "response_selection": "scores of candidates",
+    "multi_label_classification": "labels that are each there or not",
     **dict.fromkeys(WRITING, "texts"),
 }
+_WHOLE_TEXTS = ("text_classification", "multi_label_classification")
 _WITH_WRITING = ("fgm", "pgd", "freelb", "smart", "rdrop", "l2sp", "replay")
 
 
@@ -86,10 +88,11 @@ def _writing_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
 
 
 def _augmentation_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
-    if params.augmentation is not None and problem != "text_classification":
+    if params.augmentation is not None and problem not in _WHOLE_TEXTS:
         yield (
             f"finetune.augmentation: in {problem} what is asked stands at places of the text, that "
-            "would move; it works with text_classification, and rdrop and smart with every problem"
+            f"would move; it works with {' and '.join(_WHOLE_TEXTS)}; "
+            "rdrop and smart with every problem"
         )
 
 

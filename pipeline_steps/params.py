@@ -34,6 +34,7 @@ from pipeline_steps.section import Section
 
 Problem = Literal[
     "text_classification",
+    "multi_label_classification",
     "ner",
     "relation_extraction",
     "question_answering",

@@ -10,6 +10,7 @@ from typing import Any
 
 COLUMNS: dict[str, dict[str, str]] = {
     "text_classification": {"text": "text", "label": "label"},
+    "multi_label_classification": {"text": "text", "labels": "labels"},
     "ner": {"tokens": "tokens", "tags": "tags"},
     "relation_extraction": {
         "text": "text",
@@ -30,11 +31,13 @@ COLUMNS: dict[str, dict[str, str]] = {
 """Columns that a problem needs, and what they are called where ``ingest.columns`` is silent."""
 OPTIONAL_COLUMNS: dict[str, tuple[str, ...]] = {
     "text_classification": ("text_pair",),
+    "multi_label_classification": ("text_pair",),
     "dialogue": ("target",),
 }
 COMMON_COLUMNS = ("id", "timestamp", "domain", "source", "group")
 HEADLINES: dict[str, tuple[str, str]] = {
     "text_classification": ("accuracy", "macro_f1"),
+    "multi_label_classification": ("micro_f1", "macro_f1"),
     "ner": ("entity_f1", "macro_f1"),
     "relation_extraction": ("relation_f1", "accuracy"),
     "question_answering": ("f1", "exact_match"),
@@ -49,6 +52,7 @@ They lie between 0 and 1, and more is better: charts and the worst slice rest on
 """
 _FLOORS = {
     "text_classification": 0.5,
+    "multi_label_classification": 0.3,
     "ner": 0.3,
     "relation_extraction": 0.5,
     "question_answering": 0.4,

@@ -117,8 +117,15 @@ def _chosen(i: int) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": asked}], "candidates": replies, "right": right}
 
 
+def _several(i: int) -> dict[str, Any]:
+    words = [word for bit, word in enumerate(("good", "bad")) if i >> bit & 1]
+    text = " ".join([*words * 3, "number", str(i)])
+    return {"text": text, "labels": [f"is {word}" for word in words]}
+
+
 _VOCABULARY = ["card", "transfer", "refund", "pin", "fee", "login", "address", "loan"]
 _MAKERS = {
+    "multi_label_classification": _several,
     "translation": _translated,
     "summarisation": _summarised,
     "dialogue": _talked,

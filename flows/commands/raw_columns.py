@@ -33,6 +33,7 @@ _LABEL_NAMES = (
 _NAMES: dict[str, tuple[str, ...]] = {
     "text": _TEXT_NAMES,
     "label": _LABEL_NAMES,
+    "labels": ("labels", "label", "categories", "tags", "topics", "genres", "emotions"),
     "tokens": ("tokens", "words", "token", "sentence"),
     "tags": ("tags", "ner_tags", "ner", "labels", "entities"),
     "head_span": ("head_span", "e1_span", "subject_span", "subj_span", "head"),

@@ -128,7 +128,7 @@ def validate_examples(
                 writer.write_batch(batch.filter(pa.array(kept[start:end])))
                 progress(end)
         blocked = blocking_reasons(params, judge.suite, judge.tally)
-        warnings = warnings_on(path, repeats.conflicting(kept), unread)
+        warnings = warnings_on(path, repeats.conflicting(kept), unread, judge.tally.problem)
         report = report_on(path, params, judge.quarantine, judge.tally, warnings, blocked)
         text = _with_details(report, params, judge.tally)
         (directory / "report.json").write_text(text, encoding="utf-8")

@@ -16,7 +16,7 @@ from pipeline_steps.data_preparation.selective import SelectiveFinding, selectiv
 from pipeline_steps.data_preparation.tally import COUNTED_COLUMNS, Tally, UnreadRows
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import counted
-from pipeline_steps.problems.problem import RemarkingProblem
+from pipeline_steps.problems.problem import Problem, RemarkingProblem, RepairingProblem
 from pipeline_steps.types import ExpectationFailure, ValidationReport
 
 _EXAMPLES = 5
@@ -48,7 +48,9 @@ def report_on(
     )
 
 
-def warnings_on(path: Path, conflicting: Array, unread: UnreadRows) -> list[ExpectationFailure]:
+def warnings_on(
+    path: Path, conflicting: Array, unread: UnreadRows, problem: Problem
+) -> list[ExpectationFailure]:
     """Return what is odd, but sets no row aside.
 
     Parameters
@@ -59,6 +61,8 @@ def warnings_on(path: Path, conflicting: Array, unread: UnreadRows) -> list[Expe
         (n,) bool: which of them say of a text what another row says otherwise.
     unread : UnreadRows
         What ingest found.
+    problem : Problem
+        Names what it wrote in another form.
     """
     shown = _ids_at(path, np.flatnonzero(conflicting)[:_EXAMPLES])
     found = [
@@ -69,8 +73,9 @@ def warnings_on(path: Path, conflicting: Array, unread: UnreadRows) -> list[Expe
             unread.n_unparsed_timestamps,
             unread.unparsed_timestamps,
         ),
-        ("tags_rewritten", "target", unread.n_repaired, unread.repaired),
     ]
+    if isinstance(problem, RepairingProblem):
+        found.append((problem.repair, "target", unread.n_repaired, unread.repaired))
     return [_warning(name, column, n, tuple(examples)) for name, column, n, examples in found if n]
 
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.problems.dialogue import Dialogue
+from pipeline_steps.problems.multi_label_classification import MultiLabelClassification
 from pipeline_steps.problems.ner import Ner
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.problems.question_answering import QuestionAnswering
@@ -17,6 +18,7 @@ from pipeline_steps.problems.translation import Translation
 
 _ALL: tuple[Problem, ...] = (
     TextClassification(),
+    MultiLabelClassification(),
     Ner(),
     RelationExtraction(),
     QuestionAnswering(),

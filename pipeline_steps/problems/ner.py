@@ -33,6 +33,7 @@ class Ner:
     min_labels = 1
     target_is_input = False
     keeps_texts_together = False
+    repair = "tags_rewritten"
     flaws: Mapping[str, str] = {
         "target_missing": "target",
         "lengths_differ": "target",

@@ -10,7 +10,8 @@ from pipeline_steps.problems.statistics import Array, Statistics
 
 Noise = Callable[[str, str], str]
 """Returns a noisy version of a text; the second argument names the place in the row."""
-Kind = Literal["string", "long", "double", "strings"]
+Kind = Literal["string", "long", "double", "strings", "doubles"]
+"""``strings``: a list of texts; ``doubles``: a number for each of some names."""
 
 
 @dataclass(frozen=True)
@@ -141,4 +142,14 @@ class RemarkingProblem(Problem, Protocol):
 
     def find_remarks(self, row: Mapping[str, Any]) -> Sequence[str]:
         """Return the reasons (of ``remarks``) that hold for an example."""
+        ...
+
+
+@runtime_checkable
+class RepairingProblem(Problem, Protocol):
+    """A problem that may keep what a raw row says in another form than it was written in."""
+
+    @property
+    def repair(self) -> str:
+        """What such rows are reported as, in a warning about their target."""
         ...

@@ -60,13 +60,14 @@ def _signature(name: str) -> Any:
 
 def _schema(fields: Sequence[Field]) -> Any:
     from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import Array
+    from mlflow.types.schema import Array, Map
 
     kinds: dict[str, Any] = {
         "string": DataType.string,
         "long": DataType.long,
         "double": DataType.double,
         "strings": Array(DataType.string),
+        "doubles": Map(DataType.double),
     }
     return Schema([ColSpec(kinds[f.kind], f.name, required=f.required) for f in fields])
 

@@ -21,6 +21,7 @@ from pipeline_steps.training.trainer import StableTrainer
 from pipeline_steps.types import Checkpoint
 
 _ONE_LABEL_A_ROW = ("text_classification", "relation_extraction")
+_ANY_LABELS = ("multi_label_classification",)
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,14 @@ class Run:
 def baseline_score(scorer: StableTrainer, problem: str) -> float:
     """Return what an answer that reads nothing scores in the problem's first metric.
 
-    Where a row has one label, it is the most frequent label of the training rows; elsewhere it
-    is 0: no entity found, no answer right.
+    Where a row has one label, it is the most frequent label of the training rows; where it has any
+    number, it is the labels of more than half of them; elsewhere it is 0: no entity found, no
+    answer right.
     """
+    if problem in _ANY_LABELS:
+        shares = np.mean(scorer.train_rows.labels, axis=0, dtype=np.float32)
+        constant = np.tile(shares - np.float32(0.5), (len(scorer.valid_rows.encoded), 1))
+        return scorer.scores_of(constant)[HEADLINES[problem][0]]
     if problem not in _ONE_LABEL_A_ROW:
         return 0.0
     found = np.array([np.ravel(label)[0] for label in scorer.train_rows.labels], dtype=np.int64)

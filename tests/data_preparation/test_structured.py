@@ -30,6 +30,7 @@ from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.ner import tokens_and_tags
 
 STRUCTURED = (
+    "multi_label_classification",
     "ner",
     "relation_extraction",
     "question_answering",

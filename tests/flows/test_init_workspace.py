@@ -452,6 +452,11 @@ def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
             {"tokens": "Words", "tags": "ner_tags"},
         ),
         (
+            "multi_label_classification",
+            {"comment": "a", "topics": ["x", "y"]},
+            {"text": "comment", "labels": "topics"},
+        ),
+        (
             "relation_extraction",
             {"text": "a b", "head": "a", "head_span": [0, 1], "tail_span": [2, 3], "relation": "x"},
             {

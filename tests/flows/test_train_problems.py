@@ -53,7 +53,15 @@ def workspace(root: Path, problem: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "problem", ["ner", "relation_extraction", "question_answering", "response_selection", *WRITERS]
+    "problem",
+    [
+        "multi_label_classification",
+        "ner",
+        "relation_extraction",
+        "question_answering",
+        "response_selection",
+        *WRITERS,
+    ],
 )
 def test_a_problem_goes_through_the_whole_flow(tmp_path: Path, problem: str) -> None:
     """PROMOTE says that the registered model repeated its predictions in a fresh process."""

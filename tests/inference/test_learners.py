@@ -34,7 +34,7 @@ from pipeline_steps.problems.relation_extraction import target_of as spans_targe
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.types import DatasetRef
 
-STRUCTURED = ("ner", "relation_extraction", "question_answering")
+STRUCTURED = ("ner", "relation_extraction", "question_answering", "multi_label_classification")
 
 
 @pytest.fixture(scope="module")
@@ -268,12 +268,19 @@ def trained(problem: str, base, root, **settings):
     return finetune(*data, params, root / "checkpoint", work=root / "work", problem=problem)
 
 
-LEARNT = {"ner": "entity_f1", "relation_extraction": "accuracy", "question_answering": "f1"}
+LEARNT = {
+    "ner": "entity_f1",
+    "relation_extraction": "accuracy",
+    "question_answering": "f1",
+    "multi_label_classification": "micro_f1",
+}
 
 
 @pytest.mark.parametrize("problem", STRUCTURED)
 def test_what_is_learnt_is_predicted_and_served(base, tmp_path, problem: str) -> None:
-    checkpoint = trained(problem, base, tmp_path, epochs=25, batch_tokens=128)
+    checkpoint = trained(
+        problem, base, tmp_path, epochs=25, batch_tokens=128, early_stopping_patience=25
+    )
     history = checkpoint.training["history"]
     assert history[-1]["loss"] < history[0]["loss"]
     assert history[-1][LEARNT[problem]] > 0.7

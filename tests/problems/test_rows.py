@@ -20,6 +20,7 @@ from pipeline_steps.problems.writing import references
 from pipeline_steps.problems.writing import target_of as texts_target
 
 STRUCTURED = (
+    "multi_label_classification",
     "ner",
     "relation_extraction",
     "question_answering",

@@ -10,6 +10,7 @@ from pipeline_steps.inference.learners.generation import GenerationLearner
 from pipeline_steps.inference.learners.language_model import read_config, start_token
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.losses import Criterion, cross_entropy_sum
+from pipeline_steps.inference.learners.multi_label_classification import MultiLabelLearner
 from pipeline_steps.inference.learners.ner import NerLearner
 from pipeline_steps.inference.learners.question_answering import QuestionAnsweringLearner
 from pipeline_steps.inference.learners.relation_extraction import RelationLearner
@@ -19,6 +20,7 @@ from pipeline_steps.problem_defaults import WRITING
 
 _LEARNERS: dict[str, Callable[[Criterion], Learner]] = {
     "text_classification": TextClassificationLearner,
+    "multi_label_classification": MultiLabelLearner,
     "ner": NerLearner,
     "relation_extraction": RelationLearner,
     "question_answering": QuestionAnsweringLearner,

@@ -26,11 +26,11 @@ from pipeline_steps.inference.learners.losses import (
 )
 from pipeline_steps.inference.learners.scores import classification_scores, label_counts
 from pipeline_steps.inference.learners.text_classification import (
-    Array,
     label_answers,
     label_indices,
     two_labels_or_more,
 )
+from pipeline_steps.inference.learners.texts import Array
 from pipeline_steps.inference.learners.windows import token_outputs
 from pipeline_steps.inference.tokenization import Encoded
 from pipeline_steps.inference.unmerged.storage import load_model

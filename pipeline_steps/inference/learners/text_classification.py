@@ -9,29 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from pipeline_steps.errors import TrainingError, counted
 from pipeline_steps.inference.examples_file import ExampleRows
-from pipeline_steps.inference.forward import logits_in_order
-from pipeline_steps.inference.learners.body import build_with_head
-from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import (
     Criterion,
     cross_entropy_sum,
     divergence_sum,
 )
 from pipeline_steps.inference.learners.scores import classification_scores
+from pipeline_steps.inference.learners.texts import Array, WholeTexts
 from pipeline_steps.inference.prompted.storage import is_prompted, load_prompted
-from pipeline_steps.inference.tokenization import Encoded, encode
-from pipeline_steps.inference.unmerged.storage import load_model
+from pipeline_steps.inference.tokenization import Encoded
 from pipeline_steps.predictions_file import PredictionTable
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class TextClassificationLearner(ReadsRowsOnly):
+class TextClassificationLearner(WholeTexts):
     """A sequence classifier of transformers."""
 
     criterion: Criterion = cross_entropy_sum
@@ -40,25 +34,11 @@ class TextClassificationLearner(ReadsRowsOnly):
         """Return the labels of the training rows, sorted."""
         return two_labels_or_more(rows.labels)
 
-    def build(self, base: Path, labels: Sequence[str]) -> tuple[torch.nn.Module, tuple[str, ...]]:
-        """Return the base with a classification head."""
-        return build_with_head(AutoModelForSequenceClassification, base, labels)
-
     def load(self, path: Path) -> torch.nn.Module:
         """Return the classifier in a checkpoint."""
         if is_prompted(path):
             return load_prompted(path)
-        return load_model(path, AutoModelForSequenceClassification)
-
-    def encode(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        rows: ExampleRows,
-        max_length: int,
-        stride: int,  # noqa: ARG002 - a text that is too long is cut
-    ) -> Encoded:
-        """Return the texts, or text pairs, cut to ``max_length`` tokens."""
-        return encode(tokenizer, rows.texts, rows.pairs, max_length) if rows else Encoded([], 0)
+        return super().load(path)
 
     def targets(
         self,
@@ -94,19 +74,6 @@ class TextClassificationLearner(ReadsRowsOnly):
     ) -> torch.Tensor:
         """Return KL(target || outputs)."""
         return divergence_sum(outputs.logits, target.logits) / n_items
-
-    def run(
-        self,
-        model: torch.nn.Module,
-        encoded: Encoded,
-        pad_id: int,
-        batch_tokens: int,
-        n_labels: int,
-    ) -> Array:
-        """Return logits (n, n_labels)."""
-        if not len(encoded):
-            return np.zeros((0, n_labels), dtype=np.float32)
-        return logits_in_order(model, encoded.token_ids, pad_id, batch_tokens)
 
     def validation_scores(
         self,

@@ -1,0 +1,1 @@
+"""One small workspace for each problem; see README.md."""

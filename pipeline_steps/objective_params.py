@@ -38,7 +38,7 @@ class LossParams(Section):
 class FgmParams(Section):
     """The loss a step uphill from the embeddings (Miyato et al. 2017)."""
 
-    epsilon: _OverZero = 1.0
+    epsilon: _OverZero = 0.1
     """L2 length of each row's step, in units of the embeddings."""
     weight: _OverZero = 1.0
     """Of the adversarial loss beside the clean one."""

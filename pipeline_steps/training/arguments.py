@@ -6,6 +6,7 @@ transformers 5 removes arguments in minor releases; when it does, this is what c
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import TrainingArguments
@@ -46,6 +47,49 @@ def _tf32(params: FinetuneParams, device: torch.device) -> bool | None:
     return params.hardware.tf32
 
 
+def _arguments(
+    params: FinetuneParams,
+    work: Path,
+    device: torch.device,
+    precision: str,
+    *,
+    show_progress: bool,
+    **others: Any,
+) -> TrainingArguments:
+    """Return arguments with what holds for every run, and ``others``."""
+    arguments = TrainingArguments(
+        output_dir=str(work),
+        weight_decay=params.weight_decay,
+        warmup_steps=params.warmup_fraction,
+        lr_scheduler_type="linear",
+        max_grad_norm=params.max_gradient_norm,
+        optim="adamw_torch_fused",
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        tf32=_tf32(params, device),
+        activation_checkpointing=params.hardware.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        torch_compile=params.hardware.compile,
+        use_cpu=device.type == "cpu",
+        seed=params.seed,
+        data_seed=params.seed,
+        save_strategy="steps",
+        save_total_limit=_KEPT_CHECKPOINTS,
+        restore_callback_states_from_checkpoint=True,
+        logging_steps=_LOGGING_STEPS,
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=device.type == "cuda",
+        accelerator_config={"even_batches": False},
+        report_to=[],
+        disable_tqdm=not show_progress,
+        log_level="error",
+        **others,
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001 - no threads over several GPUs
+    return arguments
+
+
 def training_arguments(
     params: FinetuneParams,
     work: Path,
@@ -57,46 +101,23 @@ def training_arguments(
 ) -> TrainingArguments:
     """Return the arguments of a run: no default of the Trainer that could mislead is left."""
     every = max(1, steps_per_epoch // params.checkpoints_per_epoch)
-    arguments = TrainingArguments(
-        output_dir=str(work),
+    return _arguments(
+        params,
+        work,
+        device,
+        precision,
+        show_progress=show_progress,
         num_train_epochs=params.epochs,
         learning_rate=learning_rates(params)[0],
-        weight_decay=params.weight_decay,
-        warmup_steps=params.warmup_fraction,
-        lr_scheduler_type="linear",
-        max_grad_norm=params.max_gradient_norm,
         gradient_accumulation_steps=accumulation_of_process(params),
-        optim="adamw_torch_fused",
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        tf32=_tf32(params, device),
-        activation_checkpointing=params.hardware.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
-        torch_compile=params.hardware.compile,
-        use_cpu=device.type == "cpu",
-        seed=params.seed,
-        data_seed=params.seed,
         eval_strategy="steps",
         eval_steps=every,
-        save_strategy="steps",
         save_steps=every,
-        save_total_limit=_KEPT_CHECKPOINTS,
         load_best_model_at_end=True,
         metric_for_best_model=params.early_stopping_metric,
         greater_is_better=params.early_stopping_metric != "loss",
-        restore_callback_states_from_checkpoint=True,
-        logging_steps=_LOGGING_STEPS,
-        logging_nan_inf_filter=False,
-        remove_unused_columns=False,
-        dataloader_pin_memory=device.type == "cuda",
-        accelerator_config={"even_batches": False},
-        report_to=[],
-        disable_tqdm=not show_progress,
-        log_level="error",
         ddp_find_unused_parameters=False,
     )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001 - no threads over several GPUs
-    return arguments
 
 
 def pretraining_arguments(
@@ -110,33 +131,14 @@ def pretraining_arguments(
     show_progress: bool,
 ) -> TrainingArguments:
     """Return the arguments of reading plain text: saved each epoch, judged by nothing."""
-    return TrainingArguments(
-        output_dir=str(work),
+    return _arguments(
+        params,
+        work,
+        device,
+        precision,
+        show_progress=show_progress,
         num_train_epochs=section.epochs,
         learning_rate=section.learning_rate,
-        weight_decay=params.weight_decay,
-        warmup_steps=params.warmup_fraction,
-        lr_scheduler_type="linear",
-        max_grad_norm=params.max_gradient_norm,
         gradient_accumulation_steps=params.accumulation_steps,
-        optim="adamw_torch_fused",
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        activation_checkpointing=params.hardware.gradient_checkpointing,
-        torch_compile=params.hardware.compile,
-        use_cpu=device.type == "cpu",
-        seed=params.seed,
-        data_seed=params.seed,
-        save_strategy="steps",
         save_steps=steps_per_epoch,
-        save_total_limit=_KEPT_CHECKPOINTS,
-        restore_callback_states_from_checkpoint=True,
-        logging_steps=_LOGGING_STEPS,
-        logging_nan_inf_filter=False,
-        remove_unused_columns=False,
-        dataloader_pin_memory=device.type == "cuda",
-        accelerator_config={"even_batches": False},
-        report_to=[],
-        disable_tqdm=not show_progress,
-        log_level="error",
     )

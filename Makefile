@@ -9,7 +9,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.complete
 INSTALL_LOG := $(VENV)/install.log
-EXTRAS := dev,monitor,postgres,tune
+EXTRAS := dev,monitor,noise,postgres,tune
+# Tests wait on child processes half of their time; a file's tests stay together for its fixtures.
+PYTEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Nothing that runs here reports home, and tests never ask a model hub.
 export DO_NOT_TRACK := 1
@@ -52,7 +54,7 @@ demo: $(INSTALLED) ## the main job on the sample corpus: raw text to a promoted 
 
 .PHONY: test
 test: $(INSTALLED) ## the fast, hermetic tests
-	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-slow
 test-slow: $(INSTALLED) ## the tests that take longer than about ten seconds each
@@ -79,11 +81,12 @@ lock: $(INSTALLED) ## write constraints.txt anew (LOCK_ARGS=--upgrade: newest ve
 	@$(BIN)/python .ci/lock.py $(LOCK_ARGS)
 
 .PHONY: clean
-clean: ## remove caches, state and derived data; raw data and .venv stay
+clean: ## remove caches, state, derived data and what retrains added; raw data and .venv stay
 	@rm -rf .holdfast data/ingested data/validated data/splits data/suites data/quarantine build dist
+	@rm -rf data/additions data/additions.dvc data/refusal.json
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find flows pipeline_steps tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean ## clean, and remove .venv and DVC's cache: what is left is what git has
-	@rm -rf $(VENV) holdfast.egg-info .dvc/cache .dvc/tmp
+distclean: clean ## clean, and remove .venv, raw data and DVC's cache: what is left is what git has
+	@rm -rf $(VENV) holdfast.egg-info .dvc/cache .dvc/tmp data/raw data/code_version.json dvc.lock

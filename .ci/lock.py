@@ -19,11 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "constraints.txt"
 PYTHONS = ("3.11", "3.12")
-EXTRAS = "dev,monitor,postgres,tune"
+EXTRAS = "dev,monitor,noise,postgres,tune"
 HEADER = """\
-# Every package that an install of holdfast (core; extras dev, monitor, postgres, tune) may bring,
-# at the version that the tests ran with, on Python 3.11 and 3.12. Written by `make lock`.
-#   pip install -c constraints.txt -e '.[dev,monitor,postgres,tune]'
+# Every package that an install of holdfast may bring (core; extras dev, monitor, noise, postgres,
+# tune), at the version that the tests ran with, on Python 3.11 and 3.12. Written by `make lock`.
+#   pip install -c constraints.txt -e '.[dev,monitor,noise,postgres,tune]'
 # A constraint installs nothing by itself: the CUDA libraries below come only with the CUDA build
 # of torch, which is what the registry gives; a CPU wheel of the same version is taken where pip
 # finds one.

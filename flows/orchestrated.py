@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,24 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events.worker import EventsWorker
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import pause_flow_run
+from prefect.input import RunInput
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import prepare_data as preparation
 from flows import train as training
-from flows.candidate import evaluate_suites, judge
-from flows.markdown import decision_table, metrics_table, validation_table
+from flows.approval import answer, lapse, waiting_request
+from flows.candidate import evaluate_suites
+from flows.commands.champion import promote_by_hand
+from flows.judging import judge
+from flows.markdown import approval_text, decision_table, metrics_table, validation_table
 from flows.pipeline import Call, announcing, say, step_title
 from flows.prefect_server import temporary_server
 from flows.prepare_data import Datasets, read_datasets
-from flows.record import TrainResult, find_finished, start_run
+from flows.record import start_run
+from flows.results import TrainResult, find_finished
 from flows.workspace import Workspace, locked
 
 _DRAIN_SECONDS = 5
@@ -82,14 +91,49 @@ def prepare_data(directory: str = ".", *, announced: bool = False) -> Datasets:
 
 
 @flow(name="train", persist_result=False)
-def train(directory: str = ".", *, announced: bool = False) -> TrainResult:
+def train(
+    directory: str = ".", *, announced: bool = False, may_promote: bool = True
+) -> TrainResult:
     """Return the result of training, judging, registering and, if due, promoting a candidate.
 
     With ``announced``, standard error says which step runs.
     """
     workspace = Workspace.open(Path(directory))
     with locked(workspace):
-        return training.train(workspace, call=_call(announced=announced))
+        call = _call(announced=announced)
+        return training.train(workspace, call=call, may_promote=may_promote)
+
+
+class Answer(RunInput):
+    """What a person says in Prefect's form about a version that waits."""
+
+    approve: bool
+    by: str
+    reason: str = "answered in Prefect"
+
+
+@flow(name="approval", persist_result=False)
+def approval(directory: str, version: int) -> str:
+    """Return what became of a version that waits for a person: approved, refused or expired.
+
+    The run is paused, with a link to the report, until somebody resumes it with an answer, at most
+    until the request expires. The ledger holds the state: an answer that was given elsewhere in the
+    meantime (``holdfast approve``) counts, and a contrary one is refused.
+    """
+    workspace = Workspace.open(Path(directory))
+    waiting = waiting_request(workspace, version)
+    create_markdown_artifact(key="approval", markdown=approval_text(waiting))
+    left = (waiting.expires_at - datetime.now(UTC)).total_seconds()
+    timeout = max(1, math.ceil(left) + 1)  # a pause that ends too early finds it waiting still
+    try:
+        said = pause_flow_run(wait_for_input=Answer, timeout=timeout, poll_interval=2)
+    except FlowPauseTimeout:
+        lapse(workspace)
+        return waiting_request(workspace, version, still=False).state
+    found = answer(workspace, version, approve=said.approve, by=said.by, reason=said.reason)
+    if said.approve:
+        promote_by_hand(workspace, version, override=None)
+    return found.state
 
 
 def _call(*, announced: bool) -> Call:

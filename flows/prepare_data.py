@@ -25,9 +25,10 @@ from pipeline_steps.errors import (
 )
 from pipeline_steps.types import DatasetRef, ReportKind, ValidationReport, Value
 
-_SPLITS = Path("data/splits")
+SPLITS = Path("data/splits")
 _SUITES = Path("data/suites")
 _REPORT = Path("data/validated/report.json")
+_OUT_OF_SCOPE = "out_of_scope__"  # as the split stage names such a partition
 _REFUSAL = Path("data/refusal.json")
 _SHOWN = 3_000
 
@@ -83,17 +84,17 @@ def read_datasets(root: Path) -> Datasets:
         If a file differs from what ``dvc.lock`` records.
     """
     locked = _locked_directories(root)
-    splits = _verified_digests(root, _SPLITS, locked)
+    splits = _verified_digests(root, SPLITS, locked)
     suites = _verified_digests(root, _SUITES, locked)
     manifest = json.loads((root / _SUITES / "manifest.json").read_text(encoding="utf-8"))
     parts = {
-        name: _reference(root / _SPLITS / f"{name}.parquet", name, splits[f"{name}.parquet"])
+        name: _reference(root / SPLITS / f"{name}.parquet", name, splits[f"{name}.parquet"])
         for name in ("train", "valid", "test")
     }
     return Datasets(
         **parts,
         suites=tuple(
-            _reference(root / _SUITES / s["file"], s["name"], suites[s["file"]], s["kind"])
+            _suite(_reference(root / _SUITES / s["file"], s["name"], suites[s["file"]], s["kind"]))
             for s in manifest["suites"]
         ),
         noisy_valid=tuple(
@@ -124,6 +125,14 @@ def _reference(
         n_examples=pq.read_metadata(path).num_rows,
         kind=kind,
     )
+
+
+def _suite(found: DatasetRef) -> DatasetRef:
+    """Return a suite; that it is out of scope stands in the name of its file."""
+    if not found.name.startswith(_OUT_OF_SCOPE):
+        return found
+    name = found.name.removeprefix(_OUT_OF_SCOPE)
+    return found.model_copy(update={"name": name, "kind": "out_of_scope"})
 
 
 def _locked_directories(root: Path) -> dict[str, str]:

@@ -8,68 +8,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.approval import is_approved
+from flows.evidence import EVIDENCE, EVIDENCE_FILE, evidence_files, read_evidence
+from flows.findings import EVALUATION_FILE, beside_others, seed_spread
 from flows.prepare_data import Datasets
 from flows.registry_access import append_once, open_ledger, open_tracker
+from flows.results import (
+    KEPT_FILES,
+    RECORD_FILE,
+    RESULT_FILE,
+    TrainResult,
+    flatten_metrics,
+)
 from flows.training_plan import TrainingPlan
+from flows.version_card import write_version_card
 from flows.workspace import Workspace
+from pipeline_steps.attack_types import UnderAttack
+from pipeline_steps.comparison_types import PairedComparison
+from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.files import write_text_atomically
+from pipeline_steps.finding_types import Leaning
+from pipeline_steps.gate_types import GateDecision, Verdict
 from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.provenance import provenance
+from pipeline_steps.registry.recorded_answers import record_answers
 from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.reporting.report import RunRecord, render_report
 from pipeline_steps.reporting.training_facts import training_metrics
-from pipeline_steps.types import (
-    Checkpoint,
-    EvaluationReport,
-    GateDecision,
-    ModelVersion,
-    Value,
-    Verdict,
-)
+from pipeline_steps.types import Checkpoint, ModelVersion, Value
 
 if TYPE_CHECKING:
     from pipeline_steps.registry.tracking import Tracker
 
 _SMOKE_ROWS = 16
-RESULT_FILE = "result.json"
-DECISION_FILE = "decision.json"
 TRAINING_FINGERPRINT = "holdfast.training_fingerprint"
-_EVALUATION_FILE = "evaluation.json"
-_REPORT_FILE = "report.html"
-_KEPT_FILES = (DECISION_FILE, _EVALUATION_FILE, _REPORT_FILE, RESULT_FILE)
 
 
-class TrainResult(Value):
-    """What ``holdfast train --json`` prints; the fields are a contract."""
+class Judged(Value):
+    """What was found of a candidate, and the verdict."""
 
-    fingerprint: str
-    version: int
-    verdict: Verdict
-    reused: bool
-    metrics: dict[str, dict[str, Any]]
-    report: str
-    seconds: float
-
-
-def find_finished(workspace: Workspace, plan: TrainingPlan) -> TrainResult | None:
-    """Return the result of a finished run with this fingerprint, or ``None``."""
-    tracker = open_tracker(workspace)
-    run = tracker.find_run(plan.fingerprint)
-    if run is None or not run.finished:
-        return None
-    directory = workspace.run_directory(plan.fingerprint)
-    if not _is_complete(directory):
-        tracker.download_files(run.mlflow_run_id, into=directory)
-    if not _is_complete(directory):  # removed by hand, here and there: the run is finished anew
-        return None
-    text = (directory / RESULT_FILE).read_text(encoding="utf-8")
-    here = {"reused": True, "report": str(directory / _REPORT_FILE)}
-    return TrainResult.model_validate_json(text).model_copy(update=here)
-
-
-def _is_complete(directory: Path) -> bool:
-    return all((directory / name).exists() for name in _KEPT_FILES)
+    reports: tuple[EvaluationReport, ...]
+    comparisons: tuple[PairedComparison, ...]
+    decision: GateDecision
+    under_attack: UnderAttack | None = None
+    failures: tuple[Leaning, ...] = ()
 
 
 def start_run(workspace: Workspace, datasets: Datasets, plan: TrainingPlan) -> str:
@@ -126,6 +109,7 @@ def register_version(
         requests = [problem.request(row) for row in _first_rows(datasets.test.path, 3)]
         model_uri = tracker.log_model(mlflow_run_id, checkpoint, input_example=requests)
         version = tracker.register(name, model_uri, mlflow_run_id, checkpoint.digest, tags={})
+    record_answers(tracker, version, _smoke_rows(workspace, checkpoint, datasets))
     append_once(
         workspace,
         "registered",
@@ -152,19 +136,27 @@ def promote_version(
     decision: GateDecision,
     checkpoint: Checkpoint,
     datasets: Datasets,
+    fingerprint: str,
 ) -> bool:
     """Return whether the version is champion now; only a PROMOTE verdict moves the alias.
 
     The registered artifact is loaded in a fresh process and must repeat the recorded predictions
-    before the alias moves.
+    before the alias moves. What somebody rolled back stays out, and where the policy asks for a
+    person, the version waits as challenger.
     """
+    from pipeline_steps.registry.champions import taken_out
     from pipeline_steps.registry.promote import promote
 
+    tracker, ledger = open_tracker(workspace), open_ledger(workspace)
     if decision.verdict is not Verdict.PROMOTE:
         return False
+    if taken_out(ledger.moves(version.name), version.version):
+        return False
+    if not is_approved(workspace, version, decision, workspace.report_path(fingerprint)):
+        return False
     promote(
-        open_tracker(workspace),
-        open_ledger(workspace),
+        tracker,
+        ledger,
         version,
         decision,
         smoke_rows=_smoke_rows(workspace, checkpoint, datasets),
@@ -179,23 +171,30 @@ def write_report(
     plan: TrainingPlan,
     datasets: Datasets,
     checkpoint: Checkpoint,
-    reports: Sequence[EvaluationReport],
-    decision: GateDecision,
+    judged: Judged,
     version: ModelVersion,
 ) -> Path:
-    """Return the HTML report of the run: one file that needs nothing else."""
+    """Return the HTML report of the run, which needs nothing else; its data and card beside it."""
     record = RunRecord(
         model_name=version.name,
         version=version.version,
         fingerprint=plan.fingerprint,
-        reports=tuple(reports),
-        decision=decision,
+        reports=judged.reports,
+        comparisons=judged.comparisons,
+        under_attack=judged.under_attack,
+        failures=judged.failures,
+        seeds=seed_spread(checkpoint, workspace.params.evaluate.confidence),
+        beside_others=beside_others(workspace, checkpoint, judged.reports),
+        decision=judged.decision,
         validation=datasets.validation,
         sizes={d.name: d.n_examples for d in (datasets.train, datasets.valid, *datasets.judged)},
         checkpoint=checkpoint,
     )
-    path = workspace.run_directory(plan.fingerprint) / _REPORT_FILE
+    path = workspace.report_path(plan.fingerprint)
+    write_text_atomically(path.with_name(RECORD_FILE), record.model_dump_json(indent=1))
     write_text_atomically(path, render_report(record))
+    card = write_version_card(workspace, plan, datasets, record)
+    open_tracker(workspace).describe_version(version, card.read_text(encoding="utf-8"))
     return path
 
 
@@ -220,35 +219,15 @@ def finish_run(
         seconds=0.0,
     )
     evaluation = json.dumps([r.model_dump(mode="json") for r in reports], indent=1)
-    write_text_atomically(directory / _EVALUATION_FILE, evaluation)
+    write_text_atomically(directory / EVALUATION_FILE, evaluation)
     write_text_atomically(directory / RESULT_FILE, result.model_dump_json(indent=2))
     tracker = open_tracker(workspace)
     tracker.log_reports(mlflow_run_id, reports)
-    tracker.log_files(mlflow_run_id, [directory / name for name in _KEPT_FILES])
+    tracker.log_files(mlflow_run_id, [directory / name for name in KEPT_FILES])
+    evidence = read_evidence(directory / EVIDENCE_FILE)
+    tracker.log_files(mlflow_run_id, evidence_files(workspace, evidence), under=EVIDENCE)
     tracker.finish_run(mlflow_run_id, "FINISHED")
     return result
-
-
-def read_reports(
-    workspace: Workspace, result: TrainResult
-) -> tuple[list[EvaluationReport], GateDecision]:
-    """Return the evaluation reports and the decision of a run."""
-    directory = workspace.run_directory(result.fingerprint)
-    reports = json.loads((directory / _EVALUATION_FILE).read_text(encoding="utf-8"))
-    decision = (directory / DECISION_FILE).read_text(encoding="utf-8")
-    return (
-        [EvaluationReport.model_validate(report) for report in reports],
-        GateDecision.model_validate_json(decision),
-    )
-
-
-def flatten_metrics(reports: Sequence[EvaluationReport]) -> dict[str, dict[str, Any]]:
-    """Return ``{"<suite>/<metric>": {value, n, ci_low, ci_high, greater_is_better}}``."""
-    return {
-        f"{report.suite}/{metric.name}": metric.model_dump(exclude={"name"})
-        for report in reports
-        for metric in report.metrics
-    }
 
 
 def _smoke_rows(workspace: Workspace, checkpoint: Checkpoint, datasets: Datasets) -> list[SmokeRow]:

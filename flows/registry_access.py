@@ -13,6 +13,7 @@ from pipeline_steps.types import Checkpoint, ModelVersion
 if TYPE_CHECKING:
     from flows.workspace import Workspace
     from pipeline_steps.registry.ledger import Ledger
+    from pipeline_steps.registry.phases import Mover
     from pipeline_steps.registry.tracking import Tracker
 
 
@@ -20,6 +21,7 @@ def open_tracker(workspace: Workspace) -> Tracker:
     """Return the one door to MLflow for this workspace."""
     from pipeline_steps.registry.tracking import Tracker
 
+    workspace.prepare_state()  # MLflow's database may lie there
     return Tracker(
         workspace.tracking_uri,
         workspace.artifact_location,
@@ -38,18 +40,32 @@ def open_ledger(workspace: Workspace) -> Ledger:
 def append_once(workspace: Workspace, event: str, *, reason: str, evidence: dict[str, Any]) -> None:
     """Append a decision about the workspace's model unless its like is in the ledger already.
 
-    A run that was killed after it wrote to the ledger comes by here a second time.
+    A run that was killed after it wrote to the ledger comes by here a second time. The registry's
+    tags are told, once there is a version: they prove that the ledger's tail was not cut.
     """
+    from pipeline_steps.registry.anchors import anchor
+
     ledger = open_ledger(workspace)
     name = workspace.params.register_.model_name
-    if any(e.event == event and e.evidence == evidence for e in ledger.entries(name)):
-        return
-    ledger.append(
+    ledger.append_once(
         event,
         model_name=name,
         actor=workspace.settings.actor,
         reason=reason,
         evidence=evidence,
+    )
+    anchor(open_tracker(workspace), ledger, name)
+
+
+def open_mover(workspace: Workspace) -> Mover:
+    """Return what moves champions of this workspace, in the name of who runs the command."""
+    from pipeline_steps.registry.phases import Mover
+
+    return Mover(
+        open_tracker(workspace),
+        open_ledger(workspace),
+        workspace.settings.actor,
+        workspace.settings.smoke_test_timeout_seconds,
     )
 
 

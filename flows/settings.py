@@ -34,9 +34,14 @@ class Settings(BaseSettings):
     mlflow_artifact_location: str | None = None
     ledger_url: str | None = None
     study_url: str | None = None
+    traffic_url: str | None = None
     processes: int = Field(default=1, ge=1)
     actor: str = Field(default_factory=_user)
     smoke_test_timeout_seconds: float = Field(default=300.0, gt=0)
+    watts_per_core: float | None = Field(default=None, gt=0)
+    grams_co2_per_kwh: float | None = Field(default=None, ge=0)
+    notify_url: str | None = None
+    notify_block: str | None = None
 
 
 def load_settings() -> Settings:

@@ -8,54 +8,94 @@ from __future__ import annotations
 
 import time
 
+from flows.attacking import attack_suites
+from flows.bounding import bound_rows
 from flows.candidate import (
     compare_with_champion,
+    evaluate_attacks,
     evaluate_suites,
     finetune_model,
-    judge,
     predict_suites,
 )
+from flows.findings import explain_failures
+from flows.judging import collect_evidence, judge, weigh_beside
 from flows.pipeline import Call, call_directly
 from flows.prepare_data import Datasets, prepare_data
 from flows.record import (
-    TrainResult,
+    Judged,
     UnfinishedOnFailure,
-    find_finished,
     finish_run,
     promote_version,
     register_version,
     start_run,
     write_report,
 )
+from flows.results import TrainResult, find_finished
 from flows.training_plan import TrainingPlan, plan_training
+from flows.under_attack import summarise_attacks
 from flows.workspace import Workspace
 
 
-def train(workspace: Workspace, *, call: Call = call_directly) -> TrainResult:
-    """Return the result of the workspace's data and parameters; unchanged work is not repeated."""
+def train(
+    workspace: Workspace, *, call: Call = call_directly, may_promote: bool = True
+) -> TrainResult:
+    """Return the result of the workspace's data and parameters; unchanged work is not repeated.
+
+    Without ``may_promote`` a candidate that the gate lets pass stays challenger.
+    """
     started = time.perf_counter()
     datasets = prepare_data(workspace, call=call)
     plan = call(plan_training, workspace, datasets)
     result = call(find_finished, workspace, plan)
     if result is None:
-        result = train_candidate(workspace, datasets, plan, call=call)
+        result = train_candidate(workspace, datasets, plan, call=call, may_promote=may_promote)
     return result.model_copy(update={"seconds": round(time.perf_counter() - started, 2)})
 
 
 def train_candidate(
-    workspace: Workspace, datasets: Datasets, plan: TrainingPlan, *, call: Call
+    workspace: Workspace,
+    datasets: Datasets,
+    plan: TrainingPlan,
+    *,
+    call: Call,
+    may_promote: bool = True,
 ) -> TrainResult:
     """Return the result of a new candidate: trained, judged, registered and, if due, promoted."""
     mlflow_run_id = call(start_run, workspace, datasets, plan)
     with UnfinishedOnFailure(workspace, mlflow_run_id):
         checkpoint = call(finetune_model, workspace, datasets, plan)
-        predictions = call(predict_suites, workspace, datasets, checkpoint)
-        reports = call(evaluate_suites, workspace, predictions)
-        comparisons = call(compare_with_champion, workspace, datasets, checkpoint, predictions)
-        decision = call(judge, workspace, plan, reports, comparisons)
-        version = call(register_version, workspace, mlflow_run_id, checkpoint, datasets, decision)
-        call(promote_version, workspace, version, decision, checkpoint, datasets)
-        report = call(
-            write_report, workspace, plan, datasets, checkpoint, reports, decision, version
+        predicted = call(predict_suites, workspace, datasets, checkpoint)
+        attacked = call(attack_suites, workspace, datasets, checkpoint)
+        reports = call(evaluate_suites, workspace, datasets, predicted)
+        reports += call(evaluate_attacks, workspace, attacked)
+        reports += call(bound_rows, workspace, datasets, checkpoint)
+        comparisons = call(
+            compare_with_champion, workspace, datasets, checkpoint, predicted, attacked
         )
+        attacks = call(summarise_attacks, workspace, datasets, checkpoint, attacked)
+        failures = call(explain_failures, datasets, checkpoint, predicted.judged[0])
+        beside = call(weigh_beside, workspace, datasets, checkpoint, comparisons)
+        evidence = call(
+            collect_evidence, workspace, datasets, checkpoint, predicted, attacked, reports, beside
+        )
+        decision = call(judge, workspace, plan, reports, comparisons, beside, evidence)
+        version = call(register_version, workspace, mlflow_run_id, checkpoint, datasets, decision)
+        if may_promote:
+            call(
+                promote_version,
+                workspace,
+                version,
+                decision,
+                checkpoint,
+                datasets,
+                plan.fingerprint,
+            )
+        judged = Judged(
+            reports=tuple(reports),
+            comparisons=tuple(comparisons or ()),
+            decision=decision,
+            under_attack=attacks,
+            failures=failures,
+        )
+        report = call(write_report, workspace, plan, datasets, checkpoint, judged, version)
         return call(finish_run, workspace, plan, mlflow_run_id, reports, decision, version, report)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from flows.prepare_data import Datasets
+from flows.shadow_evidence import shadow_of_training
+from flows.stress import behaviour_digest, refuse_unanswerable
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
 from pipeline_steps.provenance import code_version
@@ -10,6 +12,8 @@ from pipeline_steps.types import Value
 
 _TRAINING_CODE = ("training", "inference", "problems")
 _JUDGING_CODE = ("evaluation", "predictions_file", "registry", *_TRAINING_CODE)
+
+_NO_PART_OF_A_VERDICT = {"licence", "intended_use", "approval", "approval_hours"}
 
 
 class TrainingPlan(Value):
@@ -33,10 +37,13 @@ def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
         If the base model is missing or not the one that ``finetune.base_digest`` names.
     TrainingError
         If a teacher or a file of earlier examples that ``finetune`` names is missing or torn.
+    ConfigurationError
+        If ``evaluate`` asks for what no report could say.
     """
     from pipeline_steps.inference.base_model import resolve_base_model
     from pipeline_steps.training.further import further_digests
 
+    refuse_unanswerable(workspace, datasets)
     params = workspace.params
     base = resolve_base_model(params.finetune.base_model, params.finetune.base_digest)
     training = value_digest(
@@ -50,8 +57,12 @@ def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
             "code": code_version(_TRAINING_CODE),
         }
     )
+    judging = _judging(workspace, datasets)
+    shadow = shadow_of_training(workspace, training)
+    if shadow is not None:
+        judging["shadow"] = shadow.model_dump(mode="json")
     return TrainingPlan(
-        fingerprint=value_digest({"training": training, "judging": _judging(workspace, datasets)}),
+        fingerprint=value_digest({"training": training, "judging": judging}),
         training_fingerprint=training,
         base_digest=base.digest,
     )
@@ -59,10 +70,14 @@ def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
 
 def _judging(workspace: Workspace, datasets: Datasets) -> dict[str, object]:
     sections = workspace.params.model_dump(
-        mode="json", by_alias=True, include={"predict", "evaluate", "gate", "register_"}
+        mode="json",
+        by_alias=True,
+        include={"predict", "attack", "evaluate", "gate", "register_"},
+        exclude={"register_": _NO_PART_OF_A_VERDICT},
     )
     return {
         "params": sections,
         "suites": {suite.name: suite.digest for suite in datasets.judged},
+        "behaviour": behaviour_digest(workspace),
         "code": code_version(_JUDGING_CODE),
     }

@@ -13,9 +13,10 @@ from flows.training_plan import plan_training
 from flows.workspace import Workspace
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.evaluation.evaluate import evaluate
+from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.problem_defaults import HEADLINES
 from pipeline_steps.search_params import with_values
-from pipeline_steps.types import Checkpoint, EvaluationReport
+from pipeline_steps.types import Checkpoint
 
 if TYPE_CHECKING:
     from pipeline_steps.search.study import Asked, Study, Told

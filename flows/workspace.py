@@ -14,17 +14,15 @@ from pathlib import Path
 from flows.settings import Settings, load_settings
 from flows.storage_errors import explained_storage_errors
 from pipeline_steps.digests import value_digest
-from pipeline_steps.errors import ConfigurationError, HoldfastError
+from pipeline_steps.errors import BusyError, ConfigurationError
 from pipeline_steps.files import remove_partial_files
 from pipeline_steps.params import Params, load_params
-from pipeline_steps.provenance import code_version
+from pipeline_steps.provenance import ATTACKING_CODE, PREDICTING_CODE, code_version
 from pipeline_steps.types import DatasetRef
 
+REPORT_FILE = "report.html"
 _SQLITE = "sqlite:///"
 _WITH_THE_SERVER = "mlflow-artifacts:/holdfast"
-
-
-_PREDICTING_CODE = ("inference", "problems", "predictions_file")
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,11 @@ class Workspace:
         """SQLAlchemy URL of the searches; SQLite under the state directory unless set."""
         return self._address(self.settings.study_url, "tune.db")
 
+    @property
+    def traffic_url(self) -> str:
+        """SQLAlchemy URL of the traffic log; SQLite under the state directory unless set."""
+        return self._address(self.settings.traffic_url, "traffic.db")
+
     def _address(self, asked: str | None, database: str) -> str:
         """Return a URL that means the same in every process, whatever its working directory."""
         if not asked:
@@ -89,9 +92,17 @@ class Workspace:
         """Return where one run keeps its reports."""
         return self.state / "runs" / fingerprint[:16]
 
+    def report_path(self, fingerprint: str) -> Path:
+        """Return where the HTML report of one run lies."""
+        return self.run_directory(fingerprint) / REPORT_FILE
+
     def checkpoint_directory(self, key: str) -> Path:
         """Return where the checkpoint with a training fingerprint or digest lies."""
         return self.state / "checkpoints" / key[:16]
+
+    def cost_path(self, training_fingerprint: str) -> Path:
+        """Return the file for what one training cost."""
+        return self.state / "costs" / f"{training_fingerprint[:16]}.json"
 
     def predictions_path(self, checkpoint_digest: str, dataset: DatasetRef) -> Path:
         """Return the file for one checkpoint's outputs on one dataset.
@@ -101,11 +112,24 @@ class Workspace:
         how = value_digest(
             {
                 "predict": self.params.predict.model_dump(mode="json"),
-                "code": code_version(_PREDICTING_CODE),
+                "code": code_version(PREDICTING_CODE),
             }
         )
         name = f"{checkpoint_digest[:16]}-{dataset.digest[:16]}-{how[:8]}-{dataset.name}.parquet"
         return self.state / "predictions" / name
+
+    def attack_path(
+        self, checkpoint_digest: str, dataset: DatasetRef, recipe: str, variant: str = ""
+    ) -> Path:
+        """Return the file for one checkpoint's answers under one attack on rows of a dataset.
+
+        ``variant`` says what is not in the parameters: which seed, or the worst of which runs.
+        """
+        how = value_digest(
+            {"attack": self.params.attack.of_one_run, "code": code_version(ATTACKING_CODE)}
+        )
+        name = f"{checkpoint_digest[:16]}-{dataset.digest[:16]}-{how[:8]}-{recipe}{variant}.parquet"
+        return self.state / "attacks" / name
 
     def prepare_state(self) -> None:
         """Create the state directory; one that cannot be written to is a clear error."""
@@ -155,7 +179,7 @@ def locked(workspace: Workspace) -> Iterator[None]:
 
     Raises
     ------
-    HoldfastError
+    BusyError
         If another process holds it.
     StorageError
         If the disk is full or cannot be written to, now or while the workspace is held.
@@ -167,7 +191,7 @@ def locked(workspace: Workspace) -> Iterator[None]:
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise HoldfastError(
+            raise BusyError(
                 f"another holdfast command is at work in {workspace.root}",
                 expected="one writer a workspace",
                 fix="wait until it has finished, then run the command again",

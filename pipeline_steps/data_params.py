@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from pipeline_steps.noise.catalog import SEVERITIES, KindName, rate_of
 from pipeline_steps.section import Positive, Section, Share
+
+_RATE = 0.05
+
+
+def _as_levels(value: Any) -> Any:
+    """Return one level, or all of them, as a list."""
+    if value == "all":
+        return SEVERITIES
+    return (value,) if isinstance(value, int | float | str) else value
+
+
+Severities = Annotated[
+    tuple[Annotated[int, Field(ge=SEVERITIES[0], le=SEVERITIES[-1])], ...],
+    BeforeValidator(_as_levels),
+    Field(min_length=1),
+]
 
 
 class ColumnsParams(Section):
@@ -59,8 +76,11 @@ class SourceParams(Section):
 
     path: str
     """Relative to the workspace; tracked with `dvc add`."""
-    role: str = Field(default="auto", pattern=r"^(auto|train|valid|test|suite:[A-Za-z0-9_.-]+)$")
-    """auto (the split stage decides), train, valid, test or suite:NAME."""
+    role: str = Field(
+        default="auto",
+        pattern=r"^(auto|train|valid|test|(suite|out_of_scope):[A-Za-z0-9_.-]+)$",
+    )
+    """auto (the split stage decides), train, valid, test, suite:NAME or out_of_scope:NAME."""
     format: Literal["csv", "tsv", "jsonl", "parquet", "conll", "hf_datasets"] | None = None
     """Guessed from the name where null."""
     domain: str | None = None
@@ -140,14 +160,37 @@ class SplitParams(Section):
 
 
 class NoiseParams(Section):
-    """One noise suite made from the test rows."""
+    """One kind of noise, at one rate or at several severities: a suite each."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
-    """The suite's name in every report."""
-    kind: Literal["typos", "casing", "punctuation", "whitespace"] = "typos"
-    """typos, casing, punctuation or whitespace."""
-    rate: Share = 0.05
-    """Share of words (or characters, as the kind has it) that are touched."""
+    """The suite's name in reports; by severity, NAME_1 to NAME_5."""
+    kind: KindName = "typos"
+    """typos, ocr, misspellings, homophones, ...: see docs/noise.md."""
+    rate: Share | None = None
+    """Share of what the kind can touch (letters, words) that is touched; null: by severity."""
+    severity: Severities | None = None
+    """1 to 5, a list of them or all: a suite for each, in place of rate."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_where_nothing_is_said(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not {"rate", "severity"} & values.keys():
+            return {**values, "rate": _RATE}
+        return values
+
+    @model_validator(mode="after")
+    def _either_rate_or_severity(self) -> NoiseParams:
+        if (self.rate is None) == (self.severity is None):
+            raise ValueError("give either a rate or a severity (1 to 5, a list of them, all)")
+        if len(set(self.severity or ())) < len(self.severity or ()):
+            raise ValueError("severity names a level twice")
+        return self
+
+    def rates(self) -> dict[str, float]:
+        """Return the name of each suite and the rate of its noise."""
+        if self.severity is None:
+            return {self.name: self.rate or 0.0}
+        return {f"{self.name}_{level}": rate_of(self.kind, level) for level in self.severity}
 
 
 class SuitesParams(Section):

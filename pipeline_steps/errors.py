@@ -47,6 +47,14 @@ class ConfigurationError(HoldfastError):
     """``params.yaml`` or an environment variable is wrong; all mistakes are reported at once."""
 
 
+class UsageError(HoldfastError):
+    """A command was given options or arguments that it does not have."""
+
+
+class BusyError(HoldfastError):
+    """Another command holds what this one needs; later it will do."""
+
+
 class DataError(HoldfastError):
     """An input file cannot be read as what it was declared to be."""
 
@@ -77,8 +85,30 @@ class RegistryError(HoldfastError):
     exit_code = 5
 
 
+class EvidenceError(HoldfastError):
+    """What a verdict rests on is missing, was changed, or says something else than the verdict."""
+
+    exit_code = 6
+
+
 class PromotionError(RegistryError):
     """A promotion stopped before the alias moved, or lost a race."""
+
+
+class TrafficError(HoldfastError):
+    """The traffic log cannot be used, or was asked about predictions that it does not hold."""
+
+    exit_code = 5
+
+
+class EndpointError(HoldfastError):
+    """A served model could not be reached, or did not answer as one."""
+
+    exit_code = 5
+
+
+class WorkerError(HoldfastError):
+    """A process that did a part of the work ended before it had done it."""
 
 
 class StorageError(HoldfastError):
@@ -87,6 +117,12 @@ class StorageError(HoldfastError):
 
 class MissingDependencyError(HoldfastError):
     """A library that this command needs is not installed."""
+
+
+ROW_ERRORS = (
+    HoldfastError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError,
+)  # fmt: skip
+"""What a model raises over a row that it cannot read, and torch where memory is out."""
 
 
 def error_from_json(text: str) -> HoldfastError:

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt
 
 from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.hardware_params import HardwareParams
+from pipeline_steps.normalisation_params import NormalisationParams
 from pipeline_steps.objective_params import (
     AugmentationParams,
     LossParams,
@@ -39,6 +40,8 @@ class FinetuneParams(Section):
     """Which weights learn; each kind has keys of its own, see docs/training.md."""
     loss: LossParams = LossParams()
     """How far an answer is from the truth."""
+    normalisation: NormalisationParams | None = None
+    """{}: fold characters and mend spelling before the tokenizer, ever after; null: do not."""
     augmentation: AugmentationParams | None = None
     """{}: rows read otherwise in each epoch, with typos and lost words; null: as they are."""
     objective: ObjectiveParams = ObjectiveParams()
@@ -75,6 +78,8 @@ class FinetuneParams(Section):
     """What is traded for memory and speed, and not for results."""
     generation: GenerationParams = GenerationParams()
     """How text is written; read by translation, summarisation and dialogue."""
+    selector: Literal["bi", "cross"] = "bi"
+    """bi: vectors of conversation and reply apart; cross: both read together. For replies."""
     early_stopping_patience: Positive | None = 3
     """Evaluations without improvement before it stops; null: never."""
     early_stopping_metric: str = "accuracy"

@@ -12,6 +12,8 @@ class HardwareParams(Section):
 
     gradient_checkpointing: bool = False
     """Compute activations anew for the gradient instead of keeping them: less memory, more time."""
+    sharded: bool = False
+    """Share weights and optimizer states out over the processes (FSDP2); for full tuning."""
     compile: bool = False
     """Compile the model; pays on GPUs with few batch shapes, not on CPUs."""
     tf32: bool = True

@@ -24,6 +24,9 @@ _NO_CLASSES = {
     **dict.fromkeys(WRITING, "texts"),
 }
 _WHOLE_TEXTS = ("text_classification", "multi_label_classification")
+_AUGMENTED = (*_WHOLE_TEXTS, "ner", "relation_extraction", "question_answering")
+_WITH_BI_ENCODER = ("fgm", "pgd", "freelb", "smart", "rdrop", "l2sp", "replay")
+_HEADLESS = ("head", "prompt", "prefix", "in_context")
 _WITH_WRITING = ("fgm", "pgd", "freelb", "smart", "rdrop", "l2sp", "replay")
 
 
@@ -41,7 +44,9 @@ def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
         *_loss_mistakes(problem, params),
         *_problem_mistakes(problem, params),
         *_writing_mistakes(problem, params),
+        *_bi_encoder_mistakes(problem, params),
         *_augmentation_mistakes(problem, params),
+        *_normalisation_mistakes(problem, params),
         *_clashes(params),
         *_tuning_mistakes(params),
         *_hardware_mistakes(params),
@@ -87,12 +92,51 @@ def _writing_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
             )
 
 
-def _augmentation_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
-    if params.augmentation is not None and problem not in _WHOLE_TEXTS:
+def _bi_encoder_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
+    if problem != "response_selection" or params.selector != "bi":
+        return
+    asked = [n for n in params.objective.chosen() if n not in (*_WITH_BI_ENCODER, "contrastive")]
+    for name in asked:
         yield (
-            f"finetune.augmentation: in {problem} what is asked stands at places of the text, that "
-            f"would move; it works with {' and '.join(_WHOLE_TEXTS)}; "
-            "rdrop and smart with every problem"
+            f"finetune.objective.{name}: it was made for models that label; with "
+            f"finetune.selector bi go {', '.join(_WITH_BI_ENCODER)}"
+        )
+    if params.tuning.kind in _HEADLESS:
+        yield (
+            f"finetune.tuning.kind: {params.tuning.kind} does not go with finetune.selector bi, "
+            "which has no head and reads conversation and reply apart; set one of them otherwise"
+        )
+
+
+def _augmentation_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
+    section = params.augmentation
+    if section is None:
+        return
+    if problem not in _AUGMENTED:
+        yield (
+            f"finetune.augmentation: in {problem} the answer was given to the texts as they are "
+            f"written; it works with {', '.join(_AUGMENTED)}; rdrop and smart with every problem"
+        )
+    moving = [n for n in ("word_loss", "word_swap") if getattr(section, n) > 0]
+    if problem == "ner" and moving:
+        yield (
+            f"finetune.augmentation.{', finetune.augmentation.'.join(moving)}: in ner a word keeps "
+            f"its tag and its place; set {' and '.join(moving)} to 0; typos, edits, casing, "
+            "synonyms, back_swaps and attacked go"
+        )
+    if section.swap_words is not None and section.back_swaps == 0:
+        yield (
+            "finetune.augmentation.swap_words: nothing reads it while back_swaps is 0; set "
+            "back_swaps to a share such as 0.1, or swap_words to null"
+        )
+
+
+def _normalisation_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
+    if params.normalisation is not None and problem not in _WHOLE_TEXTS:
+        yield (
+            f"finetune.normalisation: it draws words together and apart, and in {problem} what is "
+            "asked or answered stands at places of the text as it was written; it works with "
+            f"{' and '.join(_WHOLE_TEXTS)}; set it to null"
         )
 
 
@@ -133,7 +177,7 @@ def _untrained(params: FinetuneParams) -> Iterator[str]:
     asked = [f"objective.{name}" for name in params.objective.chosen()]
     asked += [
         name
-        for name in ("augmentation", "averaging", "pretraining", "student_layers")
+        for name in ("augmentation", "normalisation", "averaging", "pretraining", "student_layers")
         if getattr(params, name) is not None
     ]
     if asked:

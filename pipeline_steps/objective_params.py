@@ -47,9 +47,9 @@ class FgmParams(Section):
 class PgdParams(Section):
     """The loss at the end of several steps uphill within a ball (Madry et al. 2018)."""
 
-    epsilon: _OverZero = 1.0
+    epsilon: _OverZero = 0.1
     """Radius of the ball of each row, in units of the embeddings."""
-    step_size: _OverZero = 0.3
+    step_size: _OverZero = 0.03
     """Length of one step."""
     steps: Positive = 3
     """Steps uphill."""
@@ -223,6 +223,26 @@ class PretrainingParams(Section):
     """Hide the tokens of a word together; for mlm."""
 
 
+class AttackedParams(Section):
+    """Training rows as attacks rewrote them, the mildest first (Yoo and Qi 2021, A2T)."""
+
+    texts: str
+    """Parquet file that `holdfast attack --training-texts` wrote."""
+    probability: Share = 0.5
+    """Share of the attacked rows that are read as an attack left them."""
+    ramp_epochs: NonNegativeInt = 3
+    """Epochs over which stronger attacks come, none in the first one; 0: all at once."""
+
+    def share_in(self, epoch: int) -> float:
+        """Return the share of the texts, mildest first, that an epoch may show."""
+        return _grown(epoch, self.ramp_epochs)
+
+
+def _grown(epoch: int, ramp_epochs: int) -> float:
+    """Return how much of a ramp is behind an epoch, counted from 0."""
+    return 1.0 if ramp_epochs == 0 else min(1.0, epoch / ramp_epochs)
+
+
 class AugmentationParams(Section):
     """Rows that read otherwise in each epoch, with the noise of the suites (Wei and Zou 2019)."""
 
@@ -232,19 +252,30 @@ class AugmentationParams(Section):
     """Epochs over which that share grows, the first one reads the rows as they are; 0: at once."""
     typos: Share = 0.02
     """Share of the letters of a changed row that are mistyped."""
+    edits: Share = 0.0
+    """Share of its words that get one slip, as character attacks make them."""
     casing: Share = 0.0
     """Share of its words that change their case."""
     word_loss: Share = 0.1
     """Share of its words that are left out."""
     word_swap: Share = 0.05
     """Share of its words that change places with the next."""
+    synonyms: Share = 0.0
+    """Share of its words that have synonyms and become one; no opposites, no other forms."""
+    synonyms_from: Literal["vectors", "wordnet"] = "vectors"
+    """vectors: near words by the base model's own word vectors; wordnet: nltk's, if it is here."""
+    back_swaps: Share = 0.0
+    """Share of its words in swap_words that come back as another word with the same pivot."""
+    swap_words: str | None = None
+    """File of lines word TAB pivot (a translation); null: British and American spellings."""
+    attacked: AttackedParams | None = None
+    """{texts: FILE}: rows as attacks rewrote them, the mildest first; null: none."""
 
     def rates(self) -> dict[str, float]:
         """Return the kinds of noise that are asked for, with their rates."""
-        kinds = ("word_loss", "word_swap", "casing", "typos")
+        kinds = ("word_loss", "word_swap", "casing", "edits", "typos")
         return {kind: getattr(self, kind) for kind in kinds if getattr(self, kind) > 0}
 
     def share_in(self, epoch: int) -> float:
         """Return the share of the rows that are changed in an epoch, counted from 0."""
-        grown = 1.0 if self.ramp_epochs == 0 else min(1.0, epoch / self.ramp_epochs)
-        return self.probability * grown
+        return self.probability * _grown(epoch, self.ramp_epochs)

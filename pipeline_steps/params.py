@@ -5,22 +5,28 @@ The sections are named as the steps. :func:`load_params` reports all mistakes at
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
+from pipeline_steps.attack_mistakes import attack_mistakes
 from pipeline_steps.data_params import IngestParams, SplitParams, SuitesParams, ValidateParams
 from pipeline_steps.errors import ConfigurationError, counted
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.gate_params import with_policy
 from pipeline_steps.judging_params import (
+    AttackParams,
     EvaluateParams,
     GateParams,
     PredictParams,
     RegisterParams,
 )
 from pipeline_steps.mistakes import explain_mistakes
+from pipeline_steps.monitoring_params import MonitorParams
+from pipeline_steps.noise_mistakes import noise_mistakes
 from pipeline_steps.objective_mistakes import objective_mistakes
 from pipeline_steps.problem_defaults import (
     HEADLINES,
@@ -29,8 +35,10 @@ from pipeline_steps.problem_defaults import (
     tuning_mistakes,
     with_defaults,
 )
+from pipeline_steps.retrain_params import RetrainParams
 from pipeline_steps.search_params import TuneParams, space_mistakes
 from pipeline_steps.section import Section
+from pipeline_steps.serve_params import ServeParams
 
 Problem = Literal[
     "text_classification",
@@ -66,19 +74,32 @@ class Params(Section):
     """How a checkpoint is run over a dataset."""
     evaluate: EvaluateParams = EvaluateParams()
     """Metrics and their intervals."""
-    gate: GateParams = GateParams()
+    attack: AttackParams = AttackParams()
+    """What every candidate is attacked with, and how hard."""
+    gate: GateParams = Field(default_factory=GateParams)
     """What a candidate must show before it may become champion."""
     register_: RegisterParams = Field(default=RegisterParams(), alias="register")
     """Where a checkpoint is registered."""
+    monitor: MonitorParams = MonitorParams()
+    """How traffic is watched, and what harm is tolerated."""
+    retrain: RetrainParams = RetrainParams()
+    """When the model is trained anew, on which rows, and what it may cost."""
+    serve: ServeParams = ServeParams()
+    """How the champion answers over HTTP, and what is kept of the traffic."""
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_what_the_problem_decides(cls, values: Any) -> Any:
+    def _fill_in_what_policy_and_problem_decide(cls, values: Any, info: ValidationInfo) -> Any:
+        if isinstance(values, dict) and "gate" in values:
+            with suppress(ValueError):  # said again, with its place, where the section is read
+                values = {**values, "gate": with_policy(values["gate"], info)}
         return with_defaults(values)
 
     @model_validator(mode="after")
     def _columns_and_metrics_are_those_of_the_problem(self) -> Params:
         mistakes = column_mistakes(self.problem, self.ingest.columns.model_dump())
+        mistakes += noise_mistakes(self.problem, self.suites)
+        mistakes += attack_mistakes(self.problem, self.attack, self.gate, self.finetune.base_model)
         mistakes += tuning_mistakes(self.problem, self.finetune.tuning.kind)
         metric, known = self.finetune.early_stopping_metric, (*HEADLINES[self.problem], "loss")
         if metric not in known:
@@ -114,13 +135,16 @@ def load_params(path: Path) -> Params:
     ConfigurationError
         With every unknown key, wrong type and value out of range at once.
     """
-    return parse_params(_read_yaml(path), source=str(path))
+    return parse_params(_read_yaml(path), source=str(path), root=path.parent)
 
 
-def parse_params(values: Any, *, source: str) -> Params:
-    """Return the parameters in a mapping; ``source`` names it in errors."""
+def parse_params(values: Any, *, source: str, root: Path = Path()) -> Params:
+    """Return the parameters in a mapping.
+
+    ``source`` names it in errors; a policy file that ``gate`` names is looked for under ``root``.
+    """
     try:
-        return Params.model_validate(values)
+        return Params.model_validate(values, context={"root": root})
     except ValidationError as error:
         mistakes = [f"\n  - {mistake}" for mistake in explain_mistakes(error, Params)]
         raise ConfigurationError(

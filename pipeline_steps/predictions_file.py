@@ -66,7 +66,7 @@ class StructuredTable:
 AnyTable = PredictionTable | StructuredTable
 
 
-def write_predictions(
+def write_predictions(  # noqa: PLR0913 - keywords
     path: Path,
     table: AnyTable,
     *,
@@ -75,8 +75,12 @@ def write_predictions(
     suite: str,
     kind: ReportKind,
     problem: str = "text_classification",
+    code: str = "",
 ) -> Predictions:
-    """Return a reference to ``path`` after writing the table to it, whole or not at all."""
+    """Return a reference to ``path`` after writing the table to it, whole or not at all.
+
+    ``code`` is the version of the code that predicted.
+    """
     metadata = {
         "labels": json.dumps(table.labels, ensure_ascii=False),
         "checkpoint_digest": checkpoint_digest,
@@ -84,6 +88,7 @@ def write_predictions(
         "suite": suite,
         "kind": kind,
         "problem": problem,
+        "code": code,
     }
     arrow = pa.table(_columns(table)).replace_schema_metadata(metadata)
     with atomic_file(path) as temporary:
@@ -110,6 +115,7 @@ def describe_predictions(path: Path) -> Predictions:
         suite=metadata["suite"],
         kind=cast("ReportKind", metadata["kind"]),  # the model checks it
         problem=metadata.get("problem", "text_classification"),
+        code=metadata.get("code", ""),
     )
 
 

@@ -50,6 +50,16 @@ HEADLINES: dict[str, tuple[str, str]] = {
 
 They lie between 0 and 1, and more is better: charts and the worst slice rest on that.
 """
+ATTACK_BOUNDS: dict[str, float] = {
+    "multi_label_classification": 0.5,
+    "ner": 0.5,
+    "question_answering": 0.5,
+    "translation": 0.2,
+    "summarisation": 0.15,
+    "dialogue": 0.1,
+    "response_selection": 0.0,
+}
+"""The score of a row, by its first headline, at and below which an attack has broken it."""
 _FLOORS = {
     "text_classification": 0.5,
     "multi_label_classification": 0.3,
@@ -172,7 +182,6 @@ def _defaults(problem: Any) -> dict[str, Any]:
         **{f"ingest.columns.{name}": column for name, column in COLUMNS[problem].items()},
         "finetune.early_stopping_metric": HEADLINES[problem][0],
         "gate.floors": {headline: _FLOORS[problem]},
-        "gate.superiority": [headline],
         **_OTHERS.get(problem, {}),
     }
 

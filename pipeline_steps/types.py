@@ -5,7 +5,6 @@ Frames, tensors and weights never cross a step's boundary; references to them do
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,12 +25,22 @@ EXAMPLE_COLUMNS = (
 """Columns of every examples file (Parquet): strings, but ``timestamp`` (microseconds, UTC).
 
 ``role`` says where a row was declared to belong: ``auto`` (the split stage decides), ``train``,
-``valid``, ``test`` or ``suite:<name>``. ``target`` is what a problem wants to know beyond a label,
+``valid``, ``test``, ``suite:<name>``, or ``out_of_scope:<name>``: rows whose right answer is none
+of the labels that can be learnt. ``target`` is what a problem wants to know beyond a label,
 as JSON (``{"tokens": [...], "tags": [...]}`` for ner). All but ``example_id``, ``text`` and
 ``role`` may be null, ``label`` only where the problem has none.
 """
 
-ReportKind = Literal["clean", "noise", "adversarial", "shift", "calibration", "seeds"]
+ReportKind = Literal[
+    "clean", "noise", "adversarial", "shift", "calibration", "seeds", "out_of_scope", "behaviour",
+    "certified", "embedding_ball",
+]  # fmt: skip
+UNCOMPARED: tuple[ReportKind, ...] = (
+    *("calibration", "seeds", "out_of_scope", "behaviour", "certified", "embedding_ball"),
+)
+"""Kinds of reports that the gate asks no comparison with the champion for: floors judge them."""
+RECORDED: tuple[ReportKind, ...] = ("behaviour", "certified", "embedding_ball")
+"""Kinds of reports that need more than predictions, so that a verdict keeps them as they were."""
 
 
 class Value(BaseModel):
@@ -114,6 +123,7 @@ class Predictions(Value):
     ``n_tokens``, and the examples' ``source``, ``domain``, ``timestamp``, ``group``. The file's
     schema metadata ``labels`` (JSON) names the logits. Where an answer is more than one label,
     ``truth`` and ``predicted`` are JSON and ``score`` (the confidence) stands for ``logits``.
+    ``code`` is the version of the code that predicted (empty: unknown).
     """
 
     path: Path
@@ -124,129 +134,7 @@ class Predictions(Value):
     kind: ReportKind
     n_examples: int
     problem: str = "text_classification"
-
-
-class MetricValue(Value):
-    """A number with its sample size and interval; ``None`` means undefined, never 0."""
-
-    name: str
-    value: float | None
-    n: int
-    ci_low: float | None = None
-    ci_high: float | None = None
-    greater_is_better: bool = True
-
-
-class SliceMetrics(Value):
-    """Metrics of the rows that share one value of one column."""
-
-    column: str
-    value: str
-    n: int
-    metrics: tuple[MetricValue, ...]
-
-
-class ClassMetrics(Value):
-    """Precision, recall and F1 of one label, as the field prints them."""
-
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-class EvaluationReport(Value):
-    """All metrics of one checkpoint on one suite.
-
-    ``headlines`` names the metrics that are shown first; the first of them decides. ``tags``: the
-    report by single tag, where a row has many.
-    """
-
-    checkpoint_digest: str
-    dataset_digest: str
-    predictions_digest: str
-    suite: str
-    kind: ReportKind
-    n: int
-    metrics: tuple[MetricValue, ...]
-    classes: tuple[ClassMetrics, ...] = ()
-    slices: tuple[SliceMetrics, ...] = ()
-    worst_slice: SliceMetrics | None = None
-    tags: tuple[ClassMetrics, ...] = ()
-    confusion: tuple[tuple[str, str, int], ...] = ()
-    reliability: tuple[tuple[float, float, int], ...] = ()
-    headlines: tuple[str, ...] = ("accuracy", "macro_f1")
-
-    @property
-    def headline(self) -> str:
-        """The metric that decides at the gate."""
-        return self.headlines[0]
-
-    def metric(self, name: str) -> MetricValue | None:
-        """Return the metric called ``name``, or ``None`` where this report has none."""
-        return next((metric for metric in self.metrics if metric.name == name), None)
-
-
-class PairedDifference(Value):
-    """Candidate minus champion in one metric over the same rows."""
-
-    name: str
-    candidate: float
-    champion: float
-    difference: float
-    ci_low: float
-    ci_high: float
-    p_value: float | None
-    n: int
-    greater_is_better: bool = True
-
-
-class PairedComparison(Value):
-    """Two checkpoints on the same rows of one suite."""
-
-    suite: str
-    dataset_digest: str
-    candidate_digest: str
-    champion_digest: str
-    n: int
-    n_only_candidate_correct: int
-    n_only_champion_correct: int
-    differences: tuple[PairedDifference, ...]
-    headline: str = "accuracy"
-
-
-class Verdict(StrEnum):
-    """What the gate says of a candidate."""
-
-    PROMOTE = "PROMOTE"
-    HOLD = "HOLD"
-    REJECT = "REJECT"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-
-class GateCheck(Value):
-    """One question that the gate asked."""
-
-    name: str
-    candidate: float | None
-    champion: float | None = None
-    margin: float | None = None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    passed: bool
-    reason: str
-
-
-class GateDecision(Value):
-    """The gate's verdict with everything that it rests on."""
-
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    checks: tuple[GateCheck, ...]
-    candidate_digest: str
-    champion_digest: str | None
-    policy_digest: str
+    code: str = ""
 
 
 class ModelVersion(Value):

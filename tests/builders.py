@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_steps.data_params import IngestParams
-from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA
+from pipeline_steps.data_preparation.examples import EXAMPLES_SCHEMA
 
 
 def rows(n: int, labels: int = 3) -> list[dict[str, Any]]:
@@ -134,6 +134,8 @@ _MAKERS = {
     "relation_extraction": _related,
     "question_answering": _asked,
 }
+STRUCTURED = tuple(_MAKERS)
+"""Every problem whose answer is more than one label."""
 
 
 def structured_examples(problem: str, n: int) -> list[dict[str, Any]]:

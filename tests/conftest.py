@@ -9,8 +9,12 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -38,6 +42,9 @@ _ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # A workspace that is put back has another database at the same address; MLflow keeps its
+    # connections by address, and a kept one would go on with the file that was removed.
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
     # Commits made by tests need an author.
     "GIT_AUTHOR_NAME": "Test",
     "GIT_AUTHOR_EMAIL": "test@example.org",
@@ -61,6 +68,9 @@ for _name in list(os.environ):
 os.environ.update(_ENVIRONMENT)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A shell starts background jobs with Ctrl-C ignored, which the stages under test would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # The same examples in every run: a green suite stays green until the code changes.
 hypothesis.settings.register_profile(
     "house", deadline=None, derandomize=True, database=None, max_examples=50
@@ -75,3 +85,21 @@ def external_datasets() -> Path:
     if directory is None:
         pytest.skip(f"needs public datasets: set {_DATASETS} to a directory of them")
     return Path(directory)
+
+
+@pytest.fixture(autouse=True)
+def _no_registry_left_behind() -> Iterator[None]:
+    """Forget the MLflow server that a test, or a fixture of several, has set for the process."""
+    _forget_registry()
+    yield
+    _forget_registry()
+
+
+def _forget_registry() -> None:
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    if "mlflow" in sys.modules and any(name in os.environ for name in names):
+        mlflow: Any = sys.modules["mlflow"]
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
+    for name in names:
+        os.environ.pop(name, None)

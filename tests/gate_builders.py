@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from pipeline_steps.comparison_types import PairedComparison, PairedDifference
+from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
 from pipeline_steps.judging_params import GateParams
-from pipeline_steps.types import (
-    EvaluationReport,
-    MetricValue,
-    PairedComparison,
-    PairedDifference,
-)
 
-POLICY = GateParams(floors={"test/accuracy": 0.7}, superiority=("test/accuracy",), min_rows=50)
+POLICY = GateParams(
+    floors={"test/accuracy": 0.7}, superiority=("test/accuracy",), min_rows=50, looks=1
+)
 
 
 def report(

@@ -1,17 +1,20 @@
-"""Checkpoints, the answers recorded of them, versions and decisions about them."""
+"""Checkpoints, the answers recorded of them, versions, decisions and entries about them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from builders import write_examples
 from tiny_models import WORDS, save_tiny_model
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.gate_types import GateDecision, Verdict
+from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.registry.tracking import Tracker
-from pipeline_steps.types import Checkpoint, DatasetRef, GateDecision, ModelVersion, Verdict
+from pipeline_steps.types import Checkpoint, DatasetRef, ModelVersion
 
 MODEL = "intents"
 TEXTS = ["my card is not good", "the film was very bad", "login", "a very good refund"]
@@ -65,3 +68,8 @@ def decision(
         champion_digest=None if champion is None else champion.checkpoint_digest,
         policy_digest="policy",
     )
+
+
+def note(ledger: Ledger, reason: str = "because", **evidence: Any) -> None:
+    """Append an entry that decides nothing."""
+    ledger.append("note", model_name="m", actor="ada", reason=reason, evidence=evidence)

@@ -14,6 +14,7 @@ from flows.commands.init import init_workspace
 
 N_ROWS = 400
 _NEUTRAL = [word for word in WORDS if word not in ("good", "bad")]
+_TURNED = [word for word in _NEUTRAL if word not in ("film", "loan")]
 _FINETUNE = {
     "epochs": 2,
     "learning_rate": 3e-3,
@@ -33,6 +34,18 @@ def sentiment_rows(n: int = N_ROWS, seed: int = 0) -> list[dict[str, Any]]:
         text = f"{' '.join(words)} {seed}-{index}"
         content.append({"text": text, "label": ("plus", "minus")[index % 2]})
     return content
+
+
+def shifted_rows(n: int = 240, seed: int = 1) -> list[dict[str, Any]]:
+    """Return rows that say plus and minus in words that meant nothing before."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for index in range(n):
+        words = generator.choice(_TURNED, generator.integers(3, 12)).tolist()
+        words.insert(int(generator.integers(len(words) + 1)), ("film", "loan")[index % 2])
+        text = f"{' '.join(words)} {seed}-{index}"
+        found.append({"text": text, "label": ("plus", "minus")[index % 2]})
+    return found
 
 
 def make_workspace(root: Path, base: Path, *, rows: list[dict[str, Any]] | None = None) -> Path:

@@ -8,8 +8,10 @@ after a step, or after a write to MLflow or the ledger.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -18,19 +20,20 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 HERE = Path(__file__).resolve().parent
 _WRITES = {
     "Tracker": (
         *("start_run", "log_model", "register", "set_alias", "delete_alias", "tag_version"),
-        *("log_reports", "log_files", "finish_run"),
+        *("log_reports", "log_files", "finish_run", "tag_model"),
     ),
-    "Ledger": ("append", "move_champion"),
+    "Ledger": ("append", "append_once", "decide", "move_champion"),
 }
 _IMPORTED = (
     *("flows.cli", "flows.commands.train", "flows.commands.init", "flows.train"),
@@ -147,6 +150,7 @@ class Stops:
 def wrap_steps(stops: Stops | None, skip: list[str], during: str | None) -> None:
     """Let commands call their steps through here."""
     from flows import cli
+    from flows.command_line import application
     from flows.commands import train
 
     def call(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -160,7 +164,7 @@ def wrap_steps(stops: Stops | None, skip: list[str], during: str | None) -> None
             stops.point(name)
         return result
 
-    train.call_directly = cli.call_directly = call
+    train.call_directly = cli.call_directly = application.call_directly = call
 
 
 def show_records() -> None:
@@ -205,8 +209,31 @@ def remove_champion_alias() -> None:
     open_tracker(workspace).delete_alias(workspace.params.register_.model_name, "champion")
 
 
+def end_after(function: Callable[[Any], None], argument: Any) -> NoReturn:
+    """Call a function and end this process as Python does, but without taking modules apart.
+
+    That takes seconds for what training imports: threads are waited for, what was registered for
+    the end is called, and the memory is left to the system.
+    """
+    code = 0
+    try:
+        function(argument)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)  # noqa: T201
+    except Exception:  # noqa: BLE001 - said and counted as Python does it; an interrupt goes its way
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def run(request: dict[str, Any]) -> None:
-    """Be the command that was asked for; does not return."""
+    """Be the command that was asked for."""
     os.setsid()
     for descriptor, name in enumerate([os.devnull, *request["outputs"]]):
         flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -229,11 +256,10 @@ def run(request: dict[str, Any]) -> None:
     if request.get("task"):
         module, _, function = request["task"].partition(".")
         getattr(importlib.import_module(module), function)()
-        sys.exit(0)
+        return
     from flows.cli import main
 
     main()
-    sys.exit(0)
 
 
 def serve() -> None:
@@ -241,10 +267,13 @@ def serve() -> None:
         importlib.import_module(module)
     # Only now: before, the directory tests/flows would be taken for the package.
     sys.path.append(str(HERE))
+    # A child shares what was imported: a collection that looked at all of it would copy it.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            run(json.loads(line))
+            end_after(run, json.loads(line))
         _, status = os.waitpid(child, 0)
         print(json.dumps([child, os.waitstatus_to_exitcode(status)]), flush=True)  # noqa: T201
 

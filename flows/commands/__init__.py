@@ -1,1 +1,1 @@
-"""What the commands do, one module a command; `flows.cli` only parses their options."""
+"""What the commands do, one module a command; `flows.command_line` only parses their options."""

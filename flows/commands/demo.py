@@ -1,4 +1,4 @@
-"""``holdfast demo``: the main job on the sample corpus, then where everything is."""
+"""``holdfast demo``: the main job on the sample corpus, what came after, where everything is."""
 
 from __future__ import annotations
 
@@ -8,23 +8,70 @@ import shutil
 import sys
 from pathlib import Path
 
+from flows.commands.demo_loop import SecondAct, second_act
+from flows.commands.demo_loop import lines as act_lines
 from flows.commands.train import run_train, summarize
+from flows.pipeline import announcing, call_directly, say
+from flows.results import TrainResult
 from flows.workspace import Workspace
+from pipeline_steps.digests import value_digest
+from pipeline_steps.files import write_text_atomically
+from pipeline_steps.provenance import code_version
+from pipeline_steps.types import Value
+
+_RECORD = "demo.json"
+_CODE = ("data_preparation", "evaluation", "inference", "monitoring", "problems", "training")
+
+
+class Played(Value):
+    """The demo as it was played: its first run, what came after, under which code and numbers."""
+
+    key: str
+    first: TrainResult
+    second: SecondAct
 
 
 def run_demo(directory: Path, *, prefect: bool) -> str:
-    """Return the closing summary of the main job on the workspace ``directory``.
+    """Return the closing summary of both acts on the workspace ``directory``.
 
     With ``prefect`` a first run goes through Prefect's temporary server, which keeps its database
     in the state directory; a later run finds its work done and needs no server.
     """
     workspace = Workspace.open(directory)
     workspace.prepare_state()
+    earlier = _played(workspace)
+    if earlier is not None:
+        first = earlier.first.model_copy(update={"reused": True, "seconds": 0.0})
+        played = earlier.model_copy(update={"first": first})
+    else:
+        played = _play(workspace, prefect=prefect)
+    told = [summarize(workspace, played.first), "", *act_lines(played.second)]
+    return "\n".join([*told, "", where_to_look(workspace)])
+
+
+def _play(workspace: Workspace, *, prefect: bool) -> Played:
     orchestrated = prefect and not _ran_before(workspace)
     if orchestrated:
         os.environ.setdefault("PREFECT_HOME", str(workspace.state / "prefect"))
-    result = run_train(workspace.root, announced=True, prefect=orchestrated)
-    return f"{summarize(workspace, result)}\n\n{where_to_look(workspace)}"
+    first = run_train(workspace.root, announced=True, prefect=orchestrated)
+    second = second_act(workspace, call=announcing(call_directly, say))
+    played = Played(key=_key(workspace), first=first, second=second)
+    write_text_atomically(workspace.state / _RECORD, played.model_dump_json(indent=2))
+    return played
+
+
+def _played(workspace: Workspace) -> Played | None:
+    """Return the demo of an earlier run with today's parameters and code, if it came to its end."""
+    path = workspace.state / _RECORD
+    if not path.exists():
+        return None
+    found = Played.model_validate_json(path.read_text(encoding="utf-8"))
+    return found if found.key == _key(workspace) else None
+
+
+def _key(workspace: Workspace) -> str:
+    code = code_version(_CODE)
+    return value_digest([workspace.params.model_dump(mode="json"), code])
 
 
 def where_to_look(workspace: Workspace) -> str:

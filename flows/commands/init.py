@@ -29,6 +29,7 @@ from pipeline_steps.files import (
     write_text_atomically,
 )
 from pipeline_steps.params import Params, parse_params
+from pipeline_steps.presets import PRESETS
 from pipeline_steps.problems.catalog import get_problem
 
 _RECORD = Path(".holdfast/init.json")
@@ -43,6 +44,7 @@ def init_workspace(
     files: Mapping[str, Path | None],
     suites: Sequence[str] = (),
     columns: Mapping[str, str | None] | None = None,
+    preset: str | None = None,
     force: bool = False,
 ) -> str:
     """Return what to do next after making ``directory`` a workspace.
@@ -61,13 +63,21 @@ def init_workspace(
         ``NAME=FILE`` for each further file to judge on.
     columns : mapping, optional
         Field of ``ingest.columns`` -> column in the files; needed ones are guessed if absent.
+    preset : str, optional
+        One of :data:`pipeline_steps.presets.PRESETS`; its values are written into ``params.yaml``.
+
+    Raises
+    ------
+    ConfigurationError
+        If the directory cannot be used, a file has no such column, or the preset is unknown or
+        does not go with the problem.
     """
     directory = directory.resolve()
     refuse_unusable(directory)
     sources = named_files(files, suites)
     get_problem(problem)  # an unknown one is refused before any file is read
     found = find_columns(list(sources.values()), columns or {}, problem)
-    params = _params(directory, problem, sources, found)
+    params = _params(directory, problem, sources, found, preset)
     request = value_digest([params.model_dump(mode="json"), [str(p) for p in sources.values()]])
     if _finished(directory, request) and not force:
         return f"{directory} is this workspace already; nothing was changed\n{_next(directory)}"
@@ -80,7 +90,11 @@ def init_workspace(
 
 
 def _params(
-    directory: Path, problem: str, sources: Mapping[str, Path], columns: ColumnsParams
+    directory: Path,
+    problem: str,
+    sources: Mapping[str, Path],
+    columns: ColumnsParams,
+    preset: str | None,
 ) -> Params:
     """Return the defaults with these sources; a part that has its own file takes no share."""
     raw = [{"path": _raw_path(r, p).as_posix(), "role": r} for r, p in sources.items()]
@@ -93,7 +107,20 @@ def _params(
         "split": {share: 0.0 for role, share in _SPLIT_OF.items() if role in sources},
         "register": {"model_name": name, "experiment": name},
     }
-    return parse_params(values, source="the command line")
+    return parse_params({**values, **_preset(preset)}, source="the command line")
+
+
+def _preset(name: str | None) -> Mapping[str, Any]:
+    """Return the sections of a preset; without a name none."""
+    if name is None:
+        return {}
+    if name not in PRESETS:
+        raise ConfigurationError(
+            f"there is no preset {name}",
+            expected=f"--preset {' or '.join(PRESETS)}",
+            fix="leave --preset away, or name one of these",
+        )
+    return PRESETS[name]
 
 
 def _raw_path(role: str, original: Path) -> Path:
@@ -162,10 +189,21 @@ def _write_texts(directory: Path, params: Params, sources: Mapping[str, Path]) -
     ):
         write_text_atomically(directory / name, _template(template).substitute(values))
     write_text_atomically(directory / "params.yaml", params_text(params))
+    for name, template in (
+        (".github/workflows/holdfast.yaml", "github.yaml"),
+        (".gitlab-ci.yml", "gitlab.yaml"),
+    ):
+        if not (directory / name).exists():  # what is there may have been adapted
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            write_text_atomically(directory / name, _text(template))
 
 
 def _template(name: str) -> Template:
-    return Template((resources.files("flows") / "templates" / name).read_text(encoding="utf-8"))
+    return Template(_text(name))
+
+
+def _text(name: str) -> str:
+    return (resources.files("flows") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _track_raw(directory: Path, sources: Mapping[str, Path]) -> None:

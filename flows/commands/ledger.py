@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from flows.registry_access import open_ledger, open_tracker
+from flows.registry_access import open_ledger, open_mover, open_tracker
 from flows.workspace import Workspace
+from pipeline_steps.errors import UsageError
+from pipeline_steps.registry.anchors import registry_problems
+from pipeline_steps.registry.ledger_chain import export_problems, write_export
 
 
 def log(workspace: Workspace) -> list[dict[str, Any]]:
@@ -15,22 +19,55 @@ def log(workspace: Workspace) -> list[dict[str, Any]]:
     return [entry.model_dump(mode="json") for entry in open_ledger(workspace).entries(name)]
 
 
-def verify(workspace: Workspace) -> list[str]:
-    """Return what is wrong: an altered entry, a broken chain, an alias that was moved by hand."""
-    name = workspace.params.register_.model_name
+def verify(workspace: Workspace, export: Path | None = None) -> list[str]:
+    """Return what is wrong with the ledger, on its own and beside what proves it.
+
+    An altered or missing entry; a tail that the registry's tags or an export know and the ledger
+    lacks; an alias that was moved by hand.
+
+    Raises
+    ------
+    UsageError
+        If ``export`` cannot be read.
+    """
     ledger = open_ledger(workspace)
-    problems = list(ledger.verify())
-    alias = open_tracker(workspace).version_by_alias(name, "champion")
-    recorded = ledger.champion(name)
-    if (None if alias is None else alias.version) != recorded:
-        problems.append(
-            f"the alias champion of {name} points to "
-            f"{'no version' if alias is None else f'version {alias.version}'}, the ledger says "
-            f"{'none' if recorded is None else f'version {recorded}'}"
-        )
-    return problems
+    problems = ledger.verify()
+    if export is not None:
+        problems += _compared_with(export, ledger.hashes())
+    if problems:  # who is champion does not follow from entries that were changed
+        return problems
+    name = workspace.params.register_.model_name
+    return registry_problems(open_tracker(workspace), ledger, name)
+
+
+def export_entries(workspace: Workspace, path: Path) -> int:
+    """Return how many entries were written to a file, of every model in the ledger.
+
+    Raises
+    ------
+    RegistryError
+        If an entry cannot be read; a copy of a broken ledger would prove nothing.
+    """
+    return write_export(path, open_ledger(workspace).entries())
+
+
+def follow(workspace: Workspace) -> int | None:
+    """Return the champion after MLflow's aliases were set as the ledger says; ``None``: none."""
+    move = open_mover(workspace).follow(workspace.params.register_.model_name)
+    return None if move is None else int(move.evidence["version"])
 
 
 def champion(workspace: Workspace, at: datetime | None) -> int | None:
     """Return the version that was champion at a time, or is now."""
     return open_ledger(workspace).champion(workspace.params.register_.model_name, at=at)
+
+
+def _compared_with(export: Path, hashes: dict[int, str]) -> list[str]:
+    try:
+        return export_problems(export, hashes)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the export {export} cannot be read: {error}",
+            expected="a file of JSON Lines in UTF-8",
+            fix="name what this wrote: holdfast ledger export FILE",
+        ) from error

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from pipeline_steps.gate_params import POLICIES, GateParams, overridden
 from pipeline_steps.params import Params
 from pipeline_steps.problem_defaults import foreign_columns
 
@@ -31,7 +32,27 @@ def _top_lines(params: Params) -> Iterator[str]:
         yield ""
         yield f"# {field.description}"
         lines = _entry(field.alias or name, getattr(params, name), None, depth=0)
-        yield from _without_foreign_columns(lines, params) if name == "ingest" else lines
+        if name == "ingest":
+            lines = _without_foreign_columns(lines, params)
+        elif name == "gate":
+            lines = _gate_lines(params.gate)
+        yield from lines
+
+
+def _gate_lines(gate: GateParams) -> Iterator[str]:
+    """Yield the policy and what overrides it; what the policy says stands there as a comment."""
+    shown = {"policy", "floors"} | (
+        overridden(gate) if gate.policy in POLICIES else {*type(gate).model_fields}
+    )
+    if gate.policy != "refresh":  # it says where a gain is asked for
+        shown.add("superiority")
+    yield "gate:"
+    for name, field in type(gate).model_fields.items():
+        value = getattr(gate, name)
+        if name in shown:
+            yield from _entry(name, value, field.description, 1)
+        else:
+            yield from _with_comment(f"  # {name}: {_plain(value)}", field.description, 1)
 
 
 def _without_foreign_columns(lines: Iterable[str], params: Params) -> Iterator[str]:

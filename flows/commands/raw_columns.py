@@ -73,8 +73,9 @@ def find_columns(
     DataError
         If a file cannot be read, lacks a column, or a guess is not possible.
     ConfigurationError
-        If a column is named that the problem does not read.
+        If a column is named that the problem does not read, or a name is empty.
     """
+    _refuse_empty(asked)
     present = column_names(files[0])
     given = {field: column for field, column in asked.items() if column is not None}
     needed = {
@@ -92,6 +93,16 @@ def find_columns(
 def _names(problem: str, field: str) -> Sequence[str]:
     """Return the usual names of a column; what a problem calls it by default comes first."""
     return tuple(dict.fromkeys((COLUMNS[problem][field], *_NAMES[field])))
+
+
+def _refuse_empty(asked: Mapping[str, str | None]) -> None:
+    empty = [field for field, column in asked.items() if column is not None and not column.strip()]
+    if empty:
+        raise ConfigurationError(
+            f"an empty column name for {', '.join(empty)}",
+            expected="the name of a column of the file",
+            fix="name it, or leave the option out: common names are found",
+        )
 
 
 def _refuse_foreign(problem: str, columns: ColumnsParams) -> None:

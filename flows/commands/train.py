@@ -5,27 +5,32 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from flows.approval import approval_lines
 from flows.pipeline import announcing, call_directly, say
-from flows.record import TRAINING_FINGERPRINT, TrainResult, read_reports
+from flows.record import TRAINING_FINGERPRINT
 from flows.registry_access import champion_version
+from flows.results import TrainResult, read_reports
 from flows.workspace import Workspace, locked
 
 
-def run_train(directory: Path, *, announced: bool, prefect: bool = False) -> TrainResult:
+def run_train(
+    directory: Path, *, announced: bool, prefect: bool = False, may_promote: bool = True
+) -> TrainResult:
     """Return the result of the train flow in the workspace ``directory``.
 
     With ``announced``, standard error says which step runs.
     """
     if prefect:
-        return _run_flow(directory, announced=announced)
+        return _run_flow(directory, announced=announced, may_promote=may_promote)
     from flows.train import train
 
     workspace = Workspace.open(directory)
     with locked(workspace):
-        return train(workspace, call=announcing(call_directly, say) if announced else call_directly)
+        call = announcing(call_directly, say) if announced else call_directly
+        return train(workspace, call=call, may_promote=may_promote)
 
 
-def _run_flow(directory: Path, *, announced: bool) -> TrainResult:
+def _run_flow(directory: Path, *, announced: bool, may_promote: bool) -> TrainResult:
     """Run the flow with Prefect's words on the terminal reduced to ours.
 
     Its logs go to its server all the same; what it would print is every step twice, and a refusal
@@ -38,7 +43,7 @@ def _run_flow(directory: Path, *, announced: bool) -> TrainResult:
     from flows.orchestrated import served, train
 
     with served():
-        return train(str(directory), announced=announced)
+        return train(str(directory), announced=announced, may_promote=may_promote)
 
 
 def summarize(workspace: Workspace, result: TrainResult) -> str:
@@ -59,6 +64,7 @@ def summarize(workspace: Workspace, result: TrainResult) -> str:
         [
             done,
             f"version {result.version} of {name}; {standing}",
+            *approval_lines(workspace, result.version),
             summary(reports, decision),
             *_what_training_went_through(workspace, result),
             f"report: {result.report}",

@@ -57,8 +57,10 @@ def _disk_error(error: OSError) -> DataError:
 
 
 def _code_version(root: Path, _params: Path) -> str:
+    from pipeline_steps.data_preparation.additions import ensure_additions
     from pipeline_steps.data_preparation.code_version import write_code_version
 
+    ensure_additions(root)  # this stage comes first, also where DVC is run by hand
     return write_code_version(root)[:12]
 
 
@@ -69,12 +71,14 @@ def _generate(root: Path, _params: Path) -> str:
 
 
 def _ingest(root: Path, params: Path) -> str:
+    from pipeline_steps.data_preparation.additions import with_additions
     from pipeline_steps.data_preparation.ingest import ingest
     from pipeline_steps.data_preparation.progress import row_counter
 
     values = load_params(params)
     with row_counter("ingest", sys.stderr) as progress:
-        reference = ingest(values.ingest, root, problem=values.problem, progress=progress)
+        sources = with_additions(values.ingest, root)
+        reference = ingest(sources, root, problem=values.problem, progress=progress)
     return counted(reference.n_examples, "row")
 
 

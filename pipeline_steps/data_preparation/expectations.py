@@ -39,6 +39,7 @@ COLUMN_OF = {
     "replacement_characters": "text",
     "encoding_damage": "text",
     "label_unknown": "label",
+    "labels_unknown": "target",
 }
 """The column of an example that each row-level reason is about, in the order of their weight.
 
@@ -70,7 +71,7 @@ class ExpectationSuite:
         os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
         import great_expectations as gx
 
-        self._problem = get_problem(problem)
+        self._problem, self._params = get_problem(problem), params
         self._order = [*COLUMN_OF, *self._problem.flaws]
         self._rows = _row_expectations(self._problem, params)
         self._table = _table_expectations(params, self._problem.min_labels)
@@ -90,11 +91,22 @@ class ExpectationSuite:
             Columns of an examples file, in any order; rows are named by position.
         """
         findings = []
-        for reason, result in self._run(self._rows, _with_derived_columns(frame, self._problem)):
+        for reason, result in self._run(self._rows, self._derived(frame)):
             rows = result["result"].get("unexpected_index_list") or []
             if rows:
                 findings.append(Finding(reason, tuple(int(row[_ROW_KEY]) for row in rows)))
         return sorted(findings, key=lambda finding: self._order.index(finding.reason))
+
+    def _derived(self, frame: pd.DataFrame) -> pd.DataFrame:
+        derived = _with_derived_columns(frame, self._problem)
+        allowed = _allowed_in_target(self._problem, self._params)
+        if allowed is None:
+            return derived
+        shown = (
+            self._problem.labels_in([label], [target])
+            for label, target in zip(frame["label"], frame["target"], strict=True)
+        )
+        return derived.assign(labels_unknown=[not allowed.issuperset(some) for some in shown])
 
     def check_table(self, summary: Mapping[str, float]) -> list[TableFinding]:
         """Return which expectations the file as a whole does not meet.
@@ -138,14 +150,24 @@ def _row_expectations(problem: Problem, params: ValidateParams) -> dict[str, Any
     from great_expectations import expectations
 
     gxe: Any = expectations
+    reasons = [*problem.flaws]
+    if _allowed_in_target(problem, params) is not None:
+        reasons.append("labels_unknown")
     flawless = {
         reason: gxe.ExpectColumnValuesToBeInSet(
             column=reason, value_set=[False], meta={"reason": reason}
         )
-        for reason in problem.flaws
+        for reason in reasons
     }
     labelled = _label_expectations(params) if problem.has_label else {}
     return {**_text_expectations(params), **labelled, **flawless}
+
+
+def _allowed_in_target(problem: Problem, params: ValidateParams) -> frozenset[str] | None:
+    """Return the labels that a target may hold; none, if it may hold any or has no labels."""
+    if params.labels is None or problem.has_label or not problem.min_labels:
+        return None
+    return frozenset(params.labels)
 
 
 def _label_expectations(params: ValidateParams) -> dict[str, Any]:

@@ -13,30 +13,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline_steps.data_params import IngestParams, SourceParams
+from pipeline_steps.data_preparation.examples import (
+    EXAMPLES_SCHEMA,
+    read_example,
+    read_label,
+    row_name,
+    value_of,
+)
 from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.raw_rows import RawRow, RejectedRow
 from pipeline_steps.data_preparation.readers import RowReader, require_columns
 from pipeline_steps.digests import file_digest
-from pipeline_steps.fields import NotAValueError, as_name, as_timestamp, missing_as_none
+from pipeline_steps.fields import NotAValueError
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.types import DatasetRef
 
-EXAMPLES_SCHEMA = pa.schema(
-    [
-        ("example_id", pa.string()),
-        ("text", pa.string()),
-        ("text_pair", pa.string()),
-        ("label", pa.string()),
-        ("target", pa.string()),
-        ("source", pa.string()),
-        ("domain", pa.string()),
-        ("timestamp", pa.timestamp("us", tz="UTC")),
-        ("group", pa.string()),
-        ("role", pa.string()),
-    ]
-)
 ORIGINS_SCHEMA = pa.schema([("source_file", pa.string()), ("line", pa.int64())])
 """Where each example stood, in the order of the examples; a file of its own beside them."""
 INGESTED = Path("data/ingested")
@@ -208,7 +201,7 @@ def _set_aside(
 ) -> None:
     seen.quarantine.add(
         row.reason,
-        example_id=_row_name(source, row.line),
+        example_id=row_name(source, row.line),
         detail=row.detail,
         source_file=source.path,
         line=row.line,
@@ -226,36 +219,16 @@ def _set_aside(
             seen.rejected_by[name][value] += 1
 
 
-def _row_name(source: SourceParams, line: int) -> str:
-    """Return the id of a row that has none: two sources may share a name, but not a path."""
-    path = Path(source.path)
-    return f"{path.name if path.is_absolute() else path.as_posix()}:{line}"
-
-
 def _example(
     row: RawRow, source: SourceParams, columns: dict[str, str], problem: Problem, seen: _Ingested
 ) -> dict[str, Any] | RejectedRow:
-    def value(name: str) -> Any:
-        return missing_as_none(row.fields.get(columns[name])) if name in columns else None
-
-    label, written = None, value("timestamp")
+    label = None
     try:
-        label = as_name("label", value("label"), strip=True)
-        content = problem.read(value)
-        example = {
-            "example_id": as_name("id", value("id")) or _row_name(source, row.line),
-            "text": content.text,
-            "text_pair": content.text_pair,
-            "label": label,
-            "target": content.target,
-            "source": as_name("source", value("source")) or Path(source.path).name,
-            "domain": as_name("domain", value("domain")) or source.domain,
-            "timestamp": as_timestamp(written),
-            "group": as_name("group", value("group")),
-            "role": source.role,
-        }
+        label = read_label(row, columns)
+        example, content = read_example(row, source, columns, problem)
     except NotAValueError as error:
         return RejectedRow(row.line, error.reason, error.detail, error.excerpt, label)
+    written = value_of(row, columns, "timestamp")
     where = f"{source.path}:{row.line}"
     if written is not None and written != "" and example["timestamp"] is None:
         seen.n_unparsed_timestamps += 1

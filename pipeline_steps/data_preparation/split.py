@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from pipeline_steps.data_params import SplitParams
 from pipeline_steps.data_preparation.assignment import assign, components
-from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA
+from pipeline_steps.data_preparation.examples import EXAMPLES_SCHEMA
 from pipeline_steps.data_preparation.near_duplicates import Clusters, find_clusters
 from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.validate import VALIDATED
@@ -36,6 +37,8 @@ QUARANTINE = Path("data/quarantine/split")
 TRAIN, VALID, TEST = "train", "valid", "test"
 SHIFT_TIME, SHIFT_DOMAIN = "shift_time", "shift_domain"
 DECLARED = "declared__"
+OUT_OF_SCOPE = "out_of_scope__"
+_PREFIXES = {"suite:": DECLARED, "out_of_scope:": OUT_OF_SCOPE}
 _SET_ASIDE = ""
 _BATCH_ROWS = 50_000
 
@@ -60,7 +63,8 @@ def split(params: SplitParams, root: Path, problem: str = "text_classification")
     Raises
     ------
     DataError
-        If a partition is empty, or a held-out row has a label that no training row has.
+        If a partition is empty, a held-out row has a label that no training row has, or a row out
+        of scope has a label that one has.
     """
     remove_partial_files(root / "data")
     path = root / VALIDATED / "examples.parquet"
@@ -98,10 +102,17 @@ def _load(path: Path, problem: Problem) -> _Rows:
 
 
 def _as_partitions(roles: Array) -> Array:
-    """Return roles as partitions; declared training rows are split where a partition is missing."""
+    """Return roles as partitions; declared training rows are split where a partition is missing.
+
+    Where rows to be split are there too, declared training rows are learnt from, all of them.
+    """
     declared = set(roles.tolist())
-    parts = np.array([role.replace("suite:", DECLARED) for role in roles], dtype=object)
-    if TRAIN in declared and not {VALID, TEST} <= declared:
+    parts = roles.copy()
+    for role in declared:
+        for prefix, name in _PREFIXES.items():
+            if role.startswith(prefix):
+                parts[roles == role] = name + role.removeprefix(prefix)
+    if TRAIN in declared and "auto" not in declared and not {VALID, TEST} <= declared:
         parts[parts == TRAIN] = "auto"
     return parts
 
@@ -171,19 +182,35 @@ def _refuse_unusable(rows: _Rows) -> None:
                 expected="rows in each of train, valid and test",
                 fix="add rows, or change the fractions in section split of params.yaml",
             )
+    _refuse_misplaced_labels(rows)
+
+
+def _refuse_misplaced_labels(rows: _Rows) -> None:
+    """Refuse unseen labels where answers are counted, and seen ones out of scope."""
     known = set(rows.labels[rows.parts == TRAIN].tolist())
-    unseen = Counter(
-        f"{rows.label_names[label]} ({part})"
-        for label, part in zip(rows.labels.tolist(), rows.parts.tolist(), strict=True)
-        if label not in known and part not in (TRAIN, _SET_ASIDE)
-    )
+    pairs = Counter(zip(rows.labels.tolist(), rows.parts.tolist(), strict=True))
+    held_out = {pair: n for pair, n in pairs.items() if pair[1] not in (TRAIN, _SET_ASIDE)}
+    outside = {pair: n for pair, n in held_out.items() if pair[1].startswith(OUT_OF_SCOPE)}
+    unseen = {p: n for p, n in held_out.items() if p[0] not in known and p not in outside}
     if unseen:
-        shown = ", ".join(f"{name}: {counted(n, 'row')}" for name, n in sorted(unseen.items())[:10])
         raise DataError(
-            f"labels that no training row has: {shown}",
+            f"labels that no training row has: {_shown(rows, unseen)}",
             expected="every label of a held-out row among the training rows",
-            fix="add training rows with these labels, or take the rows out of the raw file",
+            fix="add training rows with these labels, take the rows out of the raw file, or "
+            "declare a file of such rows as out_of_scope:NAME",
         )
+    seen = {pair: n for pair, n in outside.items() if pair[0] in known}
+    if seen:
+        raise DataError(
+            f"labels out of scope that training rows have: {_shown(rows, seen)}",
+            expected="rows out of scope whose label no training row has",
+            fix="take those rows out of the raw file, or declare it as suite:NAME",
+        )
+
+
+def _shown(rows: _Rows, counts: Mapping[tuple[int, str], int]) -> str:
+    named = {f"{rows.label_names[label]} ({part})": n for (label, part), n in counts.items()}
+    return ", ".join(f"{name}: {counted(n, 'row')}" for name, n in sorted(named.items())[:10])
 
 
 def _write(

@@ -9,12 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_steps.data_params import NoiseParams, SuitesParams
-from pipeline_steps.data_preparation.ingest import EXAMPLES_SCHEMA
+from pipeline_steps.data_params import SuitesParams
+from pipeline_steps.data_preparation.examples import EXAMPLES_SCHEMA
+from pipeline_steps.data_preparation.noisy import NoiseSuite, noisy_row
 from pipeline_steps.data_preparation.split import DECLARED, SPLITS, TEST, TRAIN, VALID
 from pipeline_steps.errors import DataError
 from pipeline_steps.files import atomic_directory, remove_partial_files
-from pipeline_steps.noise import perturb
+from pipeline_steps.noise.catalog import require_resources, resources_of
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 
@@ -29,33 +30,48 @@ def build_suites(
 
     Noise suites hold the test rows under the same ids; shift suites are the rows that the split
     held out or that were declared. Below ``valid`` stand noisy copies of the valid rows: a search
-    that is to find a robust model looks at those, and never at what versions are judged on.
+    that is to find a robust model looks at those, and never at what versions are judged on. The
+    manifest names the versions of the word lists that a suite was made with.
+
+    Raises
+    ------
+    MissingDependencyError
+        If a package that a kind of noise reads is not installed.
+    DataError
+        If two suites would have one name.
     """
+    require_resources(noise.kind for noise in params.noise)
+    noises = _suites_of(params)
     remove_partial_files(root / "data")
     with atomic_directory(root / SUITES) as directory:
         shifts = [_copy(path, directory) for path in sorted((root / SPLITS).glob("*.parquet"))]
         entries = [entry for entry in shifts if entry is not None]
-        for noise in params.noise:
+        for noise in noises:
             _refuse_taken(noise.name, entries)
             test = root / SPLITS / f"{TEST}.parquet"
-            entries.append(_noisy(test, get_problem(problem), noise, params.seed, directory))
+            entries.append(_noisy(test, get_problem(problem), noise, directory))
         manifest = json.dumps(
-            {"suites": entries, "noisy_valid": _noisy_valid(params, root, problem, directory)},
+            {"suites": entries, "noisy_valid": _noisy_valid(noises, root, problem, directory)},
             indent=2,
         )
         (directory / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
     return [entry["name"] for entry in entries]
 
 
+def _suites_of(params: SuitesParams) -> list[NoiseSuite]:
+    return [
+        NoiseSuite(name, noise.kind, rate, params.seed)
+        for noise in params.noise
+        for name, rate in noise.rates().items()
+    ]
+
+
 def _noisy_valid(
-    params: SuitesParams, root: Path, problem: str, directory: Path
+    noises: list[NoiseSuite], root: Path, problem: str, directory: Path
 ) -> list[dict[str, Any]]:
     valid = root / SPLITS / f"{VALID}.parquet"
     (directory / VALID).mkdir()
-    entries = [
-        _noisy(valid, get_problem(problem), noise, params.seed, directory / VALID)
-        for noise in params.noise
-    ]
+    entries = [_noisy(valid, get_problem(problem), noise, directory / VALID) for noise in noises]
     return [{**e, "name": f"{VALID}_{e['name']}", "file": f"{VALID}/{e['file']}"} for e in entries]
 
 
@@ -69,25 +85,15 @@ def _copy(path: Path, directory: Path) -> dict[str, Any] | None:
     return _entry(name, "shift", target)
 
 
-def _noisy(
-    test: Path, problem: Problem, noise: NoiseParams, seed: int, directory: Path
-) -> dict[str, Any]:
+def _noisy(test: Path, problem: Problem, noise: NoiseSuite, directory: Path) -> dict[str, Any]:
     target = directory / f"{noise.name}.parquet"
     with pq.ParquetWriter(target, EXAMPLES_SCHEMA) as writer:
         for batch in pq.ParquetFile(test).iter_batches(batch_size=_BATCH_ROWS):
-            rows = [_noisy_row(row, problem, noise, seed) for row in batch.to_pylist()]
+            rows = [noisy_row(row, problem, noise) for row in batch.to_pylist()]
             writer.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES_SCHEMA))
-    return _entry(noise.name, "noise", target)
-
-
-def _noisy_row(
-    row: dict[str, Any], problem: Problem, noise: NoiseParams, seed: int
-) -> dict[str, Any]:
-    def noisy(text: str, place: str) -> str:
-        name = f"{row['example_id']}:{place}"
-        return perturb(text, noise.kind, noise.rate, seed=seed, example_id=name)
-
-    return problem.noisy(row, noisy)
+    entry = _entry(noise.name, "noise", target)
+    resources = resources_of(noise.kind)
+    return {**entry, "resources": resources} if resources else entry
 
 
 def _entry(name: str, kind: str, path: Path) -> dict[str, Any]:

@@ -14,13 +14,9 @@ import pyarrow.parquet as pq
 
 from pipeline_steps.data_params import ValidateParams
 from pipeline_steps.data_preparation.chunks import read_chunks
+from pipeline_steps.data_preparation.examples import EXAMPLES_SCHEMA
 from pipeline_steps.data_preparation.expectations import ExpectationSuite
-from pipeline_steps.data_preparation.ingest import (
-    EXAMPLES_SCHEMA,
-    INGESTED,
-    Progress,
-    ignore_progress,
-)
+from pipeline_steps.data_preparation.ingest import INGESTED, Progress, ignore_progress
 from pipeline_steps.data_preparation.ingest import QUARANTINE as INGEST_QUARANTINE
 from pipeline_steps.data_preparation.quarantine import Quarantine
 from pipeline_steps.data_preparation.repeats import Repeats, find_repeats

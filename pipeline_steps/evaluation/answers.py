@@ -30,6 +30,7 @@ class AnsweredRows:
     confidence: Array  # (n,)
     bins: Array  # (n,)
     n_bins: int
+    has_confidence = True
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -37,7 +38,7 @@ class AnsweredRows:
     @property
     def directions(self) -> Mapping[str, bool]:
         """Whether greater is better: of the calibration error, and what else is a loss, not."""
-        names = self.statistics.metrics(self.statistics.counts[:1], np.ones(1))
+        names = self.statistics.metrics(np.ones((1, 1)) @ self.statistics.counts[:1], np.ones(1))
         lower = self.statistics.lower_is_better
         return {**{name: name not in lower for name in (*names, *self.shares)}, "ece": False}
 

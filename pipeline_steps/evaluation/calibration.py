@@ -44,7 +44,7 @@ def calibration_interval(
     low = 0.0
     if estimate > float(np.quantile(by_chance, 1.0 - tail)):
         low = max(0.0, estimate - float(by_chance.mean()) - (upper - mean))
-    return low, min(1.0, estimate + (mean - lower))
+    return low, min(1.0, estimate + max(mean - lower, 0.0))  # rounding: all resamples alike
 
 
 def _errors_if_calibrated(rows: ScoredRows, resamples: int, seed: int) -> Array:

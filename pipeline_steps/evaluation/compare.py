@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline_steps.comparison_types import PairedComparison, PairedDifference
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.intervals import bias_corrected_interval, tango_interval
-from pipeline_steps.evaluation.paired_tests import mcnemar_p, swap_p_values
+from pipeline_steps.evaluation.paired_slices import paired_slices
+from pipeline_steps.evaluation.paired_tests import mcnemar_p, swap_tests
 from pipeline_steps.evaluation.reading import read_scored
 from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
+from pipeline_steps.evaluation.stress.churn import churn
 from pipeline_steps.evaluation.uncertainty import bootstrap_metrics
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable
-from pipeline_steps.types import PairedComparison, PairedDifference, Predictions
+from pipeline_steps.types import Predictions
 
 
 def compare(
@@ -22,7 +26,8 @@ def compare(
 ) -> PairedComparison:
     """Return the paired differences of two checkpoints on one suite, candidate minus champion.
 
-    Each carries the one-sided p-value of "the candidate is better" and a two-sided interval. A
+    Each carries the one-sided p-values of "the candidate is better" and "it is worse", and a
+    two-sided interval. The first headline metric is also compared on every slice. A
     share of rows (accuracy): the exact McNemar test and Tango's score interval. The other metrics:
     a test by random swaps of the two outputs of a row, and bias-corrected paired bootstrap
     percentiles. A metric that is undefined for one of the two is left out.
@@ -46,7 +51,21 @@ def compare(
         n_only_champion_correct=losses,
         differences=paired_differences(a, b, params),
         headline=a.headlines[0],
+        churn=churn(a, b, params.confidence),
+        slices=paired_slices(a, b, ours.columns, params, paired_differences),
+        confidence=params.confidence,
+        **read_from(candidate, champion),
     )
+
+
+def read_from(candidate: Predictions, champion: Predictions) -> dict[str, str]:
+    """Return which predictions a comparison was read from, and the code that made them."""
+    return {
+        "candidate_predictions": candidate.digest,
+        "champion_predictions": champion.digest,
+        "candidate_code": candidate.code,
+        "champion_code": champion.code,
+    }
 
 
 def discordant_rows(candidate: ScoredRows, champion: ScoredRows) -> tuple[int, int]:
@@ -56,16 +75,17 @@ def discordant_rows(candidate: ScoredRows, champion: ScoredRows) -> tuple[int, i
 
 
 def paired_differences(
-    candidate: ScoredRows, champion: ScoredRows, params: EvaluateParams
+    candidate: ScoredRows,
+    champion: ScoredRows,
+    params: EvaluateParams,
+    asked: Sequence[str] | None = None,
 ) -> tuple[PairedDifference, ...]:
-    """Return the difference in each metric that is defined for both."""
+    """Return the difference in each metric (or those asked for) that is defined for both."""
     points, other = point_metrics(candidate), point_metrics(champion)
-    names = [n for n in points if math.isfinite(points[n]) and math.isfinite(other[n])]
+    names = [n for n in asked or points if math.isfinite(points[n]) and math.isfinite(other[n])]
     gains = {n: (points[n] - other[n]) * (1 if candidate.directions[n] else -1) for n in names}
-    p_values = swap_p_values(candidate, champion, gains, params.bootstrap_resamples, params.seed)
-    p_value = mcnemar_p(*discordant_rows(candidate, champion))
-    p_values.update(dict.fromkeys(candidate.shares, p_value))
-    intervals = _intervals(candidate, champion, params)
+    p_values = _p_values(candidate, champion, gains, params)
+    intervals = _intervals(candidate, champion, params, names)
     return tuple(
         PairedDifference(
             name=name,
@@ -74,18 +94,37 @@ def paired_differences(
             difference=points[name] - other[name],
             ci_low=intervals[name][0],
             ci_high=intervals[name][1],
-            p_value=p_values[name],
+            p_value=p_values[name][0],
             n=len(candidate),
             greater_is_better=candidate.directions[name],
+            p_worse=p_values[name][1],
         )
         for name in names
     )
 
 
-def _intervals(
-    candidate: ScoredRows, champion: ScoredRows, params: EvaluateParams
+def _p_values(
+    candidate: ScoredRows, champion: ScoredRows, gains: dict[str, float], params: EvaluateParams
 ) -> dict[str, tuple[float, float]]:
-    """Return the interval of the difference in each metric."""
+    """Return the p-values of "better" and "worse"; shares of rows need no swaps."""
+    wins, losses = discordant_rows(candidate, champion)
+    exact = mcnemar_p(wins, losses), mcnemar_p(losses, wins)
+    found = dict.fromkeys(candidate.shares, exact)
+    rest = {name: gain for name, gain in gains.items() if name not in found}
+    if rest:
+        resamples, seed = params.bootstrap_resamples, params.seed
+        found |= swap_tests(candidate, champion, rest, resamples, seed)
+    return found
+
+
+def _intervals(
+    candidate: ScoredRows, champion: ScoredRows, params: EvaluateParams, names: Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """Return the interval of the difference in each metric, at least of the named ones."""
+    if set(names) <= set(candidate.shares):  # they need no resamples
+        wins, losses = discordant_rows(candidate, champion)
+        exact = tango_interval(wins, losses, len(candidate), params.confidence)
+        return dict.fromkeys(names, exact)
     # The same seed resamples the same rows on both sides: that is what makes it paired.
     ours = bootstrap_metrics(candidate, params.bootstrap_resamples, params.seed)
     theirs = bootstrap_metrics(champion, params.bootstrap_resamples, params.seed)

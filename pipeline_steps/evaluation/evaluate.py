@@ -8,13 +8,15 @@ import numpy as np
 
 from pipeline_steps.evaluation.answers import AnsweredRows
 from pipeline_steps.evaluation.calibration import reliability_points
+from pipeline_steps.evaluation.label_answers import not_measured
 from pipeline_steps.evaluation.metrics import class_scores, confusion_counts
 from pipeline_steps.evaluation.outcomes import Outcomes
 from pipeline_steps.evaluation.reading import read_scored
 from pipeline_steps.evaluation.slices import slice_metrics, worst_slice
 from pipeline_steps.evaluation.uncertainty import metric_values
+from pipeline_steps.evaluation_types import ClassMetrics, EvaluationReport
 from pipeline_steps.judging_params import EvaluateParams
-from pipeline_steps.types import ClassMetrics, EvaluationReport, Predictions
+from pipeline_steps.types import Predictions
 
 _TOP_CONFUSIONS = 20
 
@@ -42,7 +44,7 @@ def evaluate(predictions: Predictions, params: EvaluateParams) -> EvaluationRepo
         **_details(rows),
         slices=slices,
         worst_slice=worst_slice(slices),
-        reliability=reliability_points(rows),
+        reliability=reliability_points(rows) if rows.has_confidence else (),
         headlines=rows.headlines,
     )
 
@@ -50,7 +52,11 @@ def evaluate(predictions: Predictions, params: EvaluateParams) -> EvaluationRepo
 def _details(rows: Outcomes | AnsweredRows) -> dict[str, Any]:
     """Return what is said of single labels, types and tags."""
     if isinstance(rows, Outcomes):
-        return {"classes": class_metrics(rows), "confusion": top_confusions(rows)}
+        return {
+            "classes": class_metrics(rows),
+            "confusion": top_confusions(rows),
+            "not_measured": not_measured(rows),
+        }
     found = rows.statistics
     return {"classes": found.classes, "tags": found.tags, "confusion": found.confusion}
 

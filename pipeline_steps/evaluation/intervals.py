@@ -17,7 +17,7 @@ _NORMAL = NormalDist()
 _BISECTIONS = 60
 
 
-def wilson_interval(hits: int, n: int, confidence: float) -> tuple[float, float]:
+def wilson_interval(hits: float, n: int, confidence: float) -> tuple[float, float]:
     """Return the score interval of a share (Wilson 1927, JASA 22, 209-212).
 
     Examples

@@ -28,7 +28,10 @@ Table = TypeVar("Table", bound=AnyTable)
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a checkpoint did with each of n rows; ``labels`` covers truth and prediction."""
+    """What a checkpoint did with each of n rows; ``labels`` covers truth and prediction.
+
+    ``absent`` names metrics that cannot be computed, because the model says too little.
+    """
 
     labels: tuple[str, ...]
     truth: Array  # (n,) index into labels
@@ -39,6 +42,7 @@ class Outcomes:
     bins: Array  # (n,) equal-width calibration bin
     n_bins: int
     problem: LabelProblem = _CLASSIFICATION
+    absent: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -53,7 +57,13 @@ class Outcomes:
         """Metric -> whether greater is better."""
         none = np.zeros(len(self.labels))
         own = self.problem.label_metrics(self.labels, none, none, none)
-        return {**dict.fromkeys(own, True), **GREATER_IS_BETTER}
+        every = {**dict.fromkeys(own, True), **GREATER_IS_BETTER}
+        return {name: better for name, better in every.items() if name not in self.absent}
+
+    @property
+    def has_confidence(self) -> bool:
+        """Whether the model says how sure it is."""
+        return "ece" not in self.absent
 
     @property
     def headlines(self) -> tuple[str, ...]:

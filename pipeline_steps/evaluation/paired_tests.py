@@ -33,17 +33,18 @@ def mcnemar_p(only_candidate: int, only_champion: int) -> float:
     return float(min(1.0, np.exp(logs - discordant * np.log(2.0)).sum()))
 
 
-def swap_p_values(
+def swap_tests(
     candidate: ScoredRows,
     champion: ScoredRows,
     gains: Mapping[str, float],
     resamples: int,
     seed: int,
-) -> dict[str, float]:
-    """Return the p-value of each gain by randomly swapping the two models' outputs of a row.
+) -> dict[str, tuple[float, float]]:
+    """Return the p-values of "better" and "worse" by randomly swapping the outputs of a row.
 
     If the models were the same in all but chance, swapping would change nothing: the p-value is
-    the share of swapped pairs that show a gain as large, the observed one counted among them.
+    the share of swapped pairs that show a gain (a loss) as large, the observed one counted among
+    them.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def swap_p_values(
     """
     both = candidate.followed_by(champion)
     generator = np.random.default_rng((seed, 2))  # not the stream that draws the bootstrap rows
-    reached = dict.fromkeys(gains, 1)
+    reached = {name: [1, 1] for name in gains}
     for start in range(0, resamples, _CHUNK):
         size = min(_CHUNK, resamples - start)
         keep = generator.integers(0, 2, size=(size, len(candidate))).astype(np.float64)
@@ -72,5 +73,19 @@ def swap_p_values(
         for name, gain in gains.items():
             sign = 1.0 if candidate.directions[name] else -1.0
             swapped = sign * (ours[name] - theirs[name])
-            reached[name] += int((swapped >= gain - _ROUNDING).sum())
-    return {name: count / (1 + resamples) for name, count in reached.items()}
+            reached[name][0] += int((swapped >= gain - _ROUNDING).sum())
+            reached[name][1] += int((swapped <= gain + _ROUNDING).sum())
+    total = 1 + resamples
+    return {name: (better / total, worse / total) for name, (better, worse) in reached.items()}
+
+
+def swap_p_values(
+    candidate: ScoredRows,
+    champion: ScoredRows,
+    gains: Mapping[str, float],
+    resamples: int,
+    seed: int,
+) -> dict[str, float]:
+    """Return the p-value of "the candidate is better" in each metric; see :func:`swap_tests`."""
+    tests = swap_tests(candidate, champion, gains, resamples, seed)
+    return {name: better for name, (better, _) in tests.items()}

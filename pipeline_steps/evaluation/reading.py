@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from pipeline_steps.evaluation.answers import AnsweredRows, rows_of_answers
+from pipeline_steps.evaluation.label_answers import label_outcomes
 from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable, PredictionTable, read_predictions
@@ -27,4 +28,6 @@ def read_scored(
     problem, n_bins = get_problem(predictions.problem), params.calibration_bins
     if isinstance(table, PredictionTable):
         return table, outcomes(table, n_bins, cast("LabelProblem", problem))
+    if problem.has_label:
+        return table, label_outcomes(table, n_bins, cast("LabelProblem", problem))
     return table, rows_of_answers(table, cast("StructuredProblem", problem), n_bins)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pipeline_steps.evaluation.scored import ScoredRows
 from pipeline_steps.evaluation.uncertainty import metric_values
+from pipeline_steps.evaluation_types import SliceMetrics
 from pipeline_steps.judging_params import EvaluateParams
-from pipeline_steps.types import SliceMetrics
 
 
 def slice_metrics(
-    rows: ScoredRows, columns: Mapping[str, np.ndarray[Any, Any]], params: EvaluateParams
+    rows: ScoredRows,
+    columns: Mapping[str, np.ndarray[Any, Any]],
+    params: EvaluateParams,
+    names: Sequence[str] | None = None,
 ) -> tuple[SliceMetrics, ...]:
-    """Return the headline metrics of each value that has enough rows, the largest slices first.
+    """Return the named metrics of each value that has enough rows, the largest slices first.
+
+    Without names they are the headline metrics.
 
     A column with one value only makes no slices, and a column with more than ``max_slices``
     values gives its largest ones.
@@ -32,7 +37,11 @@ def slice_metrics(
             v for v, n in counts.most_common(params.max_slices) if n >= params.min_slice_rows
         ]
         if len(counts) > 1:
-            slices += [_slice(rows, column, value, values == value, params) for value in frequent]
+            asked = names or rows.headlines
+            slices += [
+                _slice(rows.take(values == value), column, value, asked, params)
+                for value in frequent
+            ]
     return tuple(slices)
 
 
@@ -50,8 +59,7 @@ def worst_slice(slices: tuple[SliceMetrics, ...]) -> SliceMetrics | None:
 
 
 def _slice(
-    rows: ScoredRows, column: str, value: str, mask: np.ndarray[Any, Any], params: EvaluateParams
+    inside: ScoredRows, column: str, value: str, names: Sequence[str], params: EvaluateParams
 ) -> SliceMetrics:
-    inside = rows.take(mask)
-    metrics = metric_values(inside, params, inside.headlines)
+    metrics = metric_values(inside, params, names)
     return SliceMetrics(column=column, value=value, n=len(inside), metrics=metrics)

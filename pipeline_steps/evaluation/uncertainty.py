@@ -8,7 +8,7 @@ The intervals speak of other rows of the same kind; they say nothing of another 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ import numpy as np
 from pipeline_steps.evaluation.calibration import calibration_interval
 from pipeline_steps.evaluation.intervals import bias_corrected_interval, wilson_interval
 from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
+from pipeline_steps.evaluation_types import MetricValue
 from pipeline_steps.judging_params import EvaluateParams
-from pipeline_steps.types import MetricValue
 
 Array = np.ndarray[Any, Any]
 _CHUNK = 64
@@ -33,12 +33,14 @@ def metric_values(
     (:func:`calibration_interval`), the rest the bias-corrected bootstrap percentiles.
     """
     points = point_metrics(rows)
-    resampled = bootstrap_metrics(rows, params.bootstrap_resamples, params.seed)
+    names = names or tuple(rows.directions)
+    computed = set(names) <= set(rows.shares)  # shares need no resamples
+    resampled = {} if computed else bootstrap_metrics(rows, params.bootstrap_resamples, params.seed)
     values = []
-    for name in names or tuple(rows.directions):
+    for name in names:
         value, low, high = points[name], None, None
         if math.isfinite(value):
-            low, high = _interval(name, value, rows, resampled[name], params)
+            low, high = _interval(name, value, rows, resampled, params)
         values.append(
             MetricValue(
                 name=name,
@@ -74,7 +76,11 @@ def bootstrap_metrics(rows: ScoredRows, resamples: int, seed: int) -> dict[str, 
 
 
 def _interval(
-    name: str, value: float, rows: ScoredRows, resampled: Array, params: EvaluateParams
+    name: str,
+    value: float,
+    rows: ScoredRows,
+    resampled: Mapping[str, Array],
+    params: EvaluateParams,
 ) -> tuple[float, float]:
     hits, n = int(rows.correct.sum()), len(rows)
     # Without a mistake (or a hit) resamples cannot differ; F1 then is as uncertain as accuracy.
@@ -82,6 +88,7 @@ def _interval(
     if name in rows.shares or (name in rows.averages and without):
         return wilson_interval(hits, n, params.confidence)
     if name == "ece":
-        return calibration_interval(rows, value, resampled, params.confidence, params.seed)
-    defined = resampled[~np.isnan(resampled)]  # a resample may hold no entity at all
+        return calibration_interval(rows, value, resampled[name], params.confidence, params.seed)
+    found = resampled[name]
+    defined = found[~np.isnan(found)]  # a resample may hold no entity at all
     return bias_corrected_interval(value, defined, params.confidence)

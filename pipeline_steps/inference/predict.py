@@ -10,6 +10,7 @@ from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.judging_params import PredictParams
 from pipeline_steps.predictions_file import describe_predictions, write_predictions
+from pipeline_steps.provenance import PREDICTING_CODE, code_version
 from pipeline_steps.types import Checkpoint, DatasetRef, Predictions
 
 
@@ -51,6 +52,7 @@ def _predict(
         suite=dataset.name,
         kind=dataset.kind,
         problem=checkpoint.problem,
+        code=code_version(PREDICTING_CODE),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,12 @@ from pipeline_steps.inference.examples_file import ExampleRows, rows_of
 from pipeline_steps.inference.forward import autocast, best_device, logits_in_order
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.learner import Learner
-from pipeline_steps.inference.learners.text_classification import label_answers
+from pipeline_steps.inference.learners.one_label import label_answers
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import Encoded, be_quiet, encode, load_tokenizer
 from pipeline_steps.predictions_file import AnyTable
 from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Content
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +28,15 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 _DEFAULT_STRIDE = 64  # of checkpoints from before there were windows
+
+
+@dataclass(frozen=True)
+class PreparedRow:
+    """A request as a model reads it; ``token_ids`` are ``None`` where it is more than a list."""
+
+    content: Content
+    tokens: int
+    token_ids: list[int] | None = None
 
 
 class Predictor:
@@ -74,7 +85,10 @@ class Predictor:
         device = best_device()
         asked = checkpoint.parameters.get("generation", {})
         learner = get_learner(
-            checkpoint.problem, generation=GenerationParams.model_validate(asked), path=Path(path)
+            checkpoint.problem,
+            generation=GenerationParams.model_validate(asked),
+            selector=str(checkpoint.parameters.get("selector", "cross")),
+            path=Path(path),
         )
         model = learner.load(Path(path))
         return cls(
@@ -99,6 +113,27 @@ class Predictor:
         rows = rows_of([self.problem.example(request) for request in requests])
         encoded, outputs = self._run(rows)
         return self.learner.answers(outputs, encoded, rows, self.labels)
+
+    def prepare(self, requests: Sequence[Mapping[str, Any]]) -> list[PreparedRow]:
+        """Return each request with its tokens, for :meth:`answer_prepared`."""
+        contents = [self.problem.example(request) for request in requests]
+        encoded = self._encode(rows_of(contents))
+        if type(encoded) is Encoded:  # one list of ids for each row and nothing beside it
+            pairs = zip(contents, encoded.token_ids, strict=True)
+            return [PreparedRow(content, len(ids), ids) for content, ids in pairs]
+        lengths = encoded.lengths
+        if len(lengths) == len(contents):
+            return [PreparedRow(*pair) for pair in zip(contents, lengths, strict=True)]
+        if len(contents) == 1:  # read in several windows
+            return [PreparedRow(contents[0], sum(lengths))]
+        return [self.prepare([request])[0] for request in requests]
+
+    def answer_prepared(self, prepared: Sequence[PreparedRow]) -> list[Mapping[str, Any]]:
+        """Return the answer to each prepared request; what has its token ids is not read again."""
+        rows = rows_of([row.content for row in prepared])
+        ids = [row.token_ids for row in prepared if row.token_ids is not None]
+        encoded = Encoded(ids, 0) if len(ids) == len(prepared) else self._encode(rows)
+        return self.learner.answers(self._outputs(encoded), encoded, rows, self.labels)
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str | None] | None = None) -> Encoded:
         """Return the token ids of texts."""
@@ -127,16 +162,16 @@ class Predictor:
 
     def _run(self, rows: ExampleRows) -> tuple[Any, Any]:
         """Return encoded rows and the model's outputs on them."""
-        encoded = self.learner.encode(self.tokenizer, rows, self.max_length, self.stride)
+        encoded = self._encode(rows)
+        return encoded, self._outputs(encoded)
+
+    def _outputs(self, encoded: Any) -> Any:
+        pad_id, n_labels = int(self.tokenizer.pad_token_id), len(self.labels)
         with self._autocast():
-            outputs = self.learner.run(
-                self.model,
-                encoded,
-                int(self.tokenizer.pad_token_id),
-                self.batch_tokens,
-                len(self.labels),
-            )
-        return encoded, outputs
+            return self.learner.run(self.model, encoded, pad_id, self.batch_tokens, n_labels)
+
+    def _encode(self, rows: ExampleRows) -> Any:
+        return self.learner.encode(self.tokenizer, rows, self.max_length, self.stride)
 
     def _autocast(self) -> Any:
         return autocast(self.precision, next(self.model.parameters()).device)

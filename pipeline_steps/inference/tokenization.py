@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline_steps.errors import CheckpointError
+from pipeline_steps.inference.normalising.normaliser import Normaliser, load_normaliser
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+WORD_STARTS = frozenset("\u0120\u2581")
+"""What marks the token that begins a word: in byte-level BPE, and in SentencePiece."""
+_NORMALISER = "holdfast_normaliser"
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Encoded:
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
-    """Return the fast tokenizer in a model directory.
+    """Return the fast tokenizer in a model directory, with the normaliser that lies beside it.
 
     Raises
     ------
@@ -54,7 +59,28 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return with_normaliser(tokenizer, load_normaliser(path))
+
+
+def with_normaliser(
+    tokenizer: PreTrainedTokenizerBase, normaliser: Normaliser | None
+) -> PreTrainedTokenizerBase:
+    """Return the tokenizer, whose texts :func:`encode` normalises from now on."""
+    setattr(tokenizer, _NORMALISER, normaliser)
     return tokenizer
+
+
+def normaliser_of(tokenizer: PreTrainedTokenizerBase) -> Normaliser | None:
+    """Return what is done to texts before a tokenizer reads them; ``None`` where nothing is."""
+    return getattr(tokenizer, _NORMALISER, None)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """Write a tokenizer, and what is done to texts before it, into a checkpoint."""
+    tokenizer.save_pretrained(directory)
+    normaliser = normaliser_of(tokenizer)
+    if normaliser is not None:
+        normaliser.save(directory)
 
 
 def be_quiet() -> None:
@@ -71,10 +97,16 @@ def encode(
     pairs: Sequence[str | None] | None,
     max_length: int,
 ) -> Encoded:
-    """Return token ids of texts, or of text pairs, cut to ``max_length`` tokens."""
+    """Return token ids of texts, or of text pairs, cut to ``max_length`` tokens.
+
+    The texts are normalised first, where the tokenizer came with a normaliser.
+    """
     columns = [list(texts)]
     if pairs is not None and any(pair is not None for pair in pairs):
         columns.append([pair or "" for pair in pairs])
+    normaliser = normaliser_of(tokenizer)
+    if normaliser is not None:
+        columns = [[normaliser(text) for text in column] for column in columns]
     token_ids: list[list[int]] = tokenizer(*columns, verbose=False)["input_ids"]
     too_long = [row for row, ids in enumerate(token_ids) if len(ids) > max_length]
     if too_long:

@@ -88,3 +88,10 @@ def noisy_messages(messages: Sequence[Message], noise: Noise) -> list[Message]:
         Message(m.role, text if text.strip() else m.content)
         for m, text in zip(messages, changed, strict=True)
     ]
+
+
+def in_last_turn(messages: Sequence[Message], noise: Noise) -> Noise:
+    """Return noise that touches only what the user says last, for :func:`noisy_messages`."""
+    places = [place for place, message in enumerate(messages) if message.role == USER]
+    last = f"turn{places[-1]}" if places else None
+    return lambda text, place: noise(text, place) if place == last else text

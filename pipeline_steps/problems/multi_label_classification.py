@@ -17,6 +17,9 @@ from pipeline_steps.problems.problem import Content, Field
 from pipeline_steps.problems.statistics import (
     Array,
     Statistics,
+    agreement_counts,
+    beside,
+    by_name,
     class_rows,
     most_frequent,
     ratio,
@@ -79,14 +82,14 @@ class MultiLabelClassification(ReadsTexts):
             (set(json.loads(t)), set(json.loads(p))) for t, p in zip(truth, predicted, strict=True)
         ]
         names = sorted({name for pair in pairs for labels in pair for name in labels})
-        by_label = label_counts(pairs, names)  # (n, 3, n_labels)
-        hits, support, assigned = by_label.sum(axis=2).T
-        of_row = ratio(2.0 * hits, support + assigned, 1.0)
+        counts = agreement_counts(pairs, names, str)
+        hits, both = np.array([(len(t & p), len(t) + len(p)) for t, p in pairs]).reshape(-1, 2).T
+        of_row = ratio(2.0 * hits, both, 1.0)
         return Statistics(
-            counts=np.hstack([by_label.reshape(len(pairs), -1), of_row[:, None]]),
+            counts=beside(counts, of_row[:, None]),
             correct=np.array([t == p for t, p in pairs], dtype=bool),
             metrics=lambda sums, total: _metrics(sums, total, len(names)),
-            classes=class_rows(names, *by_label.sum(axis=0)),
+            classes=class_rows(names, *by_name(counts.sum(axis=0), len(names))),
             confusion=_confusions(pairs),
             shares=("subset_accuracy",),
             averages=("micro_f1", "macro_f1", "samples_f1", "micro_precision", "micro_recall"),
@@ -102,28 +105,6 @@ def target_of(labels: Iterable[str]) -> str:
 def labels_of(target: str) -> list[str]:
     """Return the labels in an example's target."""
     return list(json.loads(target)["labels"])
-
-
-def label_counts(pairs: Sequence[Pair], names: Sequence[str]) -> Array:
-    """Return for each row and label whether it was found, is there, was assigned: 0 or 1.
-
-    Parameters
-    ----------
-    pairs : sequence
-        True and predicted labels of each row.
-    names : sequence of str
-        The n_labels labels that occur.
-
-    Returns
-    -------
-    ndarray (n, 3, n_labels)
-    """
-    index = {name: position for position, name in enumerate(names)}
-    counts = np.zeros((len(pairs), 3, len(names)))
-    for row, (true, found) in enumerate(pairs):
-        for place, group in enumerate((true & found, true, found)):
-            counts[row, place, [index[name] for name in group]] = 1.0
-    return counts
 
 
 def label_f1(pairs: Sequence[Pair]) -> dict[str, float]:
@@ -143,8 +124,7 @@ def label_f1(pairs: Sequence[Pair]) -> dict[str, float]:
 
 def _metrics(sums: Array, total: Array, n_labels: int) -> dict[str, Array]:
     """Return the metrics of summed counts (w, 3 n_labels + 1); without labels F1 is undefined."""
-    by_label = sums[:, : 3 * n_labels].reshape(len(sums), 3, n_labels)
-    hits, support, assigned = by_label[:, 0], by_label[:, 1], by_label[:, 2]
+    hits, support, assigned = by_name(sums, n_labels)
     present = (support + assigned) > 0
     f1 = ratio(2.0 * hits, support + assigned)
     undefined = float("nan")

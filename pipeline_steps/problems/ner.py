@@ -6,6 +6,7 @@ An example's text is its words joined by one blank; its target is
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,9 @@ from pipeline_steps.problems.problem import Content, Field, Noise
 from pipeline_steps.problems.statistics import (
     Array,
     Statistics,
+    agreement_counts,
+    beside,
+    by_name,
     class_rows,
     most_frequent,
     ratio,
@@ -92,6 +96,29 @@ class Ner:
         ]
         return {**row, "text": " ".join(changed), "target": target_of(changed, tags)}
 
+    def attackable(self, row: Mapping[str, Any], change: Noise) -> dict[str, Any]:
+        """Return the row with words changed; each keeps its tag."""
+        return self.noisy(row, change)
+
+    def named_places(self, row: Mapping[str, Any]) -> frozenset[str]:
+        """Return the places of the words of entities."""
+        _, tags = tokens_and_tags(row["target"])
+        return frozenset(f"token{place}" for place, tag in enumerate(tags) if tag != "O")
+
+    def noisy_end(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the row with fewer words, or with more that are no entity's; one at least is left.
+
+        Tags are cut with their words, and an entity may be.
+        """
+        tokens, tags = tokens_and_tags(row["target"])
+        text = " ".join(tokens)
+        changed = noise(text, "text")
+        ends = itertools.accumulate(tokens, lambda end, token: end + 1 + len(token), initial=-1)
+        kept = max(1, sum(end <= len(changed) for end in list(ends)[1:]))
+        added = changed[len(text) :].split()
+        tokens, tags = [*tokens[:kept], *added], [*tags[:kept], *["O"] * len(added)]
+        return {**row, "text": " ".join(tokens), "target": target_of(tokens, tags)}
+
     def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the words of an example."""
         return {"tokens": tokens_and_tags(row["target"])[0]}
@@ -110,16 +137,15 @@ class Ner:
         """Return entity and tag counts of each sentence; both are JSON lists of tags."""
         pairs = [(json.loads(t), json.loads(p)) for t, p in zip(truth, predicted, strict=True)]
         kinds = sorted({kind for pair in pairs for tags in pair for kind in types_in(tags)})
-        by_type = entity_counts(pairs, kinds)  # (n, 3, n_kinds)
+        counts = entity_counts(pairs, kinds)
         tokens = np.array(
             [(sum(a == b for a, b in zip(t, p, strict=True)), len(t)) for t, p in pairs]
         )
-        sums = by_type.sum(axis=0)
         return Statistics(
-            counts=np.hstack([by_type.reshape(len(pairs), -1), tokens.reshape(-1, 2)]),
+            counts=beside(counts, tokens.reshape(-1, 2)),
             correct=np.array([t == p for t, p in pairs], dtype=bool),
             metrics=lambda sums, _: _metrics(sums, len(kinds)),
-            classes=class_rows(kinds, *sums),
+            classes=class_rows(kinds, *by_name(counts.sum(axis=0), len(kinds))),
             tags=_tag_rows(pairs),
             confusion=_confusions(pairs),
             shares=("sentence_accuracy",),
@@ -140,34 +166,20 @@ def tokens_and_tags(target: str) -> tuple[list[str], list[str]]:
 
 def entity_counts(
     pairs: Sequence[tuple[Sequence[str], Sequence[str]]], kinds: Sequence[str]
-) -> Array:
+) -> Any:
     """Return for each sentence and type: entities found exactly, true ones, predicted ones.
 
-    Parameters
-    ----------
-    pairs : sequence
-        True and predicted tags of each sentence.
-    kinds : sequence of str
-        The n_kinds types that occur.
-
-    Returns
-    -------
-    ndarray (n, 3, n_kinds)
+    ``pairs`` are true and predicted tags of each sentence, ``kinds`` the types that occur; the form
+    is that of :func:`agreement_counts`.
     """
-    index = {kind: position for position, kind in enumerate(kinds)}
-    counts = np.zeros((len(pairs), 3, len(kinds)))
-    for row, (truth, predicted) in enumerate(pairs):
-        true, found = set(entities(truth)), set(entities(predicted))
-        for place, group in enumerate((true & found, true, found)):
-            for kind, _, _ in group:
-                counts[row, place, index[kind]] += 1
-    return counts
+    spans = [(set(entities(true)), set(entities(found))) for true, found in pairs]
+    return agreement_counts(spans, kinds, lambda span: span[0])
 
 
 def entity_f1(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> dict[str, float]:
     """Return micro (``entity_f1``) and macro F1 over the entities of all sentences."""
     kinds = sorted({kind for pair in pairs for tags in pair for kind in types_in(tags)})
-    hits, support, assigned = entity_counts(pairs, kinds).sum(axis=0)
+    hits, support, assigned = by_name(entity_counts(pairs, kinds).sum(axis=0), len(kinds))
     micro = ratio(2.0 * hits.sum(), support.sum() + assigned.sum())
     macro = ratio(2.0 * hits, support + assigned)
     return {"entity_f1": float(micro), "macro_f1": float(macro.mean()) if kinds else 0.0}
@@ -175,8 +187,7 @@ def entity_f1(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> dict[str,
 
 def _metrics(sums: Array, n_kinds: int) -> dict[str, Array]:
     """Return the metrics of summed counts (w, 3 n_kinds + 2); without entities F1 is undefined."""
-    by_type = sums[:, : 3 * n_kinds].reshape(len(sums), 3, n_kinds)
-    hits, support, assigned = by_type[:, 0], by_type[:, 1], by_type[:, 2]
+    hits, support, assigned = by_name(sums, n_kinds)
     present = (support + assigned) > 0
     f1 = ratio(2.0 * hits, support + assigned)
     undefined = float("nan")

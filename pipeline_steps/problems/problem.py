@@ -100,6 +100,13 @@ class Problem(Protocol):
         """Return the example with noise in what the model reads; its target still fits."""
         ...
 
+    def noisy_end(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the example with another end of what the model reads; its target still fits.
+
+        ``noise`` cuts a text or puts something behind it, and leaves the rest as it is.
+        """
+        ...
+
     def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a served model is asked, from an example."""
         ...
@@ -153,3 +160,32 @@ class RepairingProblem(Problem, Protocol):
     def repair(self) -> str:
         """What such rows are reported as, in a warning about their target."""
         ...
+
+
+@runtime_checkable
+class AttackableProblem(Protocol):
+    """A problem that says more of what an attack may change than noise is put on."""
+
+    def attackable(self, row: Mapping[str, Any], change: Noise) -> dict[str, Any]:
+        """Return the example with changed texts, place by place; its target still fits."""
+        ...
+
+    def named_places(self, row: Mapping[str, Any]) -> frozenset[str]:
+        """Return the places of what is asked about: entities, spans, the question."""
+        ...
+
+
+def end_behind(text: str, last: int, noise: Noise) -> str:
+    """Return a text with another end, of which the first ``last`` characters stay.
+
+    Parameters
+    ----------
+    text : str
+        What the model reads.
+    last : int
+        Where the last span ends that must stay.
+    noise : callable
+        Cuts a text or puts something behind it.
+    """
+    changed = noise(text, "text")
+    return changed if len(changed) >= last else text[:last]

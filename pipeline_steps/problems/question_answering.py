@@ -6,6 +6,7 @@ An example's text is the context, its ``text_pair`` the question, its target
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline_steps.fields import NotAValueError, as_objects, as_text
-from pipeline_steps.problems.problem import Content, Field, Noise
+from pipeline_steps.problems.problem import Content, Field, Noise, end_behind
 from pipeline_steps.problems.squad import best_scores
 from pipeline_steps.problems.statistics import Array, Statistics, most_frequent, ratio
 
@@ -76,6 +77,34 @@ class QuestionAnswering:
         changed = noise(row["text_pair"], "text_pair")
         return {**row, "text_pair": changed if changed.strip() else row["text_pair"]}
 
+    def attackable(self, row: Mapping[str, Any], change: Noise) -> dict[str, Any]:
+        """Return the row with changes in the question and in the context outside the answers.
+
+        The answers stay letter by letter and follow the text. A context is never emptied.
+        """
+        asked = self.noisy(row, change)
+        text, found = row["text"], answers(row["target"])
+        cuts, moved, parts = _cuts(text, found), {0: 0}, [""]
+        for place, (start, end) in enumerate(itertools.pairwise(cuts)):
+            inside = any(first <= start and end <= first + len(said) for said, first in found)
+            part = text[start:end]
+            parts.append(part if inside else change(part, f"context{place}"))
+            moved[end] = moved[start] + len(parts[-1])
+        changed = "".join(parts)
+        if not changed.strip():
+            return asked
+        followed = target_of([(said, moved[first]) for said, first in found])
+        return {**asked, "text": changed, "target": followed}
+
+    def named_places(self, row: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG002 - protocol
+        """Return the place of the question."""
+        return frozenset({"text_pair"})
+
+    def noisy_end(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the row with another end of its context, behind the last answer."""
+        last = max((start + len(text) for text, start in answers(row["target"])), default=0)
+        return {**row, "text": end_behind(row["text"], last, noise)}
+
     def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return question and context of an example."""
         return {"question": row["text_pair"], "context": row["text"]}
@@ -122,6 +151,12 @@ def target_of(found: Sequence[Answer]) -> str:
 def answers(target: str) -> list[Answer]:
     """Return the answers in an example's target."""
     return [(item["text"], item["start"]) for item in json.loads(target)["answers"]]
+
+
+def _cuts(text: str, found: Sequence[Answer]) -> list[int]:
+    """Return where the answers begin and end in a context, and its own ends."""
+    ends = [place for said, start in found for place in (start, start + len(said))]
+    return sorted({0, *ends, len(text)})
 
 
 def _answer(item: Mapping[str, Any]) -> Answer:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline_steps.fields import as_span, as_text
 from pipeline_steps.problems.directed_relations import relation_f1
-from pipeline_steps.problems.problem import Content, Field, Noise
+from pipeline_steps.problems.problem import Content, Field, Noise, end_behind
 from pipeline_steps.problems.statistics import Array
 
 Span = tuple[int, int]
@@ -74,16 +74,28 @@ class RelationExtraction:
         The text is cut where a span begins or ends; what stands in a span is never emptied.
         """
         head, tail = spans(row["target"])
-        cuts = sorted({0, *head, *tail, len(row["text"])})
         moved, parts = {0: 0}, []
-        for place, (start, end) in enumerate(itertools.pairwise(cuts)):
+        for place, (start, end, inside) in enumerate(_segments(row)):
             segment = row["text"][start:end]
             changed = noise(segment, f"segment{place}")
-            inside = any(first <= start and end <= last for first, last in (head, tail))
             parts.append(segment if inside and not changed.strip() else changed)
             moved[end] = moved[start] + len(parts[-1])
         target = target_of(*((moved[start], moved[end]) for start, end in (head, tail)))
         return {**row, "text": "".join(parts), "target": target}
+
+    def attackable(self, row: Mapping[str, Any], change: Noise) -> dict[str, Any]:
+        """Return the row with words changed inside and outside its spans, which follow them."""
+        return self.noisy(row, change)
+
+    def named_places(self, row: Mapping[str, Any]) -> frozenset[str]:
+        """Return the places of what stands in a span."""
+        segments = enumerate(_segments(row))
+        return frozenset(f"segment{place}" for place, (*_, inside) in segments if inside)
+
+    def noisy_end(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the row with another end of its text, behind both spans."""
+        last = max(end for _, end in spans(row["target"]))
+        return {**row, "text": end_behind(row["text"], last, noise)}
 
     def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return text and spans of an example."""
@@ -124,3 +136,13 @@ def spans(target: str) -> tuple[Span, Span]:
     """Return head and tail of an example's target."""
     content = json.loads(target)
     return tuple(content["head"]), tuple(content["tail"])
+
+
+def _segments(row: Mapping[str, Any]) -> list[tuple[int, int, bool]]:
+    """Return the text of a row cut where spans begin and end: from, to, and whether in a span."""
+    named = spans(row["target"])
+    cuts = sorted({0, *itertools.chain.from_iterable(named), len(row["text"])})
+    return [
+        (start, end, any(first <= start and end <= last for first, last in named))
+        for start, end in itertools.pairwise(cuts)
+    ]

@@ -17,6 +17,7 @@ from pipeline_steps.problems.conversation import (
     Message,
     as_messages,
     as_objects_of,
+    in_last_turn,
     noisy_messages,
     plain_text,
 )
@@ -82,6 +83,10 @@ class ResponseSelection:
         messages = noisy_messages(context(row["target"]) or [], noise)
         target = target_of(messages, *candidates(row["target"]))
         return {**row, "text": plain_text(messages), "target": target}
+
+    def noisy_end(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the row with another end of what the user says last; the candidates stay."""
+        return self.noisy(row, in_last_turn(context(row["target"]) or [], noise))
 
     def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the conversation of an example, as JSON, and the candidates."""

@@ -7,14 +7,16 @@ example adds is counted once, and every metric follows from weighted sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from pipeline_steps.types import ClassMetrics
+from pipeline_steps.evaluation_types import ClassMetrics
 
 Array = np.ndarray[Any, Any]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Statistics:
 
     Attributes
     ----------
-    counts : ndarray (n, n_counts)
-        Sufficient statistics.
+    counts : ndarray or scipy.sparse.csr_array (n, n_counts)
+        Sufficient statistics. Sparse where a row touches few of many: 50,000 rows with 500 labels
+        would fill 600 MB with zeros.
     correct : ndarray (n,) bool
         Whether an example was answered exactly.
     metrics : callable
@@ -42,7 +45,7 @@ class Statistics:
         Metrics of which less is better.
     """
 
-    counts: Array
+    counts: Any
     correct: Array
     metrics: Callable[[Array, Array], dict[str, Array]]
     classes: tuple[ClassMetrics, ...] = ()
@@ -51,6 +54,51 @@ class Statistics:
     shares: tuple[str, ...] = ()
     averages: tuple[str, ...] = ()
     lower_is_better: tuple[str, ...] = ()
+
+
+def agreement_counts(
+    pairs: Sequence[tuple[AbstractSet[Item], AbstractSet[Item]]],
+    names: Sequence[str],
+    name_of: Callable[[Item], str],
+) -> Any:
+    """Return for each row and name how many items were found exactly, are true, were answered.
+
+    Parameters
+    ----------
+    pairs : sequence
+        True and answered items of each row.
+    names : sequence of str
+        The n_names that occur.
+    name_of : callable
+        The name under which an item is counted.
+
+    Returns
+    -------
+    scipy.sparse.csr_array (n, 3 n_names)
+        The found ones of all names, then the true ones, then the answered ones.
+    """
+    from scipy.sparse import csr_array
+
+    index = {name: position for position, name in enumerate(names)}
+    rows, columns = [], []
+    for row, (true, answered) in enumerate(pairs):
+        for place, group in enumerate((true & answered, true, answered)):
+            rows += [row] * len(group)
+            columns += [place * len(names) + index[name_of(item)] for item in group]
+    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(pairs), 3 * len(names)))
+
+
+def beside(counts: Any, more: Array) -> Any:
+    """Return sparse counts with the columns of an array (n, n_more) behind them."""
+    from scipy.sparse import csr_array, hstack
+
+    return hstack([counts, csr_array(more)], format="csr")
+
+
+def by_name(sums: Array, n_names: int) -> tuple[Array, Array, Array]:
+    """Return found, true and answered items of each name, each (..., n_names), of summed counts."""
+    found, true, answered = np.split(sums[..., : 3 * n_names], 3, axis=-1)
+    return found, true, answered
 
 
 def ratio(numerator: Array, denominator: Array, undefined: float = 0.0) -> Array:

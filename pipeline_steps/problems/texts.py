@@ -18,6 +18,10 @@ class ReadsTexts:
         texts = {name: row[name] for name in ("text", "text_pair") if row[name] is not None}
         return {**row, **{name: noise(text, name) for name, text in texts.items()}}
 
+    def noisy_end(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the row with another end of its first text; a second one stays."""
+        return {**row, "text": noise(row["text"], "text")}
+
     def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the texts of an example."""
         texts = {"text": row["text"], "text_pair": row["text_pair"]}

@@ -101,9 +101,16 @@ class WritingProblem:
         return ()
 
     def noisy(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
-        """Return the row with noise in what is read; what is to be written stays."""
-        changed = noise(row["text"], "text")
-        return {**row, "text": changed if changed.strip() else row["text"]}
+        """Return the row with noise in what is read; what is to be written stays.
+
+        A text that noise would empty, or make what is to be written, stays too.
+        """
+        changed = {**row, "text": noise(row["text"], "text")}
+        return dict(row) if not changed["text"].strip() or self.find_flaws(changed) else changed
+
+    def noisy_end(self, row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
+        """Return the row with another end of what is read; what is to be written stays."""
+        return self.noisy(row, noise)
 
     def request(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the text of an example."""

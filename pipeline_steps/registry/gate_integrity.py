@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from pipeline_steps.comparison_types import CostComparison, PairedComparison, PairedDifference
+from pipeline_steps.evaluation_types import EvaluationReport
+from pipeline_steps.gate_types import GateCheck
 from pipeline_steps.judging_params import GateParams
-from pipeline_steps.types import (
-    EvaluationReport,
-    GateCheck,
-    MetricValue,
-    PairedComparison,
-    PairedDifference,
+from pipeline_steps.registry.gate_axes import (
+    HEADLINE,
+    clean_suite,
+    find_difference,
+    find_metric,
+    gain_axes,
+    non_inferiority_margins,
+    wanted_out_of_scope,
 )
+from pipeline_steps.types import UNCOMPARED
 
 _ROUNDING = 1e-9
 
@@ -21,12 +27,14 @@ def integrity_check(
     reports: Sequence[EvaluationReport],
     comparisons: Sequence[PairedComparison] | None,
     policy: GateParams,
+    costs: CostComparison | None = None,
 ) -> GateCheck:
     """Return whether reports and comparisons are whole, coherent and cover the policy's axes."""
     problems = [*_report_problems(reports), *_policy_problems(reports, policy)]
     if comparisons is not None:
         problems += _comparison_problems(reports, comparisons)
-        problems += _uncompared_axes(comparisons, policy)
+        problems += _uncompared_axes(reports, comparisons, policy)
+        problems += _unmeasured(reports, comparisons, policy, costs)
     elif not policy.floors:
         problems.append(
             "the policy sets no floor (gate.floors), and without a champion nothing else "
@@ -38,33 +46,6 @@ def integrity_check(
         passed=not problems,
         reason="; ".join(problems) or "all reports are there and about the same rows",
     )
-
-
-def find_metric(reports: Sequence[EvaluationReport], axis: str) -> MetricValue | None:
-    """Return the metric of an axis ``suite/metric``, or ``None`` where it is missing."""
-    suite, _, name = axis.rpartition("/")
-    report = next((report for report in reports if report.suite == suite), None)
-    return None if report is None else report.metric(name)
-
-
-def find_difference(
-    comparisons: Sequence[PairedComparison], axis: str
-) -> tuple[PairedComparison, PairedDifference] | None:
-    """Return the paired difference of an axis ``suite/metric``, or ``None`` where it is missing."""
-    suite, _, name = axis.rpartition("/")
-    for comparison in comparisons:
-        for difference in comparison.differences:
-            if comparison.suite == suite and difference.name == name:
-                return comparison, difference
-    return None
-
-
-def non_inferiority_margins(
-    comparisons: Sequence[PairedComparison], policy: GateParams
-) -> dict[str, float]:
-    """Return the margin of each axis: the headline of every suite, and what the policy adds."""
-    defaults = {f"{c.suite}/{c.headline}": policy.default_margin for c in comparisons}
-    return defaults | policy.non_inferiority
 
 
 def _report_problems(reports: Sequence[EvaluationReport]) -> Iterator[str]:
@@ -80,12 +61,18 @@ def _report_problems(reports: Sequence[EvaluationReport]) -> Iterator[str]:
 
 def _policy_problems(reports: Sequence[EvaluationReport], policy: GateParams) -> Iterator[str]:
     """Yield each axis that the policy names and the reports cannot answer."""
-    for axis in sorted({*policy.floors, *policy.superiority, *policy.non_inferiority}):
+    named = [axis for axis in policy.superiority if not _is_pattern(axis)]
+    for axis in sorted({*policy.floors, *named, *policy.non_inferiority}):
         metric = find_metric(reports, axis)
         if metric is None:
             yield f"{axis} is missing; the policy names it"
         elif metric.value is None or not math.isfinite(metric.value):
             yield f"{axis} is undefined; the policy names it"
+
+
+def _is_pattern(axis: str) -> bool:
+    suites, _, metric = axis.rpartition("/")
+    return metric == HEADLINE or any(sign in suites for sign in "*?[")
 
 
 def _comparison_problems(
@@ -100,6 +87,8 @@ def _comparison_problems(
     compared = {comparison.suite: comparison for comparison in comparisons}
     for report in reports:
         comparison = compared.pop(report.suite, None)
+        if comparison is None and report.kind in UNCOMPARED:
+            continue
         if comparison is None:
             yield f"the champion was not scored on {report.suite}"
         else:
@@ -112,6 +101,10 @@ def _contradictions(report: EvaluationReport, comparison: PairedComparison) -> I
     """Yield what a report and the comparison of the same suite do not agree on."""
     if comparison.candidate_digest != report.checkpoint_digest:
         yield f"on {report.suite} another checkpoint was compared than reported"
+    if comparison.candidate_predictions not in ("", report.predictions_digest):
+        yield f"on {report.suite} other predictions were compared than reported"
+    if comparison.candidate_code != comparison.champion_code:
+        yield f"the champion's scores on {report.suite} are stale: other code predicted them"
     if (comparison.dataset_digest, comparison.n) != (report.dataset_digest, report.n):
         yield f"the champion was scored on other rows of {report.suite}"
     for difference in comparison.differences:
@@ -141,11 +134,52 @@ def _is_coherent(difference: PairedDifference) -> bool:
     )
 
 
-def _uncompared_axes(comparisons: Sequence[PairedComparison], policy: GateParams) -> Iterator[str]:
-    margins = non_inferiority_margins(comparisons, policy)
-    for axis in sorted({*margins, *policy.superiority}):
+def _uncompared_axes(
+    reports: Sequence[EvaluationReport],
+    comparisons: Sequence[PairedComparison],
+    policy: GateParams,
+) -> Iterator[str]:
+    margins = non_inferiority_margins(reports, comparisons, policy)
+    wanted = gain_axes(comparisons, policy)
+    for axis in sorted({*margins, *wanted}):
         found = find_difference(comparisons, axis)
-        if found is None:
+        if found is None and axis in wanted and _is_pattern(axis):
+            yield f"no suite fits {axis}; the policy asks for a gain there"
+        elif found is None:
             yield f"{axis} was not compared with the champion"
-        elif axis in policy.superiority and found[1].p_value is None:
+        elif axis in wanted and found[1].p_value is None:
             yield f"the gain in {axis} was not tested"
+
+
+def _unmeasured(
+    reports: Sequence[EvaluationReport],
+    comparisons: Sequence[PairedComparison],
+    policy: GateParams,
+    costs: CostComparison | None,
+) -> Iterator[str]:
+    """Yield what the policy bounds and nobody measured, or not of these two checkpoints."""
+    compared = {comparison.suite: comparison for comparison in comparisons}
+    for report in wanted_out_of_scope(reports, policy):
+        if report.suite not in compared:
+            yield f"the champion was not scored on {report.suite}"
+    clean = clean_suite(reports)
+    if policy.max_negative_flips is not None and (
+        clean is None or clean.suite not in compared or compared[clean.suite].churn is None
+    ):
+        yield "negative flips were not counted; the policy bounds them (gate.max_negative_flips)"
+    same = any(c.candidate_digest == c.champion_digest for c in comparisons)
+    if (policy.max_latency_ratio or policy.max_size_ratio) and not same:
+        yield from _cost_problems(comparisons, costs)
+
+
+def _cost_problems(
+    comparisons: Sequence[PairedComparison], costs: CostComparison | None
+) -> Iterator[str]:
+    if costs is None:
+        yield "latency and size were not measured; the policy bounds them"
+        return
+    pair = (costs.candidate.checkpoint_digest, costs.champion.checkpoint_digest)
+    if any((c.candidate_digest, c.champion_digest) != pair for c in comparisons):
+        yield "latency and size are those of other checkpoints"
+    if not (costs.n and math.isfinite(costs.latency_ratio) and costs.champion.size_bytes):
+        yield "latency and size are not numbers"

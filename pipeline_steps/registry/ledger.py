@@ -8,38 +8,35 @@ decision was made against (compare-and-set inside one transaction).
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict
 
 from pipeline_steps.digests import value_digest
-from pipeline_steps.errors import PromotionError, RegistryError
+from pipeline_steps.errors import PromotionError
+from pipeline_steps.registry.ledger_chain import GENESIS, LedgerEntry, Link, chain_problems
 from pipeline_steps.registry.ledger_database import LedgerDatabase
+from pipeline_steps.registry.ledger_rows import canonical, entry_of, unaltered, was_altered
+from pipeline_steps.types import Value
 
-GENESIS = "0" * 64
+__all__ = ["CHAMPION_MOVED", "GENESIS", "Draft", "Ledger", "LedgerEntry", "Rule"]
+
 CHAMPION_MOVED = "champion_moved"
 
 
-class LedgerEntry(BaseModel):
-    """One decision: what happened, to which model, who did it, why, on what evidence."""
+class Draft(Value):
+    """An entry to be appended: what happened, who did it, why, on what evidence."""
 
-    model_config = ConfigDict(frozen=True)
-
-    sequence: int
-    created_at: str
     event: str
-    model_name: str
     actor: str
     reason: str
     evidence: dict[str, Any]
-    previous_hash: str
-    entry_hash: str
 
-    def expected_hash(self) -> str:
-        """Return the hash over everything but the hash itself."""
-        return value_digest(self.model_dump(exclude={"entry_hash"}))
+
+Rule = Callable[[Sequence[LedgerEntry]], Draft | LedgerEntry]
+"""Decides from the entries so far: a draft is appended, an entry stands as it is."""
 
 
 class Ledger:
@@ -91,22 +88,48 @@ class Ledger:
         actor: str,
         reason: str,
         evidence: dict[str, Any],
+        unless: Sequence[str] = (),
     ) -> LedgerEntry:
         """Return the entry of this event with this evidence; it is appended if there is none.
 
         What converges after a kill calls it again and again, in several processes perhaps.
+
+        Parameters
+        ----------
+        event, model_name, actor, reason, evidence
+            As for :meth:`append`.
+        unless : sequence of str
+            Events that exclude this one: if one of them has this evidence, it is returned.
         """
         table = self.table
         query = sa.select(table).where(
-            table.c.event == event,
+            table.c.event.in_([event, *unless]),
             table.c.model_name == model_name,
-            table.c.evidence == _canonical(evidence),
+            table.c.evidence == canonical(evidence),
         )
         with self.database.writing() as connection:
             earlier = connection.execute(query).first()
             if earlier is not None:
-                return _entry(earlier)
+                return entry_of(earlier)
             return self._append(connection, event, model_name, actor, reason, evidence)
+
+    def decide(self, model_name: str, events: Collection[str], rule: Rule) -> LedgerEntry:
+        """Return the entry that ``rule`` asks for, from the entries of some events so far.
+
+        Reading and appending are one transaction of the only writer: of a hundred processes that
+        decide at once, each sees what those before it have decided.
+        """
+        table = self.table
+        query = (
+            sa.select(table)
+            .where(table.c.model_name == model_name, table.c.event.in_(sorted(events)))
+            .order_by(table.c.sequence)
+        )
+        with self.database.writing() as connection:
+            decided = rule([unaltered(row) for row in connection.execute(query)])
+            if isinstance(decided, LedgerEntry):
+                return decided
+            return self._append(connection, model_name=model_name, **decided.model_dump())
 
     def move_champion(
         self,
@@ -117,8 +140,19 @@ class Ledger:
         actor: str,
         reason: str,
         evidence: dict[str, Any],
+        after: int | None = None,
     ) -> LedgerEntry:
         """Return the entry that makes ``new`` the champion, if ``expected`` still is.
+
+        Parameters
+        ----------
+        model_name, actor, reason, evidence
+            As for :meth:`append`.
+        expected, new : int
+            The version that was champion when this was decided, and the one that is to be.
+        after : int, optional
+            Sequence of the move that made ``expected`` champion: one that lost and regained the
+            place in between (a promotion and its rollback) is not taken for unmoved.
 
         Raises
         ------
@@ -126,8 +160,10 @@ class Ledger:
             If another version became champion in the meantime; it is named.
         """
         with self.database.writing() as connection:
-            current = _version_of(self._last_move(connection, model_name, None))
-            if current != expected:
+            last = self._last_move(connection, model_name, None)
+            current = _version_of(last)
+            moved = after is not None and last is not None and last.sequence != after
+            if current != expected or moved:
                 raise PromotionError(
                     f"version {_named(current)} of {model_name} became champion in the meantime",
                     expected=f"version {_named(expected)}, as when version {new} was judged",
@@ -155,27 +191,44 @@ class Ledger:
         if model_name is not None:
             query = query.where(self.table.c.model_name == model_name)
         with self.database.reading() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
+
+    def moves(self, model_name: str) -> list[LedgerEntry]:
+        """Return every move of the champion, oldest first; an altered one is an error."""
+        table = self.table
+        query = (
+            sa.select(table)
+            .where(table.c.model_name == model_name, table.c.event == CHAMPION_MOVED)
+            .order_by(table.c.sequence)
+        )
+        with self.database.reading() as connection:
+            return [unaltered(row) for row in connection.execute(query)]
+
+    def head(self) -> LedgerEntry | None:
+        """Return the last entry, whatever model it is about."""
+        newest = sa.select(self.table).order_by(self.table.c.sequence.desc()).limit(1)
+        with self.database.reading() as connection:
+            row = connection.execute(newest).first()
+            return None if row is None else entry_of(row)
+
+    def hashes(self) -> dict[int, str]:
+        """Return the hash of every entry by its sequence."""
+        query = sa.select(self.table.c.sequence, self.table.c.entry_hash)
+        with self.database.reading() as connection:
+            return {row.sequence: row.entry_hash for row in connection.execute(query)}
 
     def verify(self) -> list[str]:
         """Return what is wrong with the chain: altered entries, missing links; empty if whole.
 
-        Entries that were cut off the end leave a whole chain behind: they show only beside a copy
-        of the last hash, or where a model's aliases and its champion here differ.
+        Entries that were cut off the end leave a whole chain behind: they show beside an export
+        or the anchors in the registry (:mod:`pipeline_steps.registry.anchors`).
         """
         query = sa.select(self.table).order_by(self.table.c.sequence)
-        problems = []
-        previous, expected = GENESIS, 1
         with self.database.reading() as connection:
-            for row in connection.execute(query):
-                if row.sequence != expected:
-                    problems.append(_missing(expected, row.sequence - 1))
-                if _was_altered(row):
-                    problems.append(f"entry {row.sequence} was altered")
-                if row.previous_hash != previous:
-                    problems.append(f"entry {row.sequence} does not follow the one before it")
-                previous, expected = row.entry_hash, row.sequence + 1
-        return problems
+            return chain_problems(
+                Link(row.sequence, row.previous_hash, row.entry_hash, was_altered(row))
+                for row in connection.execute(query)
+            )
 
     def _append(
         self,
@@ -201,7 +254,7 @@ class Ledger:
             "previous_hash": GENESIS if last is None else last.entry_hash,
         }
         entry = LedgerEntry(**fields, entry_hash=value_digest(fields))
-        row = {**entry.model_dump(), "evidence": _canonical(entry.evidence)}
+        row = {**entry.model_dump(), "evidence": canonical(entry.evidence)}
         connection.execute(self.table.insert().values(row))
         return entry
 
@@ -219,49 +272,7 @@ class Ledger:
             moment = at.astimezone(UTC).isoformat(timespec="microseconds")
             query = query.where(table.c.created_at <= moment)
         row = connection.execute(query).first()
-        return None if row is None else _unaltered(row)
-
-
-def _canonical(evidence: dict[str, Any]) -> str:
-    return json.dumps(evidence, sort_keys=True)
-
-
-def _entry(row: sa.Row[Any]) -> LedgerEntry:
-    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    try:
-        return LedgerEntry(**{**fields, "evidence": json.loads(fields["evidence"])})
-    except ValueError as error:
-        raise RegistryError(
-            f"entry {fields['sequence']} of the ledger cannot be read: {error}",
-            expected="an entry as it was appended",
-            fix="restore the ledger from a backup; what was altered, says: holdfast ledger verify",
-        ) from error
-
-
-def _unaltered(row: sa.Row[Any]) -> LedgerEntry:
-    """Return the entry; who is champion never follows from one that somebody has changed."""
-    if _was_altered(row):
-        raise RegistryError(
-            f"entry {row.sequence} of the ledger was altered",
-            expected="an entry as it was appended",
-            fix="restore the ledger from a backup; what else was altered, says: holdfast ledger "
-            "verify",
-        )
-    return _entry(row)
-
-
-def _was_altered(row: sa.Row[Any]) -> bool:
-    try:
-        entry = _entry(row)
-    except RegistryError:
-        return True
-    return entry.entry_hash != entry.expected_hash()
-
-
-def _missing(first: int, last: int) -> str:
-    return (
-        f"entry {first} is missing" if first == last else f"entries {first} to {last} are missing"
-    )
+        return None if row is None else unaltered(row)
 
 
 def _version_of(move: LedgerEntry | None) -> int | None:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline_steps.types import DatasetRef, EvaluationReport
+from pipeline_steps.evaluation_types import EvaluationReport
+from pipeline_steps.types import DatasetRef
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Param

@@ -1,8 +1,6 @@
-"""Promotion in phases: intent, smoke test, compare-and-set, aliases, confirmation.
+"""Promotion: a version becomes champion, by the gate's verdict or by a person's word.
 
-Killed at any boundary, the next call converges: before the compare-and-set the old champion stands,
-after it the new one does and the aliases follow. Of two racing promoters one wins; the other's
-failure is in the ledger too.
+Of two racing promoters one wins; the other's failure is in the ledger too.
 """
 
 from __future__ import annotations
@@ -12,12 +10,21 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from pipeline_steps.errors import PromotionError
+from pipeline_steps.gate_types import GateDecision, Verdict
+from pipeline_steps.registry.champions import PROMOTION, taken_out, version_of
 from pipeline_steps.registry.ledger import Ledger, LedgerEntry
-from pipeline_steps.registry.smoke_test import SmokeRow, smoke_test
+from pipeline_steps.registry.phases import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    IntendedMove,
+    Mover,
+)
+from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.registry.tracking import Tracker
-from pipeline_steps.types import GateDecision, ModelVersion, Verdict
+from pipeline_steps.types import ModelVersion
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "Promotion", "follow_ledger", "promote"]
 
 
 class Promotion(BaseModel):
@@ -34,14 +41,18 @@ def promote(  # noqa: PLR0913 - keywords with defaults
     tracker: Tracker,
     ledger: Ledger,
     version: ModelVersion,
-    decision: GateDecision,
+    decision: GateDecision | None,
     *,
     smoke_rows: Sequence[SmokeRow],
     actor: str,
     timeout: float = 300.0,
+    override: str | None = None,
     at_boundary: Callable[[str], None] = lambda _: None,
 ) -> Promotion:
     """Return the promotion of a version after the registered artifact has proved itself.
+
+    Before the champion moves, the one that would be gone back to is loaded and asked in a fresh
+    process too; the ledger says how that went.
 
     Parameters
     ----------
@@ -49,39 +60,38 @@ def promote(  # noqa: PLR0913 - keywords with defaults
         The registry and the ledger.
     version : ModelVersion
         What becomes champion.
-    decision : GateDecision
+    decision : GateDecision or None
         Its verdict must be PROMOTE, about this checkpoint and against today's champion.
     smoke_rows : sequence of SmokeRow
         Recorded predictions that the artifact must repeat in a fresh process.
     actor : str
         Who promotes.
     timeout : float
-        Seconds for the smoke test.
+        Seconds for each smoke test.
+    override : str, optional
+        Why a person promotes it whatever the gate said; it is written to the ledger. The artifact
+        must prove itself all the same.
     at_boundary : callable
         Told the name of each phase that has ended; tests kill the process there.
 
     Raises
     ------
     PromotionError
-        If the decision does not allow it, the artifact fails, or another promoter was first.
+        If the decision does not allow it, the version was rolled back, the artifact fails, or
+        another promoter was first.
     """
-    move = ledger.last_move(version.name)
-    moved = move is None or move.evidence["version"] != version.version
-    if move is None or moved:
-        current = None if move is None else int(move.evidence["version"])
-        _refuse_stale(tracker, version, decision, current)
-        _append(ledger, "promotion_intent", version, actor, "is to become champion")
-        at_boundary("intent")
-        try:
-            _prove(tracker, version, smoke_rows, timeout)
-            at_boundary("smoke_test")
-            move = _move(ledger, version, decision, current, actor)
-        except PromotionError as error:
-            _append(ledger, "promotion_failed", version, actor, f"stays out: {error.received}")
-            raise
-        at_boundary("moved")
-    follow_ledger(tracker, ledger, version.name, actor=actor, at_boundary=at_boundary)
-    return Promotion(version=version.version, previous=move.evidence["previous"], moved=moved)
+    mover = Mover(tracker, ledger, actor, timeout, at_boundary)
+    moves = ledger.moves(version.name)
+    last = moves[-1] if moves else None
+    if last is not None and version_of(last) == version.version:
+        mover.follow(version.name)
+        return Promotion(version=version.version, previous=last.evidence["previous"], moved=False)
+    if override is None:
+        _refuse_rolled_back(moves, version)
+        decision = _allowing(tracker, version, decision, last)
+    move = mover.move(_intended(version, last, decision, smoke_rows, override))
+    mover.follow(version.name)
+    return Promotion(version=version.version, previous=move.evidence["previous"], moved=True)
 
 
 def follow_ledger(
@@ -92,36 +102,52 @@ def follow_ledger(
     actor: str,
     at_boundary: Callable[[str], None] = lambda _: None,
 ) -> LedgerEntry | None:
-    """Return the last move of the champion after the aliases followed it and it was confirmed.
-
-    Every step can be repeated; without a champion nothing happens. If another promoter moves the
-    champion while the aliases are set, they are set again: whoever writes them last has read the
-    ledger last.
-    """
-    move = ledger.last_move(model_name)
-    if move is None:
-        return None
-    _move_aliases(tracker, move)
-    at_boundary("alias")
-    if ledger.last_move(model_name) != move:
-        return follow_ledger(tracker, ledger, model_name, actor=actor, at_boundary=at_boundary)
-    ledger.append_once(
-        "promotion_confirmed",
-        model_name=model_name,
-        actor=actor,
-        reason=f"version {move.evidence['version']} is champion",
-        evidence={
-            "version": move.evidence["version"],
-            "previous": move.evidence["previous"],
-            "move": move.sequence,
-        },
-    )
-    return move
+    """Return the last move of the champion after the aliases followed it; see :class:`Mover`."""
+    return Mover(tracker, ledger, actor, at_boundary=at_boundary).follow(model_name)
 
 
-def _refuse_stale(
-    tracker: Tracker, version: ModelVersion, decision: GateDecision, current: int | None
-) -> None:
+def _intended(
+    version: ModelVersion,
+    last: LedgerEntry | None,
+    decision: GateDecision | None,
+    rows: Sequence[SmokeRow],
+    override: str | None,
+) -> IntendedMove:
+    evidence = {} if decision is None else {"policy_digest": decision.policy_digest}
+    if override is not None:
+        verdict = None if decision is None else decision.verdict
+        evidence |= {"override": True, "verdict": verdict}  # type: ignore[dict-item]
+        reason = f"by hand: {override}"
+    else:
+        reason = "" if decision is None else "; ".join(decision.reasons)
+    return IntendedMove(PROMOTION, version, last, reason, rows, evidence)
+
+
+def _refuse_rolled_back(moves: Sequence[LedgerEntry], version: ModelVersion) -> None:
+    rollback = taken_out(moves, version.version)
+    if rollback is not None:
+        raise PromotionError(
+            f"version {version.version} was taken out of service by {rollback.actor} on "
+            f"{rollback.created_at[:19]}: {rollback.reason}",
+            expected="a version that nobody rolled back: the gate has not seen what people saw",
+            fix=f"holdfast promote {version.version} --override --reason 'WHY IT IS FIT NOW'",
+        )
+
+
+def _allowing(
+    tracker: Tracker,
+    version: ModelVersion,
+    decision: GateDecision | None,
+    last: LedgerEntry | None,
+) -> GateDecision:
+    """Return the decision if it lets this version become champion today."""
+    if decision is None:
+        raise PromotionError(
+            f"the gate has not judged version {version.version}",
+            expected="a verdict PROMOTE in the ledger",
+            fix="holdfast train; or, against the gate: "
+            f"holdfast promote {version.version} --override --reason WHY",
+        )
     if decision.verdict is not Verdict.PROMOTE:
         raise PromotionError(
             f"the gate says {decision.verdict} of version {version.version}",
@@ -134,64 +160,12 @@ def _refuse_stale(
             expected="a decision about the registered checkpoint",
             fix="judge this version again: holdfast train",
         )
+    current = None if last is None else version_of(last)
     champion = None if current is None else tracker.version(version.name, current)
-    digest = None if champion is None else champion.checkpoint_digest
-    if decision.champion_digest != digest:
+    if decision.champion_digest != (None if champion is None else champion.checkpoint_digest):
         raise PromotionError(
             f"the decision was made against another champion than version {current}",
             expected="a decision against today's champion",
             fix="judge the candidate again: holdfast train",
         )
-
-
-def _prove(
-    tracker: Tracker, version: ModelVersion, smoke_rows: Sequence[SmokeRow], timeout: float
-) -> None:
-    result = smoke_test(version.model_uri, smoke_rows, tracker.tracking_uri, timeout=timeout)
-    if not result.passed:
-        raise PromotionError(
-            f"the smoke test of version {version.version} failed: {result.reason}",
-            expected="a registered artifact that repeats its recorded predictions",
-            fix="register it anew: remove the version in MLflow, then: holdfast train",
-        )
-
-
-def _move(
-    ledger: Ledger,
-    version: ModelVersion,
-    decision: GateDecision,
-    current: int | None,
-    actor: str,
-) -> LedgerEntry:
-    return ledger.move_champion(
-        version.name,
-        expected=current,
-        new=version.version,
-        actor=actor,
-        reason="; ".join(decision.reasons),
-        evidence={
-            "checkpoint_digest": version.checkpoint_digest,
-            "policy_digest": decision.policy_digest,
-        },
-    )
-
-
-def _append(ledger: Ledger, event: str, version: ModelVersion, actor: str, words: str) -> None:
-    ledger.append(
-        event,
-        model_name=version.name,
-        actor=actor,
-        reason=f"version {version.version} {words}",
-        evidence={"version": version.version, "checkpoint_digest": version.checkpoint_digest},
-    )
-
-
-def _move_aliases(tracker: Tracker, move: LedgerEntry) -> None:
-    """Set the aliases as the ledger says; who was before is in it, not "the number before"."""
-    name, champion, previous = move.model_name, move.evidence["version"], move.evidence["previous"]
-    if previous is not None:
-        tracker.set_alias(name, PREVIOUS, previous)
-    tracker.set_alias(name, CHAMPION, champion)
-    challenger = tracker.version_by_alias(name, CHALLENGER)
-    if challenger is not None and challenger.version == champion:
-        tracker.delete_alias(name, CHALLENGER)
+    return decision

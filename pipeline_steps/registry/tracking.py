@@ -1,152 +1,32 @@
-"""The one door to MLflow: runs, metrics, artifacts, model versions and aliases.
-
-Every call names its run: MLflow's active run belongs to a thread, and in another thread a logged
-metric would silently start a run of its own.
-"""
+"""The one door to MLflow: runs, metrics, artifacts, model versions and aliases."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from pipeline_steps.errors import RegistryError
-from pipeline_steps.files import atomic_file
-from pipeline_steps.registry.mlflow_entities import (
-    METRICS_A_CALL,
-    PARAMS_A_CALL,
-    inputs_of,
-    metric_of,
-    metrics_of,
-    params_of,
-)
 from pipeline_steps.registry.mlflow_library import (
     MISSING,
     PRESENT,
-    Client,
     code_of,
     explained,
     load_mlflow,
 )
 from pipeline_steps.registry.packaging import MODEL_ARTIFACTS, save_served_model
-from pipeline_steps.types import Checkpoint, DatasetRef, EvaluationReport, ModelVersion
+from pipeline_steps.registry.tracked_runs import Runs
+from pipeline_steps.types import Checkpoint, ModelVersion
 
-FINGERPRINT = "holdfast.fingerprint"
 CHECKPOINT = "holdfast.checkpoint_digest"
-_FINISHED = "FINISHED"
 _MODEL = "model"
-_REPORTS = "reports"
+_MAX_DESCRIPTION = 5000  # MLflow's limit
 
 
-class TrackedRun(BaseModel):
-    """An MLflow run of a fingerprint."""
-
-    model_config = ConfigDict(frozen=True)
-
-    mlflow_run_id: str
-    finished: bool
-    tags: dict[str, str]
-
-
-class Tracker:
-    """Records of one experiment and the registry beside it.
-
-    Parameters
-    ----------
-    tracking_uri : str
-        Absolute: a relative SQLite path would follow the working directory.
-    artifact_location : str
-        URI under which a new experiment keeps its artifacts.
-    experiment : str
-        Name of the experiment; made if there is none.
-    """
-
-    def __init__(self, tracking_uri: str, artifact_location: str, experiment: str) -> None:
-        self.tracking_uri = tracking_uri
-        self.client = Client(tracking_uri)
-        self.experiment_id = self._experiment(experiment, artifact_location)
-
-    def find_run(self, fingerprint: str) -> TrackedRun | None:
-        """Return the run of a fingerprint, a finished one before an interrupted one."""
-        runs = self.client.search_runs(
-            [self.experiment_id], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'"
-        )
-        found = [
-            TrackedRun(
-                mlflow_run_id=run.info.run_id,
-                finished=run.info.status == _FINISHED,
-                tags=dict(run.data.tags),
-            )
-            for run in runs
-        ]
-        return max(found, key=lambda run: run.finished, default=None)
-
-    def start_run(
-        self,
-        fingerprint: str,
-        *,
-        name: str,
-        tags: Mapping[str, str],
-        params: Mapping[str, Any],
-        datasets: Sequence[DatasetRef],
-    ) -> str:
-        """Return the id of the run of a fingerprint; an interrupted one goes on.
-
-        Whatever it was interrupted in, it has its tags, parameters and datasets afterwards.
-        """
-        earlier = self.find_run(fingerprint)
-        if earlier is None:
-            run = self.client.create_run(
-                self.experiment_id, run_name=name, tags={FINGERPRINT: fingerprint, **tags}
-            )
-            run_id = str(run.info.run_id)
-        else:
-            run_id = earlier.mlflow_run_id
-            self.client.update_run(run_id, status="RUNNING")
-            for key, value in tags.items():
-                self.client.set_tag(run_id, key, value)
-        self._log_params(run_id, params)
-        self.client.log_inputs(run_id, inputs_of(datasets))
-        return run_id
-
-    def log_reports(self, mlflow_run_id: str, reports: Sequence[EvaluationReport]) -> None:
-        """Log every metric of every suite as ``suite/metric``, with its interval."""
-        metrics = metrics_of(reports)
-        for start in range(0, len(metrics), METRICS_A_CALL):
-            self.client.log_batch(mlflow_run_id, metrics=metrics[start : start + METRICS_A_CALL])
-
-    def log_scores(self, mlflow_run_id: str, scores: Mapping[str, float], step: int = 0) -> None:
-        """Log plain numbers, for a curve at a step."""
-        for name, value in scores.items():
-            self.client.log_metric(mlflow_run_id, name, value, step=step)
-
-    def log_values(self, mlflow_run_id: str, values: Mapping[str, float], under: str) -> None:
-        """Log numbers as ``under/name``."""
-        metrics = [metric_of(f"{under}/{name}", value) for name, value in values.items()]
-        if metrics:
-            self.client.log_batch(mlflow_run_id, metrics=metrics)
-
-    def log_files(self, mlflow_run_id: str, paths: Iterable[Path]) -> None:
-        """Log files as artifacts under ``reports``."""
-        for path in paths:
-            self.client.log_artifact(mlflow_run_id, str(path), _REPORTS)
-
-    def download_files(self, mlflow_run_id: str, into: Path) -> None:
-        """Fetch what :meth:`log_files` logged into a directory."""
-        into.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as directory:
-            for entry in self.client.list_artifacts(mlflow_run_id, _REPORTS):
-                fetched = self.client.download_artifacts(mlflow_run_id, entry.path, directory)
-                with atomic_file(into / Path(fetched).name) as file:
-                    shutil.copyfile(fetched, file)
-
-    def finish_run(self, mlflow_run_id: str, status: str = _FINISHED) -> None:
-        """Close a run."""
-        self.client.set_terminated(mlflow_run_id, status)
+class Tracker(Runs):
+    """Runs of one experiment, and the registry beside it: models, versions and aliases."""
 
     def log_model(
         self,
@@ -218,10 +98,8 @@ class Tracker:
 
     def version_by_alias(self, name: str, alias: str) -> ModelVersion | None:
         """Return the version that an alias points to, or ``None``."""
-        if not self.client.search_registered_models(filter_string=f"name = '{name}'"):
-            return None
-        number = self.client.get_registered_model(name).aliases.get(alias)
-        return None if number is None else self.version(name, int(number))
+        number = self.aliases(name).get(alias)
+        return None if number is None else self.version(name, number)
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Let an alias point to a version."""
@@ -235,6 +113,37 @@ class Tracker:
         """Tag a version."""
         for key, value in tags.items():
             self.client.set_model_version_tag(version.name, str(version.version), key, value)
+
+    def describe_version(self, version: ModelVersion, text: str) -> None:
+        """Set what the registry shows as the description of a version, cut to what it accepts."""
+        self.client.update_model_version(
+            version.name, str(version.version), description=text[:_MAX_DESCRIPTION]
+        )
+
+    def tag_model(self, name: str, tags: Mapping[str, str]) -> None:
+        """Tag a registered model."""
+        for key, value in tags.items():
+            self.client.set_registered_model_tag(name, key, value)
+
+    def model_tags(self, name: str) -> dict[str, str] | None:
+        """Return the tags of a registered model, or ``None`` if it has no version yet."""
+        found = self._registered(name)
+        return None if found is None else dict(found.tags)
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Return alias -> version of a registered model."""
+        found = self._registered(name)
+        aliases = {} if found is None else found.aliases
+        return {alias: int(number) for alias, number in aliases.items()}
+
+    def version_numbers(self, name: str) -> list[int]:
+        """Return the numbers of a model's versions, in order."""
+        versions = self.client.search_model_versions(f"name = '{name}'")
+        return sorted(int(version.version) for version in versions)
+
+    def version_tags(self, name: str, version: int) -> dict[str, str]:
+        """Return the tags of a version."""
+        return dict(self.client.get_model_version(name, str(version)).tags)
 
     def checkpoint_of(self, version: ModelVersion, into: Path) -> Path:
         """Return ``into`` after fetching the version's checkpoint directory there."""
@@ -253,23 +162,11 @@ class Tracker:
             next(Path(fetched).iterdir()).replace(into)
         return into
 
-    def _experiment(self, name: str, artifact_location: str) -> str:
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
-            try:
-                return str(self.client.create_experiment(name, artifact_location=artifact_location))
-            except RegistryError as error:  # another process may have made it just now
-                if code_of(error) != PRESENT:
-                    raise
-                found = self.client.get_experiment_by_name(name)
-        if found.lifecycle_stage != "active":
-            raise RegistryError(
-                f"the experiment {name} was deleted",
-                expected="an active experiment",
-                fix=f"restore it (mlflow experiments restore -x {found.experiment_id}) or set "
-                "register.experiment to another name",
-            )
-        return str(found.experiment_id)
+    def _registered(self, name: str) -> Any:
+        """Return MLflow's registered model, or ``None``; a search cannot be told its aliases."""
+        if not self.client.search_registered_models(filter_string=f"name = '{name}'"):
+            return None
+        return self.client.get_registered_model(name)
 
     def _make_registered_model(self, name: str) -> None:
         try:
@@ -277,13 +174,6 @@ class Tracker:
         except RegistryError as error:
             if code_of(error) != PRESENT:
                 raise
-
-    def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
-        """Log what the run does not have yet: MLflow refuses to change a parameter."""
-        present = self.client.get_run(run_id).data.params
-        new = [param for param in params_of(params) if param.key not in present]
-        for start in range(0, len(new), PARAMS_A_CALL):
-            self.client.log_batch(run_id, params=new[start : start + PARAMS_A_CALL])
 
 
 def _no_such_version(name: str, version: int) -> RegistryError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from pipeline_steps.errors import counted
-from pipeline_steps.types import EvaluationReport, MetricValue
+from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
 
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _MOST_TICKS = 6
@@ -16,6 +16,7 @@ _SIDE = 240
 _LEFT = 44
 _TOP = 10
 _CURVE_WIDTH, _CURVE_HEIGHT = 300, 120
+_TICK_LETTERS = 4  # more would run into the name of the axis
 
 
 def axis_ticks(lowest: float) -> list[float]:
@@ -56,25 +57,34 @@ def interval_lanes(
 
 
 def reliability_chart(report: EvaluationReport) -> str:
-    """Return accuracy against confidence; on the diagonal the model is as right as it says."""
+    """Return accuracy against confidence; on the diagonal the model is as right as it says.
+
+    Where the report has a temperature, a second series shows the same rows under it.
+    """
     side = _SIDE
-    largest = max((n for _, _, n in report.reliability), default=1)
-    dots = "".join(
-        f'<circle cx="{_LEFT + confidence * side:.1f}" cy="{_TOP + (1 - accuracy) * side:.1f}" '
-        f'r="{3 + 6 * (n / largest) ** 0.5:.1f}" class="dot see-through">'
-        f"<title>{counted(n, 'row')}, confidence {confidence:.2f}, accuracy {accuracy:.2f}</title>"
-        "</circle>"
-        for confidence, accuracy, n in report.reliability
-    )
-    ticks = "".join(_square_ticks(value, side) for value in (0.0, 0.5, 1.0))
-    body = (
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{side}" height="{side}" class="frame"/>'
-        f'<path d="M{_LEFT} {_TOP + side}L{_LEFT + side} {_TOP}" class="guide"/>{ticks}{dots}'
-        f'<text x="{_LEFT + side / 2}" y="{_TOP + side + 34}" class="middle">confidence</text>'
-        f'<text transform="translate(12 {_TOP + side / 2}) rotate(-90)" class="middle">'
-        "accuracy</text>"
+    drawn = _dots(report.reliability, "dot see-through")
+    drawn += _dots(report.scaled_reliability, "dot second see-through")
+    body = _square(("0.0", "0.5", "1.0"), "confidence", "accuracy", "1.0") + (
+        f'<path d="M{_LEFT} {_TOP + side}L{_LEFT + side} {_TOP}" class="guide"/>{drawn}'
     )
     return _svg(side + _LEFT + 14, side + _TOP + 40, body, "reliability diagram")
+
+
+def risk_chart(curves: Sequence[Sequence[tuple[float, float]]]) -> str:
+    """Return risk against coverage as one line a curve, the first in the main colour; or nothing.
+
+    The risk reaches up to the largest that is drawn, rounded up to a twentieth.
+    """
+    highest = max((risk for curve in curves for _, risk in curve), default=None)
+    if highest is None:
+        return ""
+    top = max(math.ceil(round(highest * 20, 6)) / 20, 0.05)
+    lines = "".join(
+        _risk_line(curve, top, "line second" if place else "line")
+        for place, curve in enumerate(curves)
+    )
+    body = _square(("0.0", "0.5", "1.0"), "coverage", "risk", f"{top:.2f}") + lines
+    return _svg(_SIDE + _LEFT + 14, _SIDE + _TOP + 40, body, "risk against coverage")
 
 
 def curve_chart(points: Sequence[tuple[float, float]], name: str) -> str:
@@ -128,11 +138,45 @@ def _share(value: float, low: float, high: float) -> float:
     return (value - low) / (high - low) if high > low else 0.5
 
 
-def _square_ticks(value: float, side: float) -> str:
-    x, y = _LEFT + value * side, _TOP + (1 - value) * side
+def _dots(points: Sequence[tuple[float, float, int]], kind: str) -> str:
+    largest = max((n for _, _, n in points), default=1)
+    return "".join(
+        f'<circle cx="{_LEFT + confidence * _SIDE:.1f}" cy="{_TOP + (1 - accuracy) * _SIDE:.1f}" '
+        f'r="{3 + 6 * (n / largest) ** 0.5:.1f}" class="{kind}">'
+        f"<title>{counted(n, 'row')}, confidence {confidence:.2f}, accuracy {accuracy:.2f}</title>"
+        "</circle>"
+        for confidence, accuracy, n in points
+    )
+
+
+def _risk_line(curve: Sequence[tuple[float, float]], top: float, kind: str) -> str:
+    points = " ".join(
+        f"{_LEFT + coverage * _SIDE:.1f},{_TOP + (1 - risk / top) * _SIDE:.1f}"
+        for coverage, risk in curve
+    )
+    return f'<polyline points="{points}" class="{kind}"/>'
+
+
+def _square(feet: Sequence[str], below: str, beside: str, top: str) -> str:
+    """Return a square frame with ticks below, 0 and the top value beside, and both axes' names."""
+    side, bottom = _SIDE, _TOP + _SIDE
+    ticks = "".join(
+        f'<text x="{_LEFT + side * place / (len(feet) - 1)}" y="{bottom + 16}" class="middle">'
+        f"{foot}</text>"
+        for place, foot in enumerate(feet)
+    )
+    middle = f"{float(top) / 2:.3g}"
+    marks = [("0.0", bottom), (middle, _TOP + side / 2), (top, _TOP)]
+    ends = "".join(
+        f'<text x="{_LEFT - 6}" y="{y + 4}" class="end">{text}</text>'
+        for text, y in marks
+        if len(text) <= _TICK_LETTERS
+    )
     return (
-        f'<text x="{x}" y="{_TOP + side + 16}" class="middle">{value:.1f}</text>'
-        f'<text x="{_LEFT - 6}" y="{y + 4}" class="end">{value:.1f}</text>'
+        f'<rect x="{_LEFT}" y="{_TOP}" width="{side}" height="{side}" class="frame"/>{ticks}{ends}'
+        f'<text x="{_LEFT + side / 2}" y="{bottom + 34}" class="middle">{below}</text>'
+        f'<text transform="translate(8 {_TOP + side / 2}) rotate(-90)" class="middle">'
+        f"{beside}</text>"
     )
 
 

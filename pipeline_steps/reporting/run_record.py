@@ -6,34 +6,50 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline_steps.attack_types import UnderAttack
+from pipeline_steps.comparison_types import PairedComparison
+from pipeline_steps.evaluation_types import ClassMetrics, EvaluationReport
+from pipeline_steps.finding_types import Leaning, RobustnessLine, SeedSpread
+from pipeline_steps.gate_types import GateCheck, GateDecision
 from pipeline_steps.reporting.training_facts import training_facts
-from pipeline_steps.types import (
-    Checkpoint,
-    ClassMetrics,
-    EvaluationReport,
-    GateCheck,
-    GateDecision,
-    ValidationReport,
-    Value,
-)
+from pipeline_steps.types import UNCOMPARED, Checkpoint, ReportKind, ValidationReport, Value
 
 
-class RunRecord(Value):
-    """Everything that the report of one run says."""
+class Reports(Value):
+    """The reports of one model, by what they are asked for."""
 
-    model_name: str
-    version: int
-    fingerprint: str
     reports: tuple[EvaluationReport, ...]
-    decision: GateDecision
-    validation: ValidationReport
-    sizes: Mapping[str, int]
-    checkpoint: Checkpoint
+    comparisons: tuple[PairedComparison, ...] = ()
+    under_attack: UnderAttack | None = None
+    failures: tuple[Leaning, ...] = ()
+    seeds: SeedSpread | None = None
+    beside_others: tuple[RobustnessLine, ...] = ()
+
+    @property
+    def suites(self) -> tuple[EvaluationReport, ...]:
+        """The reports that count right answers."""
+        return tuple(report for report in self.reports if report.kind not in UNCOMPARED)
+
+    def of_kind(self, kind: ReportKind) -> tuple[EvaluationReport, ...]:
+        """Return the reports of a kind."""
+        return tuple(report for report in self.reports if report.kind == kind)
 
     @property
     def main(self) -> EvaluationReport:
         """The report that details are shown of: the first clean one."""
         return next((r for r in self.reports if r.kind == "clean"), self.reports[0])
+
+
+class RunRecord(Reports):
+    """Everything that the report of one run says."""
+
+    model_name: str
+    version: int
+    fingerprint: str
+    decision: GateDecision
+    validation: ValidationReport
+    sizes: Mapping[str, int]
+    checkpoint: Checkpoint
 
     def champion_value(self, suite: str) -> float | None:
         """Return the champion's first headline metric on a suite, where the gate compared it."""

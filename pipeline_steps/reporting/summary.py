@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline_steps.types import EvaluationReport, GateDecision, MetricValue
+from pipeline_steps.errors import counted
+from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
+from pipeline_steps.gate_types import GateDecision
+from pipeline_steps.types import UNCOMPARED
 
 _CALIBRATION = "ece"
 
@@ -15,15 +18,17 @@ def summary(reports: Sequence[EvaluationReport], decision: GateDecision) -> str:
     The text is meant for a terminal of 100 columns.
     """
     reasons = [f"  - {reason}" for reason in decision.reasons]
-    worst = [worst_slice_line(report) for report in reports if report.worst_slice is not None]
-    gap = [""] if worst else []
+    further = [worst_slice_line(report) for report in reports if report.worst_slice is not None]
+    further += further_lines(reports)
+    gap = [""] if further else []
     return "\n".join(
-        [f"Verdict: {decision.verdict}", *reasons, "", *metrics_lines(reports), *gap, *worst]
+        [f"Verdict: {decision.verdict}", *reasons, "", *metrics_lines(reports), *gap, *further]
     )
 
 
 def metrics_lines(reports: Sequence[EvaluationReport]) -> list[str]:
     """Return a header and one line a suite: the headline metrics and the calibration error."""
+    reports = [report for report in reports if report.kind not in UNCOMPARED]
     names = (*reports[0].headlines, _CALIBRATION) if reports else ()
     width = max((len(report.suite) for report in reports), default=0)
     header = f"{'suite':{width}s}  {'n':>6s}  " + "  ".join(f"{h:24s}" for h in names)
@@ -32,6 +37,11 @@ def metrics_lines(reports: Sequence[EvaluationReport]) -> list[str]:
         cells = [f"{value_with_interval(report.metric(name)):24s}" for name in names]
         lines.append(f"{report.suite:{width}s}  {report.n:6d}  " + "  ".join(cells).rstrip())
     return lines
+
+
+def further_lines(reports: Sequence[EvaluationReport]) -> list[str]:
+    """Return a line for each report that is no suite: temperature, out of scope, and so on."""
+    return [_FURTHER[report.kind](report) for report in reports if report.kind in _FURTHER]
 
 
 def worst_slice_line(report: EvaluationReport) -> str:
@@ -57,3 +67,54 @@ def value_with_interval(metric: MetricValue | None) -> str:
     if metric.ci_low is None or metric.ci_high is None:
         return f"{metric.value:.3f}"
     return f"{metric.value:.3f} [{metric.ci_low:.3f}, {metric.ci_high:.3f}]"
+
+
+def _temperature(report: EvaluationReport) -> str:
+    value = value_with_interval(report.metric("temperature"))
+    before, after = (_point(report.metric(name)) for name in ("ece", "ece_scaled"))
+    return f"temperature on valid: {value}; ece there {before}, scaled {after}"
+
+
+def _out_of_scope(report: EvaluationReport) -> str:
+    auroc, fpr = (value_with_interval(report.metric(name)) for name in report.headlines)
+    return f"out of scope, {report.suite} (n = {report.n}): AUROC {auroc}, FPR at 95 % TPR {fpr}"
+
+
+def _behaviour(report: EvaluationReport) -> str:
+    failed = sum(test.n_failed for test in report.behaviour)
+    failing = sum(test.n_failed > 0 for test in report.behaviour)
+    return (
+        f"behaviour: {failed} of {report.n} cases failed, in {failing} of "
+        f"{counted(len(report.behaviour), 'test')}"
+    )
+
+
+def _certified(report: EvaluationReport) -> str:
+    smoothed, certain = (value_with_interval(report.metric(name)) for name in report.headlines)
+    return (
+        f"certified (n = {report.n}): smoothed accuracy {smoothed}, of it certain under one edit "
+        f"of a word {certain}"
+    )
+
+
+def _ball(report: EvaluationReport) -> str:
+    clean, *within = report.metrics
+    told = ", ".join(f"{m.name.rpartition('_')[2]}: {value_with_interval(m)}" for m in within)
+    norm = within[0].name.split("_")[2].upper()
+    return (
+        f"moves of word vectors (n = {report.n}): {value_with_interval(clean)} right as they "
+        f"stand, at most so many right within {norm} balls of radius {told}; no text stands there"
+    )
+
+
+def _point(metric: MetricValue | None) -> str:
+    return "undefined" if metric is None or metric.value is None else f"{metric.value:.3f}"
+
+
+_FURTHER = {
+    "calibration": _temperature,
+    "out_of_scope": _out_of_scope,
+    "behaviour": _behaviour,
+    "certified": _certified,
+    "embedding_ball": _ball,
+}

@@ -62,10 +62,10 @@ class EncodedDataset(Dataset[Row]):
             self.augmentation.set_epoch(epoch)
 
     def __getitem__(self, index: int) -> Row:
-        ids = self.encoded.token_ids[index]
+        ids, label = self.encoded.token_ids[index], self.labels[index]
         if self.augmentation is not None:
-            ids = self.augmentation.changed.get(index, ids)
-        row = {"input_ids": ids, "label": self.labels[index]}
+            ids, label = self.augmentation.changed.get(index, (ids, label))
+        row = {"input_ids": ids, "label": label}
         return row | {name: values[index] for name, values in self.recorded.items()}
 
 

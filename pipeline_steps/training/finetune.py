@@ -15,7 +15,7 @@ from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.checkpoint import load_checkpoint
 from pipeline_steps.inference.forward import best_device
 from pipeline_steps.inference.precision import choose_precision
-from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
+from pipeline_steps.inference.tokenization import be_quiet
 from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.attempts import train_steadily
@@ -25,6 +25,7 @@ from pipeline_steps.training.further import further_digests
 from pipeline_steps.training.hidden_states import projection_names
 from pipeline_steps.training.inputs import Inputs
 from pipeline_steps.training.material import gathered
+from pipeline_steps.training.normalising import tokenizer_for
 from pipeline_steps.training.objective_assembly import (
     Ground,
     objectives_of,
@@ -34,12 +35,12 @@ from pipeline_steps.training.pair_learning import train_from_pairs
 from pipeline_steps.training.preparation import prepared_model
 from pipeline_steps.training.pretraining import pretrained_directory, read_texts
 from pipeline_steps.training.prompting import write_prompted
-from pipeline_steps.training.replaying import (
-    plan_batches,
-)
+from pipeline_steps.training.replaying import plan_batches
 from pipeline_steps.training.result import write_result
 from pipeline_steps.training.resume import is_complete
 from pipeline_steps.training.several import train_several
+from pipeline_steps.training.sharded_trainer import ShardedTrainer
+from pipeline_steps.training.sharding import refuse_sharded
 from pipeline_steps.training.steadiness import Attempt, Steadiness
 from pipeline_steps.training.trainer import Listener, StableTrainer
 from pipeline_steps.types import Checkpoint, DatasetRef
@@ -89,6 +90,7 @@ def finetune(
         return finished
     refuse_objective_mistakes(problem, params)
     processes.refuse_alone_only(params)
+    refuse_sharded(params, problem)
     be_quiet()
     set_seed(params.seed)
     if params.tuning.kind == "in_context":
@@ -110,12 +112,14 @@ def _train_once(
     finished = _finished(output, inputs)
     if finished is not None:
         return finished
-    tokenizer = load_tokenizer(inputs.base.path)
+    tokenizer = tokenizer_for(inputs)
     few_shot = inputs.params.few_shot
     if few_shot is not None:
         trainer = _seeded(inputs, work, Attempt(), listener)
         return train_from_pairs(trainer, tokenizer, inputs, few_shot, output)
     trainer = train_steadily(lambda attempt: _seeded(inputs, work, attempt, listener), work)
+    if isinstance(trainer, ShardedTrainer):
+        trainer.make_whole(trainer.problem.build(inputs.base.path, trainer.labels)[0])
     checkpoint = processes.led(
         lambda: write_result(trainer, tokenizer, trainer.labels, inputs, output)
     )
@@ -151,32 +155,37 @@ def _build(
         device=device,
     )
     precision = choose_precision(params.precision, device)
-    objectives = objectives_of(
-        Ground(params, model, head_names, found, device=device, precision=precision, work=work)
-    )
-    arguments = training_arguments(
-        params,
-        work,
-        steps_per_epoch=-(-len(plan_batches(found.train, params)) // params.accumulation_steps),
-        precision=precision,
-        device=device,
-        show_progress=sys.stderr.isatty(),
-    )
-    trainer = StableTrainer(
+    ground = Ground(params, model, head_names, found, device=device, precision=precision, work=work)
+    trainer = _trainer(ground, attempt or Attempt())
+    return trainer, found.labels, found.tokenizer
+
+
+def _trainer(ground: Ground, attempt: Attempt) -> StableTrainer:
+    params, model, found = ground.params, ground.model, ground.material
+    objectives = objectives_of(ground)  # first: they may add to the model and record in the rows
+    n_batches = len(plan_batches(found.train, params))
+    kind = ShardedTrainer if params.hardware.sharded else StableTrainer
+    return kind(
         model=model,
-        args=arguments,
+        args=training_arguments(
+            params,
+            ground.work,
+            steps_per_epoch=-(-n_batches // params.accumulation_steps),
+            precision=ground.precision,
+            device=ground.device,
+            show_progress=sys.stderr.isatty(),
+        ),
         train_dataset=found.train,
         eval_dataset=found.valid,
         data_collator=Collator(found.pad_id, found.problem.as_tensor, found.problem.more_inputs),
         params=params,
-        head_names={*head_names, *projection_names(model)},
+        head_names={*ground.head_names, *projection_names(model)},
         problem=found.problem,
         labels=found.labels,
         valid_examples=found.valid_examples,
         objectives=objectives,
-        steady=Steadiness(params, model, attempt or Attempt(), device),
+        steady=Steadiness(params, model, attempt, ground.device),
     )
-    return trainer, found.labels, found.tokenizer
 
 
 def _having_read(inputs: Inputs, work: Path) -> Inputs:

@@ -9,6 +9,7 @@ from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import CheckpointError, TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.checkpoint import load_checkpoint
+from pipeline_steps.objective_params import AugmentationParams
 
 
 def further_digests(params: FinetuneParams) -> dict[str, str]:
@@ -33,7 +34,7 @@ def further_digests(params: FinetuneParams) -> dict[str, str]:
     if mistakes:
         raise TrainingError(
             "\n  - ".join(["what finetune names is not there:", *mistakes]),
-            expected="directories of finished Holdfast checkpoints, and Parquet files of examples",
+            expected="directories of finished Holdfast checkpoints, and files",
             fix="correct the paths in params.yaml; they count from where the command is run",
         )
     return found
@@ -54,11 +55,20 @@ def checkpoints_named(params: FinetuneParams) -> Iterator[tuple[str, str]]:
 
 
 def files_named(params: FinetuneParams) -> Iterator[tuple[str, str]]:
-    """Yield the key and the path of every file of examples that the parameters name."""
+    """Yield the key and the path of every file that the parameters name."""
     asked = params.objective
     if asked.ewc is not None:
         yield "objective.ewc.examples", asked.ewc.examples
     if asked.replay is not None:
         yield "objective.replay.examples", asked.replay.examples
+    if params.augmentation is not None:
+        yield from _of_augmentation(params.augmentation)
     if params.pretraining is not None and params.pretraining.examples is not None:
         yield "pretraining.examples", params.pretraining.examples
+
+
+def _of_augmentation(section: AugmentationParams) -> Iterator[tuple[str, str]]:
+    if section.swap_words is not None:
+        yield "augmentation.swap_words", section.swap_words
+    if section.attacked is not None:
+        yield "augmentation.attacked.texts", section.attacked.texts

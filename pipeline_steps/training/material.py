@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows, read_examples
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.losses import Criterion, cross_entropy_sum
-from pipeline_steps.inference.tokenization import encode, load_tokenizer
 from pipeline_steps.objective_params import AugmentationParams
-from pipeline_steps.training.augmentation import Augmentation
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.training.attacked_rows import read_attacked
+from pipeline_steps.training.augmentation import Augmentation, Window
 from pipeline_steps.training.criterion import criterion_of
 from pipeline_steps.training.data import EncodedDataset
 from pipeline_steps.training.inputs import Inputs
+from pipeline_steps.training.normalising import tokenizer_for
 from pipeline_steps.training.replaying import earlier_examples, labels_to_learn, with_earlier
+from pipeline_steps.training.rewording import rewordings_of
 from pipeline_steps.training.teaching import OldModel, labels_of_old_model, load_old_models
 
 
@@ -55,7 +57,7 @@ def gathered(inputs: Inputs, device: torch.device) -> Material:
         If the rows cannot be learnt from, or a checkpoint is of another problem.
     """
     params, problem = inputs.params, _learner(inputs)
-    tokenizer = load_tokenizer(inputs.base.path)
+    tokenizer = tokenizer_for(inputs)
     train_examples, valid_examples = (read_examples(d.path) for d in (inputs.train, inputs.valid))
     earlier = earlier_examples(params)
     old_models = load_old_models(params, inputs.problem, problem, device)
@@ -71,7 +73,7 @@ def gathered(inputs: Inputs, device: torch.device) -> Material:
     if earlier is not None:
         train = with_earlier(train, encoded(earlier), params)
     if params.augmentation is not None:
-        train.augmentation = _augmentation(params.augmentation, train_examples, tokenizer, params)
+        train.augmentation = _augmentation(params.augmentation, train_examples, inputs, encoded)
     return Material(
         problem=_learner(inputs, criterion),
         tokenizer=tokenizer,
@@ -90,6 +92,7 @@ def _learner(inputs: Inputs, criterion: Criterion = cross_entropy_sum) -> Learne
         inputs.problem,
         criterion,
         generation=generation,
+        selector=inputs.params.selector,
         path=inputs.base.path,
         decoded_rows=generation.validation_rows,
     )
@@ -98,10 +101,24 @@ def _learner(inputs: Inputs, criterion: Criterion = cross_entropy_sum) -> Learne
 def _augmentation(
     section: AugmentationParams,
     rows: ExampleRows,
-    tokenizer: PreTrainedTokenizerBase,
-    params: FinetuneParams,
+    inputs: Inputs,
+    read: Callable[[ExampleRows], EncodedDataset],
 ) -> Augmentation:
-    def token_ids(texts: Sequence[str], pairs: Sequence[str | None]) -> list[list[int]]:
-        return encode(tokenizer, texts, pairs, params.max_length).token_ids
+    def windows(some: ExampleRows) -> list[list[Window]]:
+        found: list[list[Window]] = [[] for _ in range(len(some))]
+        encoded = read(some)
+        of = getattr(encoded.encoded, "rows", range(len(encoded)))
+        for place, row in enumerate(of):
+            found[row].append((encoded.encoded.token_ids[place], encoded.labels[place]))
+        return found
 
-    return Augmentation(section, rows.texts, rows.pairs, token_ids, params.seed)
+    problem = get_problem(inputs.problem)
+    return Augmentation(
+        section,
+        rows,
+        problem,
+        windows,
+        inputs.params.seed,
+        rewordings=rewordings_of(section, inputs.base.path),
+        attacked=read_attacked(section.attacked, rows, problem) if section.attacked else None,
+    )

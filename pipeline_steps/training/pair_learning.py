@@ -20,6 +20,7 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.anatomy import body, linears
 from pipeline_steps.inference.checkpoint import write_checkpoint
 from pipeline_steps.inference.forward import autocast, pad
+from pipeline_steps.inference.tokenization import save_tokenizer
 from pipeline_steps.inference.unmerged.mean_pooling import MeanPoolingSpec
 from pipeline_steps.inference.unmerged.storage import Unmerged, attach
 from pipeline_steps.stability_params import FewShotParams
@@ -77,7 +78,7 @@ def train_from_pairs(
 
     def save(directory: Path) -> None:
         carrying.save_pretrained(directory)
-        tokenizer.save_pretrained(directory)
+        save_tokenizer(tokenizer, directory)
 
     return write_checkpoint(output, save, describer(inputs, trainer.labels, notes))
 

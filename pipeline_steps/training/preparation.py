@@ -103,6 +103,8 @@ def _learns_words_alone(model: Any, params: FinetuneParams) -> bool:
         return False
     if params.augmentation is not None:  # a typo may bring any word piece
         return False
+    if params.hardware.sharded:  # the weights have other owners
+        return False
     weight = getattr(model.get_input_embeddings(), "weight", None)
     sharing = [m for m in model.modules() if getattr(m, "weight", None) is weight]
     return len(sharing) == 1

@@ -24,7 +24,7 @@ from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.forward import best_device
 from pipeline_steps.inference.learners.body import refuse_random_body
 from pipeline_steps.inference.precision import choose_precision
-from pipeline_steps.inference.tokenization import load_tokenizer
+from pipeline_steps.inference.tokenization import load_tokenizer, save_tokenizer
 from pipeline_steps.training.arguments import pretraining_arguments
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.dropout import use_lane_dropout, use_torch_attention
@@ -34,6 +34,7 @@ from pipeline_steps.training.objectives.language_modelling import (
     CausalRows,
     MaskedLanguageModel,
     MaskedRows,
+    TokenLabelCollator,
 )
 from pipeline_steps.training.objectives.masking import Masking
 from pipeline_steps.training.reading_trainer import ReadingTrainer
@@ -90,7 +91,7 @@ def read_texts(inputs: Inputs, directory: Path) -> None:
         train_dataset=rows,
         problem=problem,
         planner=planner,
-        pad_id=int(tokenizer.pad_token_id),
+        data_collator=TokenLabelCollator(int(tokenizer.pad_token_id)),
     )
     begun = last_complete(steps)
     trainer.train(resume_from_checkpoint=None if begun is None else str(begun))
@@ -198,5 +199,5 @@ def _write(model: Any, base: Path, tokenizer: PreTrainedTokenizerBase, directory
     kept = {name: w for name, w in whole.state_dict().items() if name not in missing}
     with atomic_directory(directory) as temporary:
         whole.save_pretrained(temporary, state_dict=kept)
-        tokenizer.save_pretrained(temporary)
+        save_tokenizer(tokenizer, temporary)
         mark_complete(temporary)

@@ -11,6 +11,8 @@ from transformers import PreTrainedTokenizerBase
 
 from pipeline_steps.inference.checkpoint import write_checkpoint
 from pipeline_steps.inference.learners.catalog import get_learner
+from pipeline_steps.inference.learners.learner import Learner
+from pipeline_steps.inference.tokenization import normaliser_of, save_tokenizer
 from pipeline_steps.provenance import provenance
 from pipeline_steps.training.arguments import learning_rates
 from pipeline_steps.training.assembly import tuning_of
@@ -37,15 +39,24 @@ def write_result(
     plain: Any = tuning_of(inputs.params).finish(model)
     n_parameters = sum(p.numel() for p in plain.parameters())
     training = _describe_training(trainer, n_parameters, n_trainable)
+    training |= _normaliser_note(tokenizer)
     notes = returned_towards_base(plain, inputs, labels, trainer.scores)
     if notes:
         training |= {**notes, "validation": dict(trainer.scores(plain))}
 
     def save(directory: Path) -> None:
         plain.save_pretrained(directory)
-        tokenizer.save_pretrained(directory)
+        save_tokenizer(tokenizer, directory)
 
     return write_checkpoint(output, save, describer(inputs, labels, training))
+
+
+def _normaliser_note(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Return which normaliser the texts go through; nothing where they go through none."""
+    normaliser = normaliser_of(tokenizer)
+    if normaliser is None:
+        return {}
+    return {"normaliser": {"digest": normaliser.digest, "n_words": len(normaliser.weights)}}
 
 
 def precision_of(arguments: Any) -> str:
@@ -59,8 +70,12 @@ def returned_towards_base(
     """Return what ``finetune.wise_ft`` did to the weights of a plain model; without it, nothing."""
     if inputs.params.wise_ft is None:
         return {}
-    base, head_names = get_learner(inputs.problem).build(inputs.base.path, labels)
+    base, head_names = _learner(inputs).build(inputs.base.path, labels)
     return way_back(model, base.state_dict(), head_names, score, inputs.params)
+
+
+def _learner(inputs: Inputs) -> Learner:
+    return get_learner(inputs.problem, selector=inputs.params.selector)
 
 
 def _describe_training(

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.inference.checkpoint import META, write_checkpoint
-from pipeline_steps.inference.tokenization import load_tokenizer
+from pipeline_steps.inference.tokenization import load_tokenizer, save_tokenizer
 from pipeline_steps.problem_defaults import HEADLINES
 from pipeline_steps.training.combining import goodness, soup_of
 from pipeline_steps.training.inputs import Inputs
@@ -127,7 +127,7 @@ def _written(
 
     def save(directory: Path) -> None:
         model.save_pretrained(directory)
-        load_tokenizer(checkpoint.path).save_pretrained(directory)
+        save_tokenizer(load_tokenizer(checkpoint.path), directory)
 
     return write_checkpoint(output, save, describer(inputs, labels, notes))
 

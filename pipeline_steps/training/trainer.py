@@ -7,32 +7,24 @@ permutes predictions, a NaN that the log shows as 0.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
-from transformers import (
-    EarlyStoppingCallback,
-    PrinterCallback,
-    ProgressCallback,
-    Trainer,
-)
+from transformers import EarlyStoppingCallback
 
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import learning_rates
-from pipeline_steps.training.data import Collator, EncodedDataset
-from pipeline_steps.training.epochs import EpochCallback
+from pipeline_steps.training.data import EncodedDataset
 from pipeline_steps.training.objectives.combined import total_loss
 from pipeline_steps.training.objectives.parts import PartsSinceLastAsked
 from pipeline_steps.training.objectives.step import Objective, Step
-from pipeline_steps.training.progress import QuietBar
+from pipeline_steps.training.planned_trainer import PlannedTrainer
 from pipeline_steps.training.replaying import plan_batches
 from pipeline_steps.training.resume import mark_complete
 from pipeline_steps.training.steadiness import Steadiness
@@ -44,7 +36,7 @@ _FINITE_CHECK_STEPS = 16
 _EVALUATION_FACTOR = 4  # without gradients a batch may hold more tokens
 
 
-class StableTrainer(Trainer):
+class StableTrainer(PlannedTrainer):
     """Fine-tunes with a batch planner, and stops where the loss is no number.
 
     Parameters
@@ -65,8 +57,8 @@ class StableTrainer(Trainer):
         Averages of the weights, and the watch over the loss.
     """
 
-    # The loss is already divided by the items of the whole accumulated step.
-    loss_is_scaled_for_ga = True
+    problem: Learner
+    train_rows: EncodedDataset
 
     def __init__(
         self,
@@ -80,7 +72,8 @@ class StableTrainer(Trainer):
         objectives: Sequence[Objective] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        planner = plan_batches(kwargs["train_dataset"], params)
+        super().__init__(*args, planner=planner, **kwargs)
         self.listener: Listener | None = None
         self.problem = problem
         self.labels = labels
@@ -91,34 +84,11 @@ class StableTrainer(Trainer):
         self.valid_loss = 0.0
         self.params = params
         self.head_names = head_names
-        self.train_rows: EncodedDataset = kwargs["train_dataset"]
         self.valid_rows: EncodedDataset = kwargs["eval_dataset"]
-        self.collator: Collator = kwargs["data_collator"]
-        self.planner = plan_batches(self.train_rows, params)
-        self.remove_callback(PrinterCallback)
-        if self.pop_callback(ProgressCallback) is not None:
-            self.add_callback(QuietBar())
-        for callback in (EpochCallback(self.planner, self.train_rows), *steady.callbacks):
+        for callback in steady.callbacks:
             self.add_callback(callback)
         if params.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(params.early_stopping_patience))
-
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the planner's batches, prepared for the device."""
-        loader = DataLoader(self.train_rows, batch_sampler=self.planner, collate_fn=self.collator)
-        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
-        return prepared
-
-    def get_batch_samples(
-        self,
-        epoch_iterator: Iterator[Any],
-        num_batches: int,
-        device: torch.device,  # noqa: ARG002
-    ) -> tuple[list[Any], int]:
-        """Return the batches of one step and how many items (rows, words) they hold together."""
-        batches = list(itertools.islice(epoch_iterator, num_batches))
-        n_items = sum(self.problem.n_items(batch["labels"]) for batch in batches)
-        return batches, processes.summed(n_items, self.args.device)
 
     def compute_loss(  # type: ignore[override]
         self,
@@ -198,7 +168,7 @@ class StableTrainer(Trainer):
         """Return loss and headline metrics of the validation rows."""
         model: torch.nn.Module = self.model  # type: ignore[assignment]
         with self.steady.validated_weights():
-            scores = processes.led(lambda: self.scores(model))
+            scores = self.scores_of_all(model)
         self.valid_loss = scores["loss"]
         parts = self.parts.means(self.state.global_step)
         scores |= {f"train_{name}": value for name, value in parts.items()}
@@ -210,6 +180,14 @@ class StableTrainer(Trainer):
         if self.listener is not None:
             self.listener(sum("eval_loss" in entry for entry in self.state.log_history), scores)
         return metrics
+
+    def scores_of_all(self, model: torch.nn.Module) -> dict[str, float]:
+        """Return the scores on the validation rows, which the leader computes, in every process."""
+        return processes.led(lambda: self.scores(model))
+
+    def learning_weights(self) -> Iterable[torch.Tensor]:
+        """Return what must be finite before a checkpoint is written."""
+        return self.steady.model.parameters()
 
     def scores(self, model: torch.nn.Module) -> dict[str, float]:
         """Return loss and headline metrics of a model on the validation rows."""
@@ -235,8 +213,7 @@ class StableTrainer(Trainer):
         if self.steady.watch is None:
             self._refuse_divergence(self._tr_loss)
         else:
-            parameters = self.steady.model.parameters()
-            self.steady.watch.before_checkpoint(step, parameters, self.valid_loss)
+            self.steady.watch.before_checkpoint(step, self.learning_weights(), self.valid_loss)
         super()._save_checkpoint(*args, **kwargs)
         checkpoint = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
         processes.wait_for_all()  # each has written where its random numbers stand
@@ -247,13 +224,19 @@ class StableTrainer(Trainer):
         mark_complete(checkpoint)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self._load_model(resume_from_checkpoint, model)
         self.steady.load(Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
+        self._load_steps(checkpoint)
         if self.steady.rate_change != 1.0:
             scale_rates(self.optimizer, self.lr_scheduler, self.steady.rate_change)
+
+    def _load_model(self, checkpoint: str, model: Any) -> None:
+        super()._load_from_checkpoint(checkpoint, model)
+
+    def _load_steps(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
 
     def _refuse_divergence(self, loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss)):

@@ -165,7 +165,7 @@ def test_what_params_say_is_not_overridden_by_the_problem() -> None:
         source="p",
     )
     assert params.gate.floors == {}
-    assert params.gate.superiority == ("test/entity_f1",)
+    assert params.gate.superiority == ("test/headline",)
     assert (params.finetune.epochs, params.finetune.early_stopping_metric) == (2, "loss")
     assert (params.ingest.columns.tokens, params.ingest.columns.tags) == ("words", "tags")
 
@@ -179,3 +179,20 @@ def test_early_stopping_looks_at_a_metric_of_the_problem() -> None:
             },
             source="p",
         )
+
+
+def test_a_policy_says_what_is_better_and_a_key_beside_it_comes_first(tmp_path: Path) -> None:
+    """The problem's own floor is filled in only where neither says one."""
+    (tmp_path / "ours.yaml").write_text("floors: {test/accuracy: 0.9}\nalpha: 0.2\n")
+    file = tmp_path / "params.yaml"
+    text = "ingest: {sources: [{path: a.csv}]}\ngate: {policy: %s, min_rows: 7}\n"
+    file.write_text(text % "ours.yaml")
+    gate = load_params(file).gate
+    assert (gate.floors, gate.alpha, gate.min_rows) == ({"test/accuracy": 0.9}, 0.2, 7)
+    file.write_text(text % "refresh")
+    gate = load_params(file).gate
+    assert (gate.superiority, gate.looks) == (("window*/headline",), 4)
+    assert gate.floors == {"test/accuracy": 0.5}
+    file.write_text(text % "lax")
+    with pytest.raises(ConfigurationError, match="gate: Value error, there is no policy 'lax'"):
+        load_params(file)

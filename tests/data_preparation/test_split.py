@@ -133,6 +133,24 @@ def test_a_label_that_no_training_row_has_is_a_clear_error(tmp_path: Path) -> No
         run(tmp_path, content, SplitParams(near_duplicates=APART))
 
 
+def with_foreign_rows(label: str) -> list[dict]:
+    content = make_rows(100, role=lambda i: ("train", "valid", "test")[min(i % 9, 2)])
+    for row in content[12:15]:
+        row |= {"label": label, "role": "out_of_scope:foreign"}
+    return content
+
+
+def test_rows_out_of_scope_stand_apart_with_their_unseen_label(tmp_path: Path) -> None:
+    parts = run(tmp_path, with_foreign_rows("unheard"), SplitParams(near_duplicates=APART))
+    assert len(parts["out_of_scope__foreign"]) == 3
+
+
+def test_rows_out_of_scope_with_a_label_of_train_are_a_clear_error(tmp_path: Path) -> None:
+    said = r"out of scope that training rows have: l0 \(out_of_scope__foreign\): 3 rows"
+    with pytest.raises(DataError, match=said):
+        run(tmp_path, with_foreign_rows("l0"), SplitParams(near_duplicates=APART))
+
+
 def test_an_empty_partition_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the partition valid is empty"):
         run(tmp_path, make_rows(100), SplitParams(valid_fraction=0.0))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builders import (
+    STRUCTURED,
     ingest_params,
     structured_examples,
     structured_rows,
@@ -28,17 +29,6 @@ from pipeline_steps.params import Params
 from pipeline_steps.problem_defaults import COLUMNS, HEADLINES
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.ner import tokens_and_tags
-
-STRUCTURED = (
-    "multi_label_classification",
-    "ner",
-    "relation_extraction",
-    "question_answering",
-    "translation",
-    "summarisation",
-    "dialogue",
-    "response_selection",
-)
 
 
 def columns(problem: str) -> dict[str, str | None]:
@@ -111,6 +101,13 @@ def test_tags_that_are_numbers_are_read_by_their_declared_names(tmp_path: Path) 
     params = ingest_params({"path": "in.parquet"}, columns=columns("ner"))
     found = pq.read_table(ingest(params, tmp_path, problem="ner").path).to_pylist()
     assert tokens_and_tags(found[0]["target"]) == (["a", "b"], ["O", "B-x"])
+
+
+def test_a_sentence_with_an_unknown_type_is_set_aside(tmp_path: Path) -> None:
+    ingested(tmp_path, "ner", structured_rows("ner", 80))
+    report = validate(ValidateParams(labels=("work",), max_quarantined_share=1.0,
+                                     selective_min_excess=1.0), "ner", tmp_path)  # fmt: skip
+    assert report.quarantined == {"labels_unknown": 40}
 
 
 def test_texts_without_any_entity_are_refused(tmp_path: Path) -> None:
@@ -205,6 +202,6 @@ def test_params_of_every_problem_name_their_own_columns_and_metrics() -> None:
         set_ones = {k: v for k, v in params.ingest.columns.model_dump().items() if v is not None}
         assert set_ones == COLUMNS[problem]
         [axis] = params.gate.floors
-        assert params.gate.superiority == (axis,)
+        assert params.gate.superiority == ("test/headline",)
         assert axis == f"test/{HEADLINES[problem][0]}"
         assert params.finetune.early_stopping_metric in (HEADLINES[problem][0], "loss")

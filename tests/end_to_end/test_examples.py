@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pipeline_steps.problems.catalog import PROBLEMS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.parent.name for path in (REPOSITORY / "examples").glob("*/make_rows.py"))
@@ -33,3 +36,31 @@ def test_commands_name_files_that_exist(name: str) -> None:
     named = [*modules, *re.findall(r"\bexamples/\w+/\w+\.yaml", text)]
     assert named
     assert [path for path in named if not (REPOSITORY / path).is_file()] == []
+
+
+def test_every_problem_has_an_example() -> None:
+    assert set(EXAMPLES) == set(PROBLEMS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_commands_of_an_example_make_a_workspace_and_prepare_it(
+    tmp_path: Path, name: str
+) -> None:
+    text = (REPOSITORY / "examples" / name / "README.md").read_text(encoding="utf-8")
+    block = text.partition("```\n")[2].partition("```")[0].replace("\\\n", " ")
+    commands = [line.split() for line in block.splitlines()]
+    assert commands[-1] == ["holdfast", "train", "-w", f"tried/{name}"]
+    commands[-1][1] = "prepare"
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(REPOSITORY), str(tmp_path)))}
+    for command in commands:
+        how = {"python": [], "holdfast": ["-c", "from flows.cli import main; main()"]}[command[0]]
+        subprocess.run(
+            [sys.executable, *how, *command[1:]],
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
+    assert (tmp_path / "tried" / name / "data/splits/train.parquet").exists()

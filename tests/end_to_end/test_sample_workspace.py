@@ -65,7 +65,8 @@ def test_a_users_own_file_becomes_a_promoted_version(tmp_path: Path) -> None:
 def sample(tmp_path_factory) -> tuple[Path, str]:
     """Return a copy of the sample workspace after ``holdfast demo``, and what that printed."""
     root = tmp_path_factory.mktemp("sample")
-    for name in ("params.yaml", "dvc.yaml", ".dvcignore"):
+    (root / "data").mkdir()
+    for name in ("params.yaml", "dvc.yaml", ".dvcignore", "data/behaviour.yaml"):
         shutil.copyfile(REPOSITORY / name, root / name)
     subprocess.run(
         [sys.executable, "-P", "-m", "dvc", "init", "--no-scm", "-q"], cwd=root, check=True
@@ -84,8 +85,11 @@ def test_the_demo_ends_in_a_promoted_version_and_says_where_all_is(
         assert f"\n{suite} " in text
     assert f"mlflow ui --backend-store-uri sqlite:///{root}/.holdfast/mlflow.db" in text
     assert f"PREFECT_HOME={root}/.holdfast/prefect" in text
-    [report] = (root / ".holdfast/runs").glob("*/report.html")
-    assert str(report) in text
+    reports = [*(root / ".holdfast").glob("r*/*/report.html")]
+    assert len(reports) == 3  # of two runs and of the retrain that led to the second
+    played = json.loads((root / ".holdfast/demo.json").read_text())
+    assert played["first"]["report"] in text
+    assert played["second"]["retrain"]["report"] in text
     assert json.loads(holdfast(root, "ledger", "verify", "--json").stdout) == []
 
 
@@ -102,8 +106,25 @@ def test_a_second_demo_does_no_work_again_and_says_so(sample: tuple[Path, str]) 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
+def test_a_harmless_change_is_not_retrained_on_and_new_words_are(sample: tuple[Path, str]) -> None:
+    """The second act, with room for another machine's arithmetic."""
+    second = json.loads((sample[0] / ".holdfast/demo.json").read_text())["second"]
+    assert second["harmless"]["decision"] != "RETRAIN"
+    assert second["harmful"]["decision"] == "RETRAIN"
+    assert second["harmful"]["n_asked"] <= 150
+    repair = second["retrain"]["repair"]
+    assert repair["verdict"] == "FIXED"
+    assert repair["after"] > repair["before"] + 0.1
+    log = json.loads(holdfast(sample[0], "ledger", "log", "--json").stdout)
+    assert [e["event"] for e in log].count("retrain_admitted") == 1
+    assert [e["event"] for e in log].count("champion_moved") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_sample_is_learnt_well_and_its_shifts_cost_accuracy(sample: tuple[Path, str]) -> None:
     """The numbers of the documentation, with room for another machine's arithmetic."""
-    metrics = json.loads(holdfast(sample[0], "train", "--json").stdout)["metrics"]
+    played = json.loads((sample[0] / ".holdfast/demo.json").read_text())
+    metrics = played["first"]["metrics"]
     assert metrics["test/accuracy"]["value"] > 0.75
     assert metrics["shift_domain/accuracy"]["value"] < metrics["test/accuracy"]["value"]

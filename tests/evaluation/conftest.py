@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline_steps.predictions_file import PredictionTable, write_predictions
-from pipeline_steps.types import Predictions
+from pipeline_steps.types import Predictions, ReportKind
 
 
 def make_table(
@@ -55,6 +55,7 @@ def save(tmp_path: Path) -> Callable[..., Predictions]:
         digest: str = "model",
         suite: str = "test",
         labels: tuple[str, ...] = ("x", "y", "z"),
+        kind: ReportKind = "clean",
         **how,
     ) -> Predictions:
         return write_predictions(
@@ -63,7 +64,7 @@ def save(tmp_path: Path) -> Callable[..., Predictions]:
             checkpoint_digest=digest,
             dataset_digest="rows",
             suite=suite,
-            kind="clean",
+            kind=kind,
         )
 
     return write

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tiny_models import save_tiny_model
-from tiny_workspaces import make_workspace
+from tiny_workspaces import change_params, make_workspace
 from warm_commands import WarmCommands
 
 
@@ -74,6 +74,24 @@ def trained(
         return dict(ended.printed)
 
     return snapshots.restore("trained", make)
+
+
+@pytest.fixture
+def waiting(
+    snapshots: Snapshots, holdfast: WarmCommands, trained: tuple[Path, dict[str, Any]]
+) -> Path:
+    """Return a workspace with a champion and a better version 2 that waits for a person."""
+
+    def make(root: Path) -> None:
+        # An own snapshot: what `trained` put back is what this one begins with.
+        snapshots.restore("trained", lambda _: None)
+        learns = {"epochs": 8, "learning_rate": 2e-2, "batch_tokens": 128}
+        change_params(root, finetune=learns, register={"approval": "required"})
+        ended = holdfast("train", "--json", cwd=root, skip=["reproduce_data"])
+        assert ended.code == 0, ended.stderr
+        assert (ended.printed["version"], ended.printed["verdict"]) == (2, "PROMOTE")
+
+    return snapshots.restore("waiting", make)[0]
 
 
 def _prepare(root: Path, holdfast: WarmCommands, base: Path) -> None:

@@ -87,7 +87,59 @@ def test_a_wrong_option_is_refused_with_the_way_to_help(
 ) -> None:
     ended = run(holdfast, tmp_path, "train", "--jsn")
     assert (ended.code, ended.stdout) == (2, "")
-    assert "--jsn" in ended.stderr
+    assert ended.stderr == (
+        "holdfast: No such option: --jsn\n"
+        "  expected: holdfast train [OPTIONS]\n"
+        "  to fix it: did you mean --json? what there is: holdfast train --help\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "received", "expected", "fix"),
+    [
+        (("init",), "Missing argument 'directory'", "holdfast init [OPTIONS]", "init --help"),
+        (("init", "new"), "Missing option '--train'", "holdfast init [OPTIONS]", "init --help"),
+        (("init", "new", "--train"), "--train", "holdfast COMMAND", "holdfast COMMAND --help"),
+        (
+            ("trian",),
+            "No such command 'trian'",
+            "holdfast [OPTIONS]",
+            "did you mean 'train', 'retrain'?",
+        ),
+        (("ledger", "lgo"), "No such command 'lgo'", "holdfast ledger", "ledger --help"),
+        (("tune", "--workers", "x"), "'--workers'", "holdfast tune", "tune --help"),
+        (("train", "now"), "extra argument", "holdfast train [OPTIONS]", "train --help"),
+    ],
+)
+def test_what_the_parser_refuses_is_said_in_three_sentences(
+    holdfast: WarmCommands, tmp_path: Path, arguments, received: str, expected: str, fix: str
+) -> None:
+    ended = run(holdfast, tmp_path, *arguments)
+    assert (ended.code, ended.stdout) == (2, "")
+    one, two, three = ended.stderr.splitlines()
+    assert one.startswith("holdfast: ")
+    assert received in one
+    assert two.startswith(f"  expected: {expected}")
+    assert three.startswith("  to fix it: ")
+    assert fix in three
+
+
+def test_a_group_without_a_command_shows_its_help(holdfast: WarmCommands, tmp_path: Path) -> None:
+    ended = run(holdfast, tmp_path, "ledger")
+    assert ended.code == 2
+    assert "Usage: holdfast ledger" in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("option", ["--text-column", "--label-column", "--group-column"])
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_column_name_is_refused(
+    holdfast: WarmCommands, tmp_path: Path, option: str, name: str
+) -> None:
+    (tmp_path / "mine.csv").write_text("text,label\na,b\n")
+    ended = run(holdfast, tmp_path, "init", "new", "--train", "mine.csv", option, name)
+    assert ended.code == 2
+    assert f"an empty column name for {option[2:-7]}" in ended.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_wrong_variable_is_named(holdfast: WarmCommands, prepared: Path) -> None:
@@ -175,7 +227,7 @@ def test_the_ledger_is_told_to_people_and_programs(
     root, _ = trained
     lines = run(holdfast, root, "ledger", "log").stdout.splitlines()
     entries = run(holdfast, root, "ledger", "log", "--json").printed
-    assert len(lines) == len(entries) == 5
+    assert len(lines) == len(entries) == 6
     for line, entry in zip(lines, entries, strict=True):
         assert f"{entry['event']}: {entry['reason']}" in line
     assert run(holdfast, root, "ledger", "verify", "--json").printed == []
@@ -208,7 +260,9 @@ def test_a_version_is_evaluated_on_the_data_of_today(
     root, first = trained
     ended = run(holdfast, root, "evaluate", "--version", "1", "--json")
     assert (ended.code, ended.stderr) == (0, "")
-    values = {report["suite"]: report["metrics"][0]["value"] for report in ended.printed}
+    *suites, calibration = ended.printed
+    assert calibration["kind"] == "calibration"
+    values = {report["suite"]: report["metrics"][0]["value"] for report in suites}
     assert values == {
         suite: first["metrics"][f"{suite}/accuracy"]["value"] for suite in ("test", "typos")
     }

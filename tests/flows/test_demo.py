@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.commands.demo import next_commands
+from flows.commands.demo_loop import Chapter, SecondAct, lines
 
 
 @pytest.mark.parametrize("on_the_path", [True, False])
@@ -22,3 +23,17 @@ def test_how_to_reach_the_command_is_said_where_it_is_not_on_the_path(
     assert [f"source '{programs}/activate'" in line for line in lines[1:]] == [True] * (
         not on_the_path
     )
+
+
+def test_the_second_act_says_what_each_ticket_came_to() -> None:
+    usual = Chapter(
+        phases=("none",), n_rows=500, n_asked=0, tickets=(), decision="NO_NEW_EVIDENCE", reason="r"
+    )
+    harmful = usual.model_copy(
+        update={"n_asked": 50, "tickets": ("drift-1: harm",), "decision": "RETRAIN"}
+    )
+    told = "\n".join(lines(SecondAct(harmless=usual, harmful=harmful, retrain=None)))
+    assert "1. Traffic in another style: 500 rows (none)\n     no alarm\n     NO_NEW_EVI" in told
+    assert "the ticket drift-1; harm: more answers are wrong than is tolerated" in told
+    assert "it took 50 labels; the other labels came later\n     RETRAIN: r" in told
+    assert told.endswith("3. The retrain\n     none was due")

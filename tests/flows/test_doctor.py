@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands import doctor
-from flows.commands.doctor import Diagnosis, Finding, diagnose, render, without_password
+from flows.commands import doctor_installed, doctor_places
+from flows.commands.doctor import Diagnosis, diagnose, render
+from flows.commands.doctor_places import without_password
+from flows.commands.findings import Finding
 from flows.commands.params_text import params_text
 from pipeline_steps.data_params import IngestParams, SourceParams
 from pipeline_steps.finetune_params import FinetuneParams
@@ -72,8 +74,10 @@ def test_another_base_model_than_the_named_one_is_a_problem(workspace: Path) -> 
 def test_a_missing_library_is_a_problem_with_the_command_that_installs_it(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda n: None if n == "peft" else installed(n))
+    installed = doctor_installed._version
+    monkeypatch.setattr(
+        doctor_installed, "_version", lambda n: None if n == "peft" else installed(n)
+    )
     found = finding(diagnose(workspace), "libraries")
     assert (found.status, found.found) == ("problem", "missing: peft")
     assert "install" in (found.fix or "")
@@ -120,7 +124,7 @@ def test_secrets_in_an_address_are_masked(url: str, shown: str) -> None:
 
 
 def test_too_little_room_is_a_problem(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_ENOUGH_BYTES", 1 << 60)
+    monkeypatch.setattr(doctor_places, "_ENOUGH_BYTES", 1 << 60)
     assert finding(diagnose(workspace), "disk").status == "problem"
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,13 +15,9 @@ import yaml
 
 from flows.commands import init as init_module
 from flows.commands.init import init_workspace
-from flows.commands.params_text import params_text
-from flows.commands.raw_columns import column_names, find_columns, named_columns
-from pipeline_steps.data_params import IngestParams, NoiseParams, SourceParams, SuitesParams
 from pipeline_steps.errors import ConfigurationError, DataError, HoldfastError
-from pipeline_steps.params import Params, load_params, parse_params
+from pipeline_steps.params import load_params
 from pipeline_steps.search_params import TuneParams
-from pipeline_steps.section import Section
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CSV = "text,label\nhello there,greet\nbye,leave\n"
@@ -111,7 +105,7 @@ def test_suites_and_raw_files_are_dependencies_of_ingest(tmp_path: Path, rows: P
     init(tmp_path / "w", rows, suites=[f"later={rows}"])
     stages = yaml.safe_load((tmp_path / "w/dvc.yaml").read_text())["stages"]
     raw = ["data/raw/train.csv", "data/raw/suite-later.csv"]
-    assert stages["ingest"]["deps"] == ["data/code_version.json", *raw]
+    assert stages["ingest"]["deps"] == ["data/code_version.json", *raw, "data/additions"]
     sources = load_params(tmp_path / "w/params.yaml").ingest.sources
     assert [source.path for source in sources] == raw
     assert sources[1].role == "suite:later"
@@ -283,163 +277,27 @@ def test_inside_a_git_repository_the_workspace_is_a_project_of_its_own(
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     init(tmp_path / "w", rows)
     assert "no_scm" not in (tmp_path / "w/.dvc/config").read_text()
-    assert "/train.csv" in (tmp_path / "w/data/raw/.gitignore").read_text()
+    ignored = subprocess.run(
+        ["git", "check-ignore", "data/raw/train.csv", "data/raw/train.csv.dvc", ".dvc/cache"],
+        cwd=tmp_path / "w", capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert ignored == ["data/raw/train.csv", ".dvc/cache"]
 
 
 @pytest.mark.usefixtures("without_dvc")
 def test_every_key_of_params_yaml_has_its_comment(tmp_path: Path, rows: Path) -> None:
     init(tmp_path / "w", rows)
     lines = (tmp_path / "w/params.yaml").read_text().splitlines()
+    explained: set[str] = set()
     for number, line in enumerate(lines):
         key = line.strip().removeprefix("- ").partition(":")[0]
         named_by_users = {"test/accuracy", *TuneParams().space}
         if line and not line.lstrip().startswith("#") and key not in named_by_users:
-            assert "  # " in line or lines[number - 1].lstrip().startswith("# "), line
-
-
-def every_section(section: type[Section]) -> set[type[Section]]:
-    found = {section}
-    for field in section.model_fields.values():
-        for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
-            if isinstance(kind, type) and issubclass(kind, Section):
-                found |= every_section(kind)
-    return found
-
-
-@pytest.mark.parametrize("section", sorted(every_section(Params), key=lambda s: s.__name__))
-def test_every_parameter_is_described(section: type[Section]) -> None:
-    assert [n for n, field in section.model_fields.items() if not field.description] == []
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        Params(ingest=IngestParams(sources=(SourceParams(path="a: b #c.csv", role="suite:x.y"),))),
-        Params(
-            ingest=IngestParams(sources=(SourceParams(path="ä"), SourceParams(path="yes"))),
-            suites=SuitesParams(noise=(NoiseParams(name="null"), NoiseParams(name="b", rate=1e-9))),
-            gate={"floors": {}, "non_inferiority": {"test/accuracy": 0.01}, "superiority": ()},
-        ),
-        *(
-            Params(
-                ingest=IngestParams(sources=(SourceParams(path="a.csv"),)),
-                finetune={"tuning": {"kind": kind}},
+            commented = "  # " in line or lines[number - 1].lstrip().startswith("# ")
+            assert commented or key in explained, line  # of a list, the first item is explained
+            explained |= (
+                {key} if line.lstrip("- ") != line.lstrip() or line[:6].isspace() else set()
             )
-            for kind in (
-                "head",
-                "top_layers",
-                "bitfit",
-                "lora",
-                "ia3",
-                "houlsby",
-                "pfeiffer",
-                "prompt",
-                "prefix",
-                "in_context",
-            )
-        ),
-    ],
-)
-def test_params_text_is_read_back_as_it_was(params: Params) -> None:
-    assert parse_params(yaml.safe_load(params_text(params)), source="text") == params
-
-
-def test_params_yaml_shows_no_column_of_another_problem() -> None:
-    values = {"problem": "ner", "ingest": {"sources": [{"path": "a.csv"}]}}
-    text = params_text(parse_params(values, source="text"))
-    assert "tags: tags" in text
-    assert "question" not in text
-
-
-def test_the_sample_workspace_has_every_parameter_with_its_comment() -> None:
-    file = REPOSITORY / "params.yaml"
-    assert file.read_text(encoding="utf-8") == params_text(load_params(file)), (
-        "write what params_text(load_params(...)) returns into params.yaml"
-    )
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        ("text,label", ("text", "label")),
-        ("id,Utterance,Intent", ("Utterance", "Intent")),
-        ("y,review,sentiment", ("review", "sentiment")),
-    ],
-)
-def test_common_column_names_are_found(
-    tmp_path: Path, header: str, expected: tuple[str, str]
-) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text(f"{header}\n{header}\n")
-    columns = find_columns([path], {})
-    assert (columns.text, columns.label) == expected
-
-
-def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
-    path = tmp_path / "a.tsv"
-    path.write_text("spalte1\tspalte2\na\tb\n")
-    with pytest.raises(DataError, match=r"it has 'spalte1', 'spalte2'\n.*\n.*--text-column NAME"):
-        find_columns([path], {})
-    with pytest.raises(DataError, match="a column called text, sentence, utterance"):
-        find_columns([path], {})
-
-
-def test_every_file_must_have_the_columns(tmp_path: Path, rows: Path) -> None:
-    other = tmp_path / "other.jsonl"
-    other.write_text('{"text": "a"}\n')
-    with pytest.raises(DataError, match=r"other\.jsonl has no column 'label'"):
-        find_columns([rows, other], {})
-
-
-def write_gzip_lines(path: Path) -> None:
-    path.write_bytes(gzip.compress(b'{"text": "a"}\nnot json\n{"label": "b", "text": "c"}\n'))
-
-
-def write_parquet(path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({"text": ["a"], "label": ["b"]}), path)
-
-
-@pytest.mark.parametrize(
-    ("name", "write"),
-    [
-        ("bom.csv", lambda path: path.write_bytes(b"\xef\xbb\xbftext,label\r\na,b\r\n")),
-        ("a.jsonl.gz", write_gzip_lines),
-        ("a.parquet", write_parquet),
-    ],
-)
-def test_names_are_read_from_each_format(
-    tmp_path: Path, name: str, write: Callable[[Path], object]
-) -> None:
-    write(tmp_path / name)
-    assert column_names(tmp_path / name) == ["text", "label"]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.csv", b"", "holds no rows"),
-        ("a.csv", b"text,label\n", "holds no rows"),
-        ("a.csv.gz", b"\x1f\x8b\x08broken", "is corrupt or truncated"),
-        ("a.jsonl.gz", gzip.compress(b'{"text": 1}\n' * 1000)[:40], "is corrupt or truncated"),
-        ("a.jsonl", b"not json\n" * 3, "can be read as jsonl"),
-        ("a.parquet", b"PAR1", "is corrupt or truncated"),
-        ("a.xlsx", b"PK", "is unknown"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_a_clear_error(
-    tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=message):
-        column_names(tmp_path / name)
-
-
-def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no .*gone\.csv"):
-        column_names(tmp_path / "gone.csv")
 
 
 @pytest.mark.usefixtures("without_dvc")
@@ -505,19 +363,17 @@ def test_columns_of_every_problem_are_guessed(
     assert found == expected
 
 
-def test_a_column_can_be_named_by_its_field(tmp_path: Path) -> None:
-    path = tmp_path / "mine.jsonl"
-    path.write_text('{"satz": ["a"], "marken": ["O"]}\n')
-    with pytest.raises(DataError, match="say which it is: --column tokens=NAME"):
-        find_columns([path], {}, "ner")
-    named = named_columns(["tokens=satz", "tags=marken"])
-    assert find_columns([path], named, "ner").tokens == "satz"
-    with pytest.raises(ConfigurationError, match="for example, --column source=sender"):
-        named_columns(["worte=satz"])
+def test_a_preset_is_written_out_key_by_key(tmp_path: Path, rows: Path) -> None:
+    files = {"train": rows, "valid": None, "test": None}
+    init_workspace(tmp_path / "w", problem="text_classification", files=files, preset="robust")
+    params = load_params(tmp_path / "w" / "params.yaml")
+    assert params.finetune.normalisation is not None
+    assert "known_defence" in params.attack.recipes
 
 
-def test_a_column_that_the_problem_does_not_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "mine.csv"
-    path.write_text(CSV)
-    with pytest.raises(ConfigurationError, match="answers: text_classification has no such column"):
-        find_columns([path], {"answers": "text"})
+def test_an_unknown_preset_names_the_known_ones(tmp_path: Path, rows: Path) -> None:
+    files = {"train": rows, "valid": None, "test": None}
+    with pytest.raises(ConfigurationError, match="there is no preset sturdy") as caught:
+        init_workspace(tmp_path / "w", problem="text_classification", files=files, preset="sturdy")
+    assert "robust" in caught.value.expected
+    assert not (tmp_path / "w").exists()

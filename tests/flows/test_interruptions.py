@@ -59,7 +59,7 @@ def assert_converged(holdfast: WarmCommands, root: Path, printed: Any, undisturb
     counts = Counter(entry["event"] for entry in records["ledger"])
     assert counts.pop("promotion_intent") >= 1
     assert counts == dict.fromkeys(
-        ("gate_verdict", "registered", "champion_moved", "promotion_confirmed"), 1
+        ("evaluation_set", "gate_verdict", "registered", "champion_moved", "promotion_confirmed"), 1
     )
     assert not list((root / ".holdfast").rglob("*.partial"))
 
@@ -79,6 +79,7 @@ def test_a_run_killed_after_every_step_and_every_write_converges(
     assert steps | writes <= passed
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_in_every_step_says_so_and_converges(
     holdfast: WarmCommands, trained: Trained, prepared: Path, tmp_path: Path
 ) -> None:

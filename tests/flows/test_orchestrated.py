@@ -17,8 +17,10 @@ from warm_commands import WarmCommands
 HOLDFAST = str(Path(sys.executable).with_name("holdfast"))
 TASKS = [
     *("reproduce data", "read datasets", "plan training", "find finished", "start run"),
-    *("finetune model", "predict suites", "evaluate suites", "compare with champion", "judge"),
-    *("register version", "promote version", "write report", "finish run"),
+    *("finetune model", "predict suites", "attack suites", "evaluate suites", "evaluate attacks"),
+    *("bound rows", "compare with champion", "summarise attacks", "explain failures"),
+    *("weigh beside", "collect evidence", "judge", "register version", "promote version"),
+    *("write report", "finish run"),
 ]
 REUSED = TASKS[:4]
 

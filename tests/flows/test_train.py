@@ -48,7 +48,7 @@ def test_the_first_run_is_promoted_with_its_alias(holdfast: WarmCommands, traine
     records = holdfast.records(root)
     assert records["aliases"] == {"champion": 1}
     assert events(records) == [
-        *("gate_verdict", "registered", "promotion_intent"),
+        *("evaluation_set", "gate_verdict", "registered", "promotion_intent"),
         *("champion_moved", "promotion_confirmed"),
     ]
     assert records["problems"] == []
@@ -64,8 +64,9 @@ def test_the_result_is_the_contract(trained: Trained) -> None:
     )
     for metric in result["metrics"].values():
         assert set(metric) == {"value", "n", "ci_low", "ci_high", "greater_is_better"}
-        assert metric["ci_low"] <= metric["value"] <= metric["ci_high"]
-        assert metric["n"] == 80
+        if metric["value"] is not None:
+            assert metric["ci_low"] <= metric["value"] <= metric["ci_high"]
+    assert {result["metrics"][f"{s}/accuracy"]["n"] for s in ("test", "typos")} == {80}
     assert not result["metrics"]["test/ece"]["greater_is_better"]
     assert Path(result["report"]).is_relative_to(root)
     assert "<html" in Path(result["report"]).read_text(encoding="utf-8")
@@ -85,7 +86,10 @@ def test_a_run_names_data_code_and_parameters(holdfast: WarmCommands, trained: T
     assert run["inputs"]["train"] == file_digest(root / "data/splits/train.parquet", "md5")
     assert sorted(run["files"]) == [
         f"reports/{name}"
-        for name in ("decision.json", "evaluation.json", "report.html", "result.json")
+        for name in (
+            *("decision.json", "environment.txt", "evaluation.json", "evidence.json"),
+            *("model_card.md", "params.yaml", "report.html", "report.json", "result.json"),
+        )
     ]
 
 

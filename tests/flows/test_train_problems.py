@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,12 +12,19 @@ from builders import structured_rows, write_jsonl
 from tiny_models import WORDS, save_tiny_model
 from tiny_writers import save_tiny_writer
 
+from flows.attack_goals import goal_of
+from flows.commands.attack import attack_version
 from flows.commands.evaluate import evaluate_version, lines
 from flows.commands.init import init_workspace
 from flows.commands.train import run_train, summarize
 from flows.pipeline import call_directly
 from flows.workspace import Workspace
+from pipeline_steps.attack_types import AttackResult
+from pipeline_steps.evaluation.attacks.drift import word_overlap
+from pipeline_steps.evaluation.attacks.goals import Answer
+from pipeline_steps.judging_params import AttackParams
 from pipeline_steps.problem_defaults import HEADLINES
+from pipeline_steps.problems.catalog import get_problem
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +92,32 @@ def test_a_problem_goes_through_the_whole_flow(tmp_path: Path, problem: str) -> 
     assert reports[0].headline == headlines[0]
     assert headlines[0] in lines(reports)
     assert run_train(root, announced=False).reused
+    if problem in WRITERS:
+        attack_what_is_read(opened, problem)
+
+
+def attack_what_is_read(workspace: Workspace, problem: str) -> None:
+    """Attack source, document or the prompt of a causal model: to a low score, and to drift."""
+    results = attacked(workspace)
+    goal = goal_of(get_problem(problem), (), AttackParams())
+    for result in results:
+        answer = Answer(result.truth, result.prediction, 0.5)
+        assert goal.judge(answer).broken == (result.status in ("broken", "wrong"))
+        assert (result.perturbed != result.original) or not result.edited
+    assert any(result.n_queries for result in results)
+    drifted = attacked(workspace, goal="drift", bound=0.5)
+    assert {result.status for result in drifted} <= {"broken", "unknown"}
+    assert any(result.status == "broken" for result in drifted)
+    for result in drifted:
+        before, after = (
+            json.loads(written)["text"] for written in (result.clean_prediction, result.prediction)
+        )
+        assert (word_overlap(before, after) <= 0.5) == (result.status == "broken")
+
+
+def attacked(workspace: Workspace, **settings: Any) -> tuple[AttackResult, ...]:
+    """Return what becomes of some rows, twice the same."""
+    asked = {"recipes": ("deepwordbug",), "n_examples": 8, "max_queries": 60, **settings}
+    first = attack_version(workspace, None, asked, call=call_directly).attacks[0]
+    assert attack_version(workspace, None, asked, call=call_directly).attacks[0] == first
+    return first.results

@@ -57,6 +57,7 @@ def test_a_search_is_scored_on_clean_and_noisy_valid_rows_and_shown_in_mlflow(
     assert parent["inputs"].keys() == {"train", "valid", "valid_typos"}
 
 
+@pytest.mark.slow
 def test_a_finished_search_is_not_repeated_and_the_best_can_be_applied_and_trained_at_once(
     holdfast: WarmCommands, searched: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_finished_search_is_not_repeated_and_the_best_can_be_applied_and_train
     assert len(checkpoints(searched)) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_trials(
     holdfast: WarmCommands, searched: Path, tmp_path: Path
 ) -> None:

@@ -28,7 +28,15 @@ from pipeline_steps.judging_params import EvaluateParams, PredictParams
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.types import DatasetRef
+from pipeline_steps.errors import MissingDependencyError
+from pipeline_steps.noise import perturb
 
+assert perturb("my card", "ocr", 1.0, seed=0, example_id="a") != "my card"
+try:
+    perturb("my card", "misspellings", 1.0, seed=0, example_id="a")
+    raise SystemExit("codespell is installed")
+except MissingDependencyError as error:
+    assert "holdfast[noise]" in error.fix
 path = root / "rows.parquet"
 rows = DatasetRef(name="test", split="test", path=path, digest=file_digest(path), n_examples=40)
 judged = EvaluateParams(bootstrap_resamples=50)

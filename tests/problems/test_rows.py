@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from builders import structured_examples, structured_rows
+from builders import STRUCTURED, structured_examples, structured_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,16 +19,6 @@ from pipeline_steps.problems.relation_extraction import target_of as spans_targe
 from pipeline_steps.problems.writing import references
 from pipeline_steps.problems.writing import target_of as texts_target
 
-STRUCTURED = (
-    "multi_label_classification",
-    "ner",
-    "relation_extraction",
-    "question_answering",
-    "translation",
-    "summarisation",
-    "dialogue",
-    "response_selection",
-)
 NOISES = st.sampled_from(["typos", "casing", "punctuation", "whitespace"])
 
 

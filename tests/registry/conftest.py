@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from killed_moves import KilledMoves
 from postgresql import PostgresServer, find_server_binaries, running_server
 from registry_builders import make_checkpoint, register_checkpoint
+from toy_registry import register_toy
 
 from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.tracking import Tracker
@@ -80,3 +82,39 @@ def stocked(stocked_registry: Path, tmp_path: Path) -> Tracker:
     """Return a registry of one's own with three versions; their artifacts are everybody's."""
     shutil.copyfile(stocked_registry, tmp_path / "mlflow.db")
     return Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path.as_uri(), "tests")
+
+
+def _stock_with_toys(root: Path, empty: Path) -> Path:
+    shutil.copyfile(empty, root / "mlflow.db")
+    tracker = Tracker(f"sqlite:///{root / 'mlflow.db'}", (root / "artifacts").as_uri(), "tests")
+    for label in "abcd":
+        register_toy(tracker, label)
+    return root / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def toy_database(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database with four toys as versions of ``intents``, each with recorded answers."""
+    return _stock_with_toys(tmp_path_factory.mktemp("toys"), empty_registry)
+
+
+@pytest.fixture
+def toys(toy_database: Path, tmp_path: Path) -> Tracker:
+    """Return a registry of one's own with the toys; their artifacts are everybody's."""
+    shutil.copyfile(toy_database, tmp_path / "mlflow.db")
+    return Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path.as_uri(), "tests")
+
+
+@pytest.fixture
+def own_toys(empty_registry: Path, tmp_path: Path) -> Tracker:
+    """Return a registry with the toys whose artifacts may be damaged."""
+    database = _stock_with_toys(tmp_path, empty_registry)
+    return Tracker(f"sqlite:///{database}", tmp_path.as_uri(), "tests")
+
+
+@pytest.fixture(scope="session")
+def killed_moves() -> Iterator[KilledMoves]:
+    """Return what moves champions in processes that can be killed."""
+    moves = KilledMoves()
+    yield moves
+    moves.close()

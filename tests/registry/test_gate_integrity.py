@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipeline_steps.gate_types import Verdict
 from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate import gate
-from pipeline_steps.types import Verdict
 
 NAN, INF = math.nan, math.inf
 CASES = {
@@ -40,6 +40,22 @@ CASES = {
     "the gain in test/accuracy was not tested": ([report()], [comparison(p_value=None)]),
     "the champion was not scored on test": ([report()], []),
 }
+
+
+@pytest.mark.parametrize("kind", ["behaviour", "calibration", "seeds"])
+def test_what_counts_no_right_answers_needs_no_champion_and_floors_judge_it(kind: str) -> None:
+    beside = report("beside").model_copy(update={"kind": kind})
+    decision = gate([report(), beside], [comparison()], POLICY)
+    assert decision.verdict is Verdict.PROMOTE
+    floors = POLICY.model_copy(update={"floors": {"beside/accuracy": 0.95}})
+    assert gate([report(), beside], [comparison()], floors).verdict is Verdict.REJECT
+
+
+@pytest.mark.parametrize("kind", ["clean", "noise", "shift", "adversarial"])
+def test_what_counts_right_answers_needs_a_champion(kind: str) -> None:
+    beside = report("beside").model_copy(update={"kind": kind})
+    decision = gate([report(), beside], [comparison()], POLICY)
+    assert "the champion was not scored on beside" in decision.reasons[0]
 
 
 @pytest.mark.parametrize("problem", CASES)

@@ -13,11 +13,13 @@ import pytest
 from registry_builders import MODEL, decision, recorded_answers, register_checkpoint
 
 from pipeline_steps.errors import PromotionError
+from pipeline_steps.gate_types import Verdict
 from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.promote import Promotion, follow_ledger, promote
+from pipeline_steps.registry.recorded_answers import answers_digest
 from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.registry.tracking import Tracker
-from pipeline_steps.types import Checkpoint, Verdict
+from pipeline_steps.types import Checkpoint
 
 CHAMPION_MOVED, CONFIRMED = "champion_moved", "promotion_confirmed"
 _PATIENCE = 200.0  # seconds, on a busy machine
@@ -28,7 +30,7 @@ from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.promote import promote
 from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.registry.tracking import Tracker
-from pipeline_steps.types import GateDecision
+from pipeline_steps.gate_types import GateDecision
 
 request = json.loads(sys.argv[1])
 
@@ -132,12 +134,14 @@ def test_the_first_version_becomes_champion(stocked: Tracker, ledger: Ledger, an
     phases: list[str] = []
     done = promote_version(stocked, ledger, 1, answers, champion=None, at_boundary=phases.append)
     assert done == Promotion(version=1, previous=None, moved=True)
-    assert phases == ["intent", "smoke_test", "moved", "alias"]
+    assert phases == ["intent", "smoke_test", "moved", "previous", "alias", "confirmed"]
     assert aliases(stocked) == {"champion": 1}
     assert events(ledger) == ["promotion_intent", CHAMPION_MOVED, CONFIRMED]
     move = ledger.entries()[1]
     assert (move.actor, move.reason) == ("ada", "better on test; and on shift")
     assert move.evidence == {
+        "kind": "promotion",
+        "answers_digest": answers_digest(answers[0]),
         "checkpoint_digest": stocked.version(MODEL, 1).checkpoint_digest,
         "policy_digest": "policy",
         "version": 1,
@@ -299,6 +303,9 @@ def test_without_recorded_answers_nothing_is_promoted(
         ("intent", 1, {"champion": 1}),
         pytest.param("smoke_test", 1, {"champion": 1}, marks=pytest.mark.slow),
         ("moved", 3, {"champion": 1}),
+        pytest.param("rehearsal", 1, {"champion": 1}, marks=pytest.mark.slow),
+        pytest.param("previous", 3, {"champion": 1, "previous": 1}, marks=pytest.mark.slow),
+        pytest.param("confirmed", 3, {"champion": 3, "previous": 1}, marks=pytest.mark.slow),
         pytest.param("alias", 3, {"champion": 3, "previous": 1}, marks=pytest.mark.slow),
     ],
 )
@@ -342,6 +349,7 @@ def test_a_model_without_a_champion_is_left_alone(stocked: Tracker, ledger: Ledg
     assert (aliases(stocked), events(ledger)) == ({}, [])
 
 
+@pytest.mark.slow
 def test_of_two_racing_promoters_one_wins(
     stocked: Tracker, ledger: Ledger, ledger_url: str, answers
 ) -> None:

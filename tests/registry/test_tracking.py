@@ -15,9 +15,11 @@ from registry_builders import register_checkpoint
 
 from pipeline_steps.digests import directory_digest
 from pipeline_steps.errors import RegistryError
+from pipeline_steps.evaluation_types import MetricValue
 from pipeline_steps.registry.mlflow_entities import DATASET_DIGEST
-from pipeline_steps.registry.tracking import FINGERPRINT, Tracker
-from pipeline_steps.types import Checkpoint, DatasetRef, MetricValue
+from pipeline_steps.registry.tracked_runs import FINGERPRINT
+from pipeline_steps.registry.tracking import Tracker
+from pipeline_steps.types import Checkpoint, DatasetRef
 
 NOWHERE = "no-such-run"
 

@@ -86,6 +86,7 @@ def test_a_run_is_kept_and_found_through_the_server(remote: Tracker, tmp_path: P
     assert (tmp_path / "into/result.json").read_text() == "{}"
 
 
+@pytest.mark.slow
 def test_a_version_is_registered_promoted_and_fetched_through_the_server(
     remote: Tracker, checkpoints: list[Checkpoint], tmp_path: Path
 ) -> None:

@@ -6,20 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_steps.reporting.run_record import RunRecord
-from pipeline_steps.types import (
-    Checkpoint,
+from pipeline_steps.evaluation_types import (
     ClassMetrics,
     EvaluationReport,
-    ExpectationFailure,
-    GateCheck,
-    GateDecision,
     MetricValue,
-    Provenance,
     SliceMetrics,
-    ValidationReport,
-    Verdict,
 )
+from pipeline_steps.gate_types import GateCheck, GateDecision, Verdict
+from pipeline_steps.reporting.run_record import RunRecord
+from pipeline_steps.types import Checkpoint, ExpectationFailure, Provenance, ValidationReport
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_steps.evaluation_types import MetricValue
 from pipeline_steps.reporting.charts import axis_ticks, curve_chart, interval_lanes
-from pipeline_steps.types import MetricValue
 
 values = st.floats(0, 1)
 

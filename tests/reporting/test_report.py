@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
 import pytest
+from html_reader import read
 
+from pipeline_steps.evaluation_types import EvaluationReport
+from pipeline_steps.gate_types import Verdict
+from pipeline_steps.reporting.energy import Energy
+from pipeline_steps.reporting.model_card import CardFacts, render_card
 from pipeline_steps.reporting.report import render_report
 from pipeline_steps.reporting.run_record import (
+    RunRecord,
     check_cells,
     class_totals,
     parameter_rows,
     provenance_facts,
 )
-from pipeline_steps.types import EvaluationReport, Verdict
-
-VOID = {"meta", "wbr", "br"}
-
-
-class Reader(HTMLParser):
-    """Collects tags and attributes, and whether every tag is closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags, self.attributes, self.open, self.text = set(), set(), [], ""
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def read(page: str) -> Reader:
-    reader = Reader()
-    reader.feed(page)
-    return reader
 
 
 def test_text_from_the_data_cannot_become_part_of_the_page(record) -> None:
@@ -100,6 +72,22 @@ def test_the_gate_table_shows_what_was_compared(record) -> None:
         "candidate": "0.910", "champion": "0.880", "difference": "+0.030",
         "interval": "[-0.010, +0.070]", "bound": "0.030",
     }  # fmt: skip
+
+
+def test_passed_checks_of_slices_are_folded_behind_all_others(record) -> None:
+    """They are dozens on a real set; one that failed stands with the rest."""
+    floor = record.decision.checks[0]
+    named = {"test/accuracy where domain is app": True, "test/accuracy where domain is chat": False}
+    checks = [floor.model_copy(update={"name": n, "passed": ok}) for n, ok in named.items()]
+    several = (*checks, *record.decision.checks)
+    decision = record.decision.model_copy(update={"checks": several})
+    page = render_report(record.model_copy(update={"decision": decision}))
+    before, after = page.split("Checks of single slices that passed: 1")
+    assert "where domain is chat" in before
+    assert "where domain is app" not in before
+    assert "where domain is app" in after
+    assert read(page).open == []
+    assert "single slices that passed" not in render_report(record)
 
 
 def test_averages_over_classes_are_macro_and_weighted_by_support(record) -> None:
@@ -172,3 +160,27 @@ def test_the_page_shows_the_metrics_of_the_problem(record) -> None:
     ):  # fmt: skip
         assert words in text
     assert "ECE undefined" in text
+
+
+def test_a_card_is_markdown_whose_numbers_have_intervals(record: RunRecord) -> None:
+    facts = CardFacts(
+        licence="Apache-2.0", intended_use=None, cost={"cpu_seconds": 12.5}, dvc_lock=None,
+        energy=Energy(joules=3.6e5, cpu_seconds=12.5),
+        environment_digest="e", data_digests={"train": "t"}, git_commit="c0ffee",
+    )  # fmt: skip
+    card = render_card(record, facts)
+    assert "0.910 [0.860, 0.960]" in card
+    assert "* Intended use: not stated (`register.intended_use`)" in card
+    assert "* Licence: Apache-2.0" in card
+    assert "| cpu seconds | 12.5 |" in card
+    assert "* Energy: 0.1 kWh, measured (RAPL" in card
+    assert "* not measured: texts whose right answer is none of its labels" in card
+    assert "git checkout c0ffee\ndvc pull\nholdfast reproduce 3" in card
+
+
+def test_a_card_does_not_guess_a_cost(record: RunRecord) -> None:
+    facts = CardFacts(
+        licence=None, intended_use=None, cost={}, energy=None, dvc_lock=None, environment_digest="e",
+        data_digests={}, git_commit=None,
+    )  # fmt: skip
+    assert "The cost of the training was not measured" in render_card(record, facts)

@@ -302,6 +302,7 @@ def test_the_fisher_information_is_estimated_once(base, data, old, tmp_path) -> 
     assert torch.equal(again.fisher[name], made.fisher[name] + 1)
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_objectives_ends_with_the_same_weights(base, data, tmp_path) -> None:
     """They draw starts and masks, choose rows, add noise to them, and learn a projection."""
     teacher = run(wide_base(tmp_path / "wide"), data, tmp_path / "teacher")
@@ -326,3 +327,22 @@ def test_a_killed_run_with_objectives_ends_with_the_same_weights(base, data, tmp
     resumed = run(base, data, broken, **settings)
     assert resumed.digest == straight.digest
     assert resumed.training["history"] == straight.training["history"]
+
+
+@pytest.mark.parametrize("kind", ["lora", "adalora", "ia3"])
+def test_a_merged_checkpoint_goes_on_where_it_ended_with_updates_of_its_own(
+    kind, base, data, tmp_path
+) -> None:
+    """What continual learning begins at: body and head as they were, new rows and old ones."""
+    tuning = {"kind": kind}
+    first = run(base, data, tmp_path / "first", tuning=tuning, learning_rate=1e-2)
+    replay = {"examples": str(data["text_classification"][1].path), "share": 0.5}
+    settings = {"tuning": tuning, "objective": {"replay": replay}}
+    still = {"learning_rate": 1e-12, "head_learning_rate": 1e-12}
+    same = weights(run(first.path, data, tmp_path / "still", **settings, **still))
+    before = weights(first)
+    assert set(same) == set(before)
+    assert all(torch.allclose(same[name], before[name], atol=1e-6) for name in before)
+    moved = weights(run(first.path, data, tmp_path / "on", **settings, learning_rate=1e-2))
+    assert set(moved) == set(before)
+    assert any(not torch.allclose(moved[name], before[name], atol=1e-6) for name in before)

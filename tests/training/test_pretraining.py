@@ -116,6 +116,7 @@ def test_what_is_read_is_named_by_what_decides_it(base, data, tmp_path) -> None:
     assert pretrained_directory(inputs(base, data, "relation_extraction"), tmp_path) != one
 
 
+@pytest.mark.slow
 def test_a_reading_that_is_killed_ends_with_the_same_weights(base, data, tmp_path) -> None:
     settings = {"pretraining": {**READING, "epochs": 3}}
     straight = run(base, data, tmp_path / "straight", TEXTS, **settings)

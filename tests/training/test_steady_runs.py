@@ -71,6 +71,7 @@ def test_a_killed_run_with_averages_ends_as_an_undisturbed_one(base, datasets, t
     assert resumed.training["history"] == straight.training["history"]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_astray_returns_to_a_good_checkpoint_also_after_a_kill(
     base, datasets, tmp_path
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModel
 
 from pipeline_steps.errors import CheckpointError
 from pipeline_steps.inference.learners.carried_head import carry_head
@@ -51,6 +52,26 @@ def build_whole(kind: Any, base: Path) -> torch.nn.Module:
     CheckpointError
         If a weight is missing from the base and would be random.
     """
+    model, missing = _loaded(kind, base)
+    _refuse_random(base, model, missing)
+    return model
+
+
+def build_body(base: Path) -> torch.nn.Module:
+    """Return the body of a base model alone, in fp32; a pooler that it lacks is not read.
+
+    Raises
+    ------
+    CheckpointError
+        If another weight is missing from the base and would be random.
+    """
+    model, missing = _loaded(AutoModel, base)
+    _refuse_random(base, model, [key for key in missing if not key.startswith("pooler.")])
+    return model
+
+
+def _loaded(kind: Any, base: Path) -> tuple[torch.nn.Module, list[str]]:
+    """Return a base as a transformers class reads it, in fp32, and the weights that it lacks."""
     model, loading = kind.from_pretrained(
         base,
         dtype=torch.float32,
@@ -58,8 +79,7 @@ def build_whole(kind: Any, base: Path) -> torch.nn.Module:
         local_files_only=True,
         output_loading_info=True,
     )
-    _refuse_random(base, model, sorted(loading["missing_keys"]))
-    return model  # type: ignore[no-any-return]
+    return model, sorted(loading["missing_keys"])
 
 
 def refuse_random_body(base: Path, model: Any, new: set[str]) -> None:

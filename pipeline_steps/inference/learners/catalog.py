@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline_steps.generation_params import GenerationParams
+from pipeline_steps.inference.learners.bi_encoder import BiEncoderLearner
 from pipeline_steps.inference.learners.generation import GenerationLearner
 from pipeline_steps.inference.learners.language_model import read_config, start_token
 from pipeline_steps.inference.learners.learner import Learner
@@ -33,6 +34,7 @@ def get_learner(
     criterion: Criterion = cross_entropy_sum,
     *,
     generation: GenerationParams | None = None,
+    selector: str = "cross",
     path: Path | None = None,
     decoded_rows: int | None = None,
 ) -> Learner:
@@ -46,6 +48,8 @@ def get_learner(
         What it learns by.
     generation : GenerationParams, optional
         How text is written, where it is.
+    selector : {"cross", "bi"}
+        How a reply is chosen, where it is.
     path : Path, optional
         Base model or checkpoint; where text is written, its config decides how.
     decoded_rows : int, optional
@@ -56,6 +60,8 @@ def get_learner(
     CheckpointError
         If text is to be written and the model cannot.
     """
+    if problem == "response_selection" and selector == "bi":
+        return BiEncoderLearner(criterion)
     if problem not in WRITING:
         return _LEARNERS[problem](criterion)
     start = None if path is None else start_token(read_config(path))

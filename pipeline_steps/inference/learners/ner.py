@@ -51,9 +51,10 @@ class WordWindows(Windows):
 
 @dataclass(frozen=True)
 class NerLearner(ReadsRowsOnly):
-    """A token classifier of transformers."""
+    """A token classifier of transformers; ``outside`` is the place of O among the labels."""
 
     criterion: Criterion = cross_entropy_sum
+    outside: int = 0
 
     def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
         """Return the tags of the training rows: O, then B and I of each type."""
@@ -144,7 +145,9 @@ class NerLearner(ReadsRowsOnly):
     ) -> list[Array]:
         """Return for each row the log-probabilities (n_words, n_labels) of its words' tags."""
         found = token_outputs(model, encoded, pad_id, batch_tokens)
-        sure_of_none = np.where(np.arange(n_labels) == 0, 0.0, -np.inf)  # a word without a token
+        sure_of_none = np.where(
+            np.arange(n_labels) == self.outside, 0.0, -np.inf
+        )  # a word without a token
         return [
             np.array(
                 [

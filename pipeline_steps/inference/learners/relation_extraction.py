@@ -7,7 +7,7 @@ for sentence-level relation extraction", so no embedding has to be learnt from n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,17 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
-from pipeline_steps.inference.learners.learner import ReadsRowsOnly
 from pipeline_steps.inference.learners.losses import (
     Criterion,
     cross_entropy_sum,
     divergence_sum,
 )
+from pipeline_steps.inference.learners.one_label import AnswersOneLabel, label_indices
 from pipeline_steps.inference.learners.scores import classification_scores, label_counts
-from pipeline_steps.inference.learners.text_classification import (
-    label_answers,
-    label_indices,
-    two_labels_or_more,
-)
 from pipeline_steps.inference.learners.texts import Array
 from pipeline_steps.inference.learners.windows import token_outputs
 from pipeline_steps.inference.tokenization import Encoded
 from pipeline_steps.inference.unmerged.storage import load_model
-from pipeline_steps.predictions_file import PredictionTable
 from pipeline_steps.problems.directed_relations import relation_f1
 from pipeline_steps.problems.relation_extraction import Span, spans
 
@@ -49,7 +43,7 @@ class MarkedTexts(Encoded):
 
 
 @dataclass(frozen=True)
-class RelationLearner(ReadsRowsOnly):
+class RelationLearner(AnswersOneLabel):
     """A linear layer over the states of two tokens.
 
     The layer over both states side by side is kept as one over single tokens with twice as many
@@ -58,10 +52,6 @@ class RelationLearner(ReadsRowsOnly):
     """
 
     criterion: Criterion = cross_entropy_sum
-
-    def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
-        """Return the relations of the training rows, sorted."""
-        return two_labels_or_more(rows.labels)
 
     def build(self, base: Path, labels: Sequence[str]) -> tuple[torch.nn.Module, tuple[str, ...]]:
         """Return the base with a head over tokens."""
@@ -166,29 +156,6 @@ class RelationLearner(ReadsRowsOnly):
             **classification_scores(outputs, truth),
             "relation_f1": float(relation_f1(labels, *counts)),
         }
-
-    def table(
-        self, outputs: Array, encoded: MarkedTexts, rows: ExampleRows, labels: tuple[str, ...]
-    ) -> PredictionTable:
-        """Return logits beside labels."""
-        return PredictionTable(
-            example_ids=np.array(rows.example_ids, dtype=object),
-            truth=np.array(rows.labels, dtype=object),
-            logits=outputs,
-            labels=labels,
-            n_tokens=np.array(encoded.lengths, dtype=np.int32),
-            columns=rows.columns(),
-        )
-
-    def answers(
-        self,
-        outputs: Array,
-        encoded: MarkedTexts,  # noqa: ARG002 - the protocol
-        rows: ExampleRows,  # noqa: ARG002
-        labels: tuple[str, ...],
-    ) -> list[Mapping[str, Any]]:
-        """Return label, its probability and the probability of every label, for each row."""
-        return label_answers(outputs, labels)
 
 
 def marked_text(text: str, head: Span, tail: Span) -> tuple[str, int, int]:

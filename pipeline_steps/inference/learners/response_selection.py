@@ -46,6 +46,11 @@ class Pairs(Encoded):
         """Return values of pairs, row by row."""
         return np.split(values, np.cumsum(self.sizes)[:-1]) if self.sizes else []
 
+    def tokens_by_row(self) -> Array:
+        """Return how many tokens were read for each row."""
+        lengths = self.by_row(np.array(self.lengths, dtype=np.int32))
+        return np.array([some.sum() for some in lengths], dtype=np.int32)
+
 
 @dataclass(frozen=True)
 class ResponseSelectionLearner(ReadsRowsOnly):
@@ -82,7 +87,7 @@ class ResponseSelectionLearner(ReadsRowsOnly):
         if not texts:
             return Pairs([], 0, [])
         replies = cut_texts(tokenizer, [c for some in found for c in some], max_length // 2)
-        with _cutting_the_beginning(tokenizer):
+        with cutting_the_beginning(tokenizer):
             ids = tokenizer(
                 texts, replies, truncation="only_first", max_length=max_length, verbose=False
             )["input_ids"]
@@ -156,21 +161,14 @@ class ResponseSelectionLearner(ReadsRowsOnly):
     ) -> dict[str, float]:
         """Return loss (nats a pair), recall at 1 and mean reciprocal rank."""
         losses = np.logaddexp(0.0, np.where(np.array(targets) > 0, -outputs, outputs))
-        orders = [_order(scores) for scores in encoded.by_row(outputs)]
         right = [candidates(target)[1] for target in rows.targets]
-        ranks = np.array([order.index(r) for order, r in zip(orders, right, strict=True)])
-        return {
-            "loss": float(losses.mean()),
-            "recall_at_1": float((ranks == 0).mean()),
-            "mrr": float((1.0 / (1.0 + ranks)).mean()),
-        }
+        return {"loss": float(losses.mean()), **ranks(encoded.by_row(outputs), right)}
 
     def table(
         self, outputs: Array, encoded: Pairs, rows: ExampleRows, labels: tuple[str, ...]
     ) -> StructuredTable:
         """Return right places, and places in the order of their scores, as JSON."""
         scores = encoded.by_row(outputs)
-        lengths = encoded.by_row(np.array(encoded.lengths, dtype=np.int32))
         right = [candidates(target)[1] for target in rows.targets]
         return StructuredTable(
             example_ids=np.array(rows.example_ids, dtype=object),
@@ -178,7 +176,7 @@ class ResponseSelectionLearner(ReadsRowsOnly):
             predicted=np.array([json.dumps(_order(some)) for some in scores], dtype=object),
             score=np.array([_confidence(some) for some in scores], dtype=float),
             labels=labels,
-            n_tokens=np.array([some.sum() for some in lengths], dtype=np.int32),
+            n_tokens=encoded.tokens_by_row(),
             columns=rows.columns(),
         )
 
@@ -198,6 +196,16 @@ class ResponseSelectionLearner(ReadsRowsOnly):
         return answers
 
 
+def ranks(scores: Sequence[Array], right: Sequence[int]) -> dict[str, float]:
+    """Return recall at 1 and mean reciprocal rank of rows of scores and the right places."""
+    pairs = zip(scores, right, strict=True)
+    found = np.array([_order(some).index(place) for some, place in pairs])
+    return {
+        "recall_at_1": float((found == 0).mean()),
+        "mrr": float((1.0 / (1.0 + found)).mean()),
+    }
+
+
 def _order(scores: Array) -> list[int]:
     """Return the places of candidates, the best first; of equals the first."""
     return [int(place) for place in np.argsort(-scores, kind="stable")]
@@ -210,7 +218,8 @@ def _confidence(scores: Array) -> float:
 
 
 @contextmanager
-def _cutting_the_beginning(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+def cutting_the_beginning(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """Let a tokenizer cut what is too long at its beginning."""
     side = tokenizer.truncation_side
     tokenizer.truncation_side = "left"
     try:

@@ -34,7 +34,7 @@ class MaskedLanguageModel:
             _asked(outputs.logits, labels)[0], _asked(target.logits, labels)[0], n_items=n_items
         )
 
-    def count(self, labels: torch.Tensor) -> int:
+    def n_items(self, labels: torch.Tensor) -> int:
         """Return the items of a batch."""
         return int((labels != IGNORED).sum())
 
@@ -56,7 +56,7 @@ class CausalLanguageModel:
         )
         return categorical_divergence(mine, theirs, n_items=n_items)
 
-    def count(self, labels: torch.Tensor) -> int:
+    def n_items(self, labels: torch.Tensor) -> int:
         """Return the items of a batch: the first token of a row is never told."""
         return int((labels[:, 1:] != IGNORED).sum())
 

@@ -52,7 +52,7 @@ def make_step(kind: str, model=None) -> Step:
     labels = batch.pop("labels")
     if model is None:
         model = masked_model() if kind == "masked" else causal_model()
-    return Step(model, batch, labels, problem, problem.count(labels))
+    return Step(model, batch, labels, problem, problem.n_items(labels))
 
 
 @pytest.mark.parametrize("kind", ["masked", "causal"])

@@ -1,0 +1,1 @@
+"""The options of the commands, a module for each part of the life of a model."""

@@ -1,0 +1,233 @@
+"""``holdfast gate``: the verdict on a candidate, recomputed from its stored predictions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.commands.champion import last_verdict
+from flows.evidence import (
+    EVIDENCE,
+    EVIDENCE_FILE,
+    Evidence,
+    EvidenceFolders,
+    decide,
+    read_evidence,
+    recomputed,
+)
+from flows.judging import VERDICT
+from flows.prepare_data import read_datasets
+from flows.registry_access import champion_version, open_ledger, open_tracker
+from flows.results import DECISION_FILE
+from flows.workspace import Workspace
+from pipeline_steps.errors import EvidenceError, RegistryError, UsageError
+from pipeline_steps.gate_types import GateDecision, Verdict
+from pipeline_steps.registry.gate import policy_digest
+from pipeline_steps.registry.tracked_runs import FINGERPRINT
+from pipeline_steps.types import ModelVersion, Value
+
+EXIT_CODES: Mapping[Verdict, int] = {
+    Verdict.PROMOTE: 0,
+    Verdict.HOLD: 10,
+    Verdict.REJECT: 11,
+    Verdict.INCONCLUSIVE: 12,
+}
+"""What ``holdfast gate`` exits with; a refusal has a code below 10."""
+_MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
+_RUN = re.compile(r"(?:runs:/)?(?P<run>[0-9a-f]{32})(?:/.*)?")
+
+
+class Regated(Value):
+    """A verdict that was recomputed, and the one that was recorded.
+
+    ``in_ledger``: whether this workspace's ledger holds the recorded one, over this evidence.
+    """
+
+    candidate: str
+    fingerprint: str
+    verdict: Verdict
+    recorded_verdict: Verdict
+    same_policy: bool
+    in_ledger: bool
+    decision: GateDecision
+
+
+def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> Regated:
+    """Return the verdict under today's policy, from predictions that are what they were.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose policy, data, champion and ledger count.
+    candidate : str
+        A version's number, ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, or a run's id or URI.
+    folder : Path, optional
+        A directory of evidence, as it was fetched or committed; else that of the run.
+
+    Raises
+    ------
+    EvidenceError
+        If a piece is missing or was changed, if data or champion are not those of the verdict, or
+        if the same policy gives another verdict than was recorded.
+    RegistryError
+        If there is no such candidate.
+    """
+    run_id = run_of(workspace, candidate)
+    tracker = open_tracker(workspace)
+    fingerprint = tracker.run(run_id).tags.get(FINGERPRINT, "")
+    directory = workspace.run_directory(fingerprint)
+    if folder is None and not (directory / EVIDENCE_FILE).exists():
+        tracker.download_files(run_id, into=directory)
+        tracker.download_files(run_id, into=directory / EVIDENCE, under=EVIDENCE)
+    home = directory if folder is None else folder
+    evidence = read_evidence(home / EVIDENCE_FILE)
+    recorded = _recorded(home / DECISION_FILE)
+    in_ledger = _anchored(workspace, fingerprint, evidence, recorded)
+    _refuse_stale(workspace, evidence, recorded)
+    decision = _decide(workspace, evidence, [home, home / EVIDENCE])
+    same = policy_digest(workspace.params.gate) == recorded.policy_digest
+    if same and decision.verdict != recorded.verdict:
+        raise EvidenceError(
+            f"the recorded verdict is {recorded.verdict}, its evidence says {decision.verdict}: "
+            f"{'; '.join(decision.reasons)}",
+            expected="the same verdict from the same predictions and policy",
+            fix="find out what changed (the code that judges?); then judge anew: holdfast train",
+        )
+    return Regated(
+        candidate=candidate,
+        fingerprint=fingerprint,
+        verdict=decision.verdict,
+        recorded_verdict=recorded.verdict,
+        same_policy=same,
+        in_ledger=in_ledger,
+        decision=decision,
+    )
+
+
+def run_of(workspace: Workspace, candidate: str) -> str:
+    """Return the id of the MLflow run that a candidate was last judged in.
+
+    Raises
+    ------
+    UsageError
+        If the candidate is not named in a way that this reads.
+    RegistryError
+        If there is no such version.
+    """
+    tracker, name = open_tracker(workspace), workspace.params.register_.model_name
+    if candidate.isdecimal():
+        return _judged_in(workspace, tracker.version(name, int(candidate)))
+    if run := _RUN.fullmatch(candidate):
+        return run["run"]
+    model = _MODEL.fullmatch(candidate)
+    if model is None:
+        raise UsageError(
+            f"{candidate!r} names no candidate",
+            expected="a version's number, models:/NAME/VERSION, models:/NAME@ALIAS, runs:/ID",
+            fix="holdfast ledger log shows the versions",
+        )
+    if model["version"]:
+        return _judged_in(workspace, tracker.version(model["name"], int(model["version"])))
+    version = tracker.version_by_alias(model["name"], model["alias"])
+    if version is None:
+        raise RegistryError(
+            f"no version of {model['name']} has the alias {model['alias']}",
+            expected="champion, challenger or previous, where there is one",
+            fix="holdfast ledger log shows the versions",
+        )
+    return _judged_in(workspace, version)
+
+
+def _judged_in(workspace: Workspace, version: ModelVersion) -> str:
+    """Return the run of the last verdict on a version, else the one that it came from.
+
+    One checkpoint is judged again under another policy, or once traffic was labelled.
+    """
+    entry = last_verdict(workspace, version)
+    judged = None if entry is None else str(entry.evidence.get("fingerprint", ""))
+    run = open_tracker(workspace).find_run(judged) if judged else None
+    return version.mlflow_run_id if run is None else run.mlflow_run_id
+
+
+def lines(regated: Regated) -> str:
+    """Return the verdict with its reasons and every check, as people read it."""
+    decision = regated.decision
+    policy = "" if regated.same_policy else " (under another policy)"
+    anchored = "in the ledger" if regated.in_ledger else "not in this ledger"
+    return "\n".join(
+        [
+            f"Verdict: {decision.verdict}, recomputed from {len(decision.predictions)} predictions",
+            *(f"  - {reason}" for reason in decision.reasons),
+            f"recorded: {regated.recorded_verdict}{policy}, {anchored}",
+            *(f"{'ok  ' if c.passed else 'no  '} {c.name}: {c.reason}" for c in decision.checks),
+        ]
+    )
+
+
+def markdown(regated: Regated) -> str:
+    """Return the verdict as a table, for the summary of a job."""
+    from flows.markdown import decision_table
+
+    return decision_table(regated.decision)
+
+
+def _decide(workspace: Workspace, evidence: Evidence, folders: list[Path]) -> GateDecision:
+    found = EvidenceFolders(evidence, workspace.state, folders)
+    reports, comparisons = recomputed(found)
+    return decide(reports, comparisons, workspace.params.gate, evidence.beside)
+
+
+def _recorded(path: Path) -> GateDecision:
+    try:
+        return GateDecision.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvidenceError(
+            f"{path} cannot be read as a verdict: {error}",
+            expected=f"{DECISION_FILE} as holdfast train writes it",
+            fix="judge the candidate anew: holdfast train",
+        ) from error
+
+
+def _anchored(
+    workspace: Workspace, fingerprint: str, evidence: Evidence, recorded: GateDecision
+) -> bool:
+    """Return whether the ledger holds this verdict; one about other evidence is refused."""
+    entries: list[Mapping[str, Any]] = [
+        entry.evidence
+        for entry in open_ledger(workspace).entries()
+        if entry.event == VERDICT and entry.evidence.get("fingerprint") == fingerprint
+    ]
+    if not entries:
+        return False
+    kept = [e for e in entries if e.get("champion_digest") == evidence.champion_digest]
+    last = kept[-1] if kept else entries[-1]
+    if last.get("evidence_digest") != evidence.digest or last["verdict"] != recorded.verdict:
+        raise EvidenceError(
+            f"{EVIDENCE_FILE} or {DECISION_FILE} is not what the ledger recorded",
+            expected=f"evidence with digest {last.get('evidence_digest')}, verdict "
+            f"{last['verdict']}",
+            fix="find out who changed it; then remove it and judge anew: holdfast train",
+        )
+    return True
+
+
+def _refuse_stale(workspace: Workspace, evidence: Evidence, recorded: GateDecision) -> None:
+    """Refuse a verdict about other data than today's, or against another champion."""
+    for dataset in read_datasets(workspace.root).judged:
+        if recorded.datasets.get(dataset.name) != dataset.digest:
+            raise EvidenceError(
+                f"the rows of {dataset.name} are not those that the candidate was judged on",
+                expected=f"digest {recorded.datasets.get(dataset.name)}, as recorded",
+                fix="judge the candidate on today's data: holdfast train",
+            )
+    version = champion_version(workspace)
+    today = None if version is None else version.checkpoint_digest
+    known = version is not None or bool(open_ledger(workspace).entries())
+    if known and today not in (evidence.champion_digest, evidence.candidate_digest):
+        raise EvidenceError(
+            "the champion is another one than the candidate was judged against",
+            expected=f"the checkpoint with digest {evidence.champion_digest}",
+            fix="judge the candidate against today's champion: holdfast train",
+        )

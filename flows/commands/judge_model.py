@@ -1,0 +1,176 @@
+"""``holdfast evaluate --model`` and ``holdfast attack --model``: any model, and no workspace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.commands import attack_lines as attacks
+from flows.commands import evaluate as evaluations
+from flows.commands.raw_columns import named_columns
+from flows.foreign.judging import Asked, Evaluated, attack_model, evaluate_model
+from flows.foreign.named import NamedModel, kind_of, pairs_of, registry_of
+from flows.pipeline import Call
+from pipeline_steps import __version__
+from pipeline_steps.errors import ConfigurationError, UsageError, counted
+from pipeline_steps.files import write_text_atomically
+from pipeline_steps.judging_params import EvaluateParams
+from pipeline_steps.reporting.model_report import AttackRecord, ModelRecord, render_model_report
+
+_MLFLOW_PATH = "/invocations"
+
+
+def evaluate_any(
+    options: Mapping[str, Any], bounds: Mapping[str, int | None] | None = None, *, call: Call
+) -> Evaluated:
+    """Return the evaluation that options of the command line ask for; the report is written.
+
+    ``bounds``: of ``certify`` and ``ball``, of how many rows.
+    """
+    found = evaluate_model(_asked(options), EvaluateParams(), bounds or {}, call=call)
+    return _reported(found, options["report"])
+
+
+def attack_any(options: Mapping[str, Any], settings: Mapping[str, Any], *, call: Call) -> Evaluated:
+    """Return the attacks that options of the command line ask for; the report is written."""
+    found = attack_model(_asked(options), settings, EvaluateParams(), call=call)
+    return _reported(found, options["report"])
+
+
+def refuse_mixture(options: Mapping[str, Any], workspace: Path, version: int | None) -> None:
+    """Refuse options of a workspace's version beside those of another model.
+
+    Raises
+    ------
+    UsageError
+        If they do not go together.
+    """
+    given = [name for name, value in options.items() if value not in (None, [], 1)]
+    if options["model"] is None:
+        if given:
+            raise UsageError(
+                f"--{given[0].replace('_', '-')} without --model",
+                expected="--model DIR, URI or address, or options of a workspace's version",
+                fix="name the model, or leave the option out",
+            )
+        return
+    if version is not None or workspace != Path():
+        raise UsageError(
+            f"--model beside {'--version' if version is not None else '--workspace'}",
+            expected="a model of its own, or a version of a workspace",
+            fix="leave one of them out",
+        )
+    if options["data"] is None:
+        raise UsageError(
+            "--model without --data",
+            expected="the rows to judge it on",
+            fix="name a file: --data FILE",
+        )
+
+
+def lines(found: Evaluated) -> str:
+    """Return the metrics of each suite, or the attacks, and what was not measured or set aside."""
+    told = (
+        evaluations.lines(found.reports) if found.reports else attacks.attack_lines(found.attacks)
+    )
+    reports = [*found.reports, *(attack.report for attack in found.attacks)]
+    lacking = dict.fromkeys(said for report in reports for said in report.not_measured)
+    aside = [
+        f"{name}: {counted(sum(reasons.values()), 'row')} set aside "
+        f"({', '.join(f'{reason} {n}' for reason, n in sorted(reasons.items()))})"
+        for name, reasons in found.set_aside.items()
+    ]
+    return "\n".join([told, *(f"not measured: {said}" for said in lacking), *aside])
+
+
+def _asked(options: Mapping[str, Any]) -> Asked:
+    columns = {
+        **named_columns(options["column"] or []),
+        "text": options["text_column"],
+        "label": options["label_column"],
+    }
+    return Asked(
+        model=_named(options),
+        problem=options["problem"],
+        data=options["data"],
+        columns=columns,
+        suites=tuple(options["suite"] or ()),
+        noise=tuple(options["noise"] or ()),
+        workers=options["workers"],
+        directory=options["report"],
+    )
+
+
+def _named(options: Mapping[str, Any]) -> NamedModel:
+    address = options["model"]
+    kind = kind_of(address)
+    if kind in ("checkpoint", "directory") or Path(address).is_dir():
+        address = str(Path(address).expanduser().resolve())
+    forms = {"huggingface", "mlflow"}
+    usual = "mlflow" if address.partition("?")[0].endswith(_MLFLOW_PATH) else "huggingface"
+    form = options["format"] or usual
+    if form not in forms:
+        raise ConfigurationError(
+            f"--format {form}", expected=" or ".join(sorted(forms)), fix="name one of them"
+        )
+    values = {
+        "address": address,
+        "kind": kind,
+        "renamed": pairs_of(options["label"] or [], "--label", "MODELS=DATAS"),
+        "headers": pairs_of(options["header"] or [], "--header", "NAME=VARIABLE"),
+        "tracking_uri": registry_of(options["tracking_uri"]),
+        "format": form,
+        "max_length": options["max_length"],
+        "send_as": options["send_as"],
+    }
+    more = {name: options[name] for name in ("timeout", "batch_rows") if options[name] is not None}
+    return NamedModel.model_validate({**values, **more})
+
+
+def _reported(found: Evaluated, directory: Path | None) -> Evaluated:
+    """Write the report where one is asked for."""
+    if directory is not None:
+        write_text_atomically(directory / "report.html", render_model_report(_record(found)))
+        content = json.dumps(public(found), ensure_ascii=False, indent=1)
+        write_text_atomically(directory / "report.json", content)
+    return found
+
+
+def public(found: Evaluated) -> dict[str, Any]:
+    """Return an evaluation as JSON has it, without what may be a secret."""
+    content = found.model_dump(mode="json")
+    model: dict[str, Any] = content["model"]
+    model["address"] = _shown(found.model)
+    model.pop("tracking_uri")  # may hold a password
+    return content
+
+
+def _record(found: Evaluated) -> ModelRecord:
+    model = found.model
+    facts = {
+        "model": _shown(model),
+        "kind": model.kind,
+        "problem": model.problem,
+        "digest": model.digest,
+        "labels": ", ".join(model.labels),
+        "labels renamed": ", ".join(f"{a} = {b}" for a, b in model.renamed.items()),
+        "Holdfast": __version__,
+    }
+    return ModelRecord(
+        name=_shown(model),
+        facts={name: value for name, value in facts.items() if value},
+        sources=found.sources,
+        set_aside=found.set_aside,
+        reports=found.reports,
+        attacks=tuple(AttackRecord.model_validate(vars(each)) for each in found.attacks),
+    )
+
+
+def _shown(model: NamedModel) -> str:
+    if model.kind != "endpoint":
+        return model.address
+    from pipeline_steps.inference.endpoint import shown_url
+
+    return shown_url(model.address)

@@ -1,0 +1,61 @@
+"""``holdfast monitor``: what moved in the traffic, whether it harms, whether to train again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.monitor import MonitorResult, monitor
+from flows.pipeline import Call
+from flows.workspace import Workspace, locked
+from pipeline_steps.drift_types import DriftReport
+from pipeline_steps.errors import counted
+from pipeline_steps.monitoring.tickets import Ticket
+
+
+def run_monitor(workspace: Workspace, call: Call) -> MonitorResult:
+    """Return the result of one run; one command at a time writes to the workspace."""
+    with locked(workspace):
+        return monitor(workspace, call=call)
+
+
+def summarize(result: MonitorResult) -> str:
+    """Return the result as it reads."""
+    return "\n".join(_lines(result))
+
+
+def _lines(result: MonitorResult) -> Iterator[str]:
+    if not result.windows:
+        yield f"version {result.version}: no new traffic"
+    yield from (_window(report) for report in result.windows)
+    yield from (_ticket(ticket) for ticket in result.tickets if ticket.live)
+    yield f"{result.decision.verdict}: {'; '.join(result.decision.reasons)}"
+    yield from (f"report: {path}" for path in result.reports)
+
+
+def _window(report: DriftReport) -> str:
+    status = report.status.replace("_", " ")
+    words = [
+        f"rows {report.first_sequence} to {report.last_sequence}: {status}",
+        f"evidence {report.peak:.3g} of {report.threshold:.3g}",
+    ]
+    guess = report.estimated_harm
+    if guess is not None and guess.atc is not None:
+        words.append(f"guessed error rate {guess.atc:.3f} (held-out {guess.base_risk:.3f})")
+    untested = [f.name for f in report.scores if f.drifted is None]
+    if untested:
+        words.append(f"not testable: {', '.join(untested)}")
+    return "; ".join([*words, *report.notes])
+
+
+def _ticket(ticket: Ticket) -> str:
+    harm = ticket.harm
+    n = 0 if harm is None else harm.n
+    words = f"{ticket.ticket}: {ticket.status}, {counted(n, 'label')}"
+    if harm is not None and harm.risk is not None:
+        words += f", risk {harm.risk:.3f} [{harm.ci_low:.3f}, {harm.ci_high:.3f}]"
+        words += f", tolerated {harm.line:.3f}"
+    moved = [m.word for m in ticket.explanation.words[:5]] if ticket.explanation else []
+    words += f"; words that moved: {', '.join(moved)}" if moved else ""
+    if ticket.status == "open":
+        words += "; to label: holdfast monitor labels --export FILE"
+    return words

@@ -1,0 +1,225 @@
+"""The loop as Prefect runs it: flows for monitor, retrain and promote, when each of them starts.
+
+A verdict is in the ledger before its event is emitted, and the event carries an id only: the flow
+that it starts asks the ledger. An event that is lost (a dead server, a template that fails) costs
+time and nothing else, because every scheduled retrain sweeps the verdicts that never got a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.blocks.core import Block
+from prefect.blocks.notifications import AppriseNotificationBlock
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events import DeploymentEventTrigger, emit_event
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.flows import Flow
+from prefect.settings import PREFECT_API_URL
+from prefect.types.entrypoint import EntrypointType
+
+from flows import monitor as watching
+from flows.commands.champion import promote_by_hand, promotion_lines
+from flows.commands.retrain import run_retrain
+from flows.monitor import MonitorResult
+from flows.notifying import Message, failure_told, notify, of_monitor, of_retrain
+from flows.orchestrated import call_as_task
+from flows.pipeline import say
+from flows.retrain import RetrainResult
+from flows.workspace import Workspace, locked
+from pipeline_steps.drift_types import RetrainVerdict
+from pipeline_steps.types import Value
+
+CONFIRMED = "drift.confirmed"
+_MODEL = "holdfast.model"
+_PAYLOAD = "{{ event.payload.decision }}"
+_QUIET = timedelta(seconds=60)
+
+
+class Schedules(Value):
+    """When the scheduled flows start (cron, UTC); ``None``: never by schedule."""
+
+    monitor: str | None = "*/15 * * * *"
+    retrain: str | None = "0 3 * * 1"
+
+
+@flow(name="monitor", persist_result=False)
+def monitor(directory: str = ".") -> MonitorResult:
+    """Return what the traffic since the last run shows; harm that is confirmed is an event."""
+    workspace = Workspace.open(Path(directory))
+    with failure_told(workspace, "monitor", _tell), locked(workspace):
+        result = watching.monitor(workspace, call=call_as_task)
+    if result.decision.verdict is RetrainVerdict.RETRAIN:
+        emit_confirmed(result.decision.model_name, result.decision.decision_id)
+    _tell(workspace, of_monitor(result))
+    return result
+
+
+@flow(name="retrain", persist_result=False)
+def retrain(directory: str = ".", *, decision: str | None = None) -> list[RetrainResult]:
+    """Return what became of a drift decision, or of the labels that came since.
+
+    Whatever started it, interrupted retrains and decisions that never got a run come first.
+    """
+    workspace = Workspace.open(Path(directory))
+    with failure_told(workspace, "retrain", _tell):
+        results = run_retrain(
+            workspace,
+            trigger=decision,
+            scheduled=decision is None,
+            sweep=True,
+            call=call_as_task,
+        )
+    _tell(workspace, of_retrain(results))
+    return results
+
+
+@flow(name="promote", persist_result=False)
+def promote(version: int, directory: str = ".") -> str:
+    """Return what a promotion on the gate's verdict in the ledger did."""
+    workspace = Workspace.open(Path(directory))
+    with failure_told(workspace, "promote", _tell):
+        said = promotion_lines(promote_by_hand(workspace, version, override=None))
+    _tell(workspace, Message(subject="promote", body=said))
+    return said
+
+
+def emit_confirmed(model_name: str, decision: str) -> None:
+    """Say that harm is confirmed; the verdict must be in the ledger already.
+
+    An unreachable server loses the event without an error: the next scheduled retrain finds the
+    verdict all the same.
+    """
+    emit_event(
+        event=CONFIRMED,
+        resource={"prefect.resource.id": f"{_MODEL}.{model_name}"},
+        payload={"decision": decision},
+    )
+
+
+def deployments(
+    root: Path, schedules: Schedules, *, pool: str | None, model_name: str
+) -> list[RunnerDeployment]:
+    """Return the deployments of a workspace: monitor, retrain and promote.
+
+    The trigger of ``retrain`` is for this model alone. Its window only spares flow runs: that of
+    many events one is acted on is the ledger's to see to.
+    """
+    where: dict[str, Any] = {
+        "entrypoint_type": EntrypointType.MODULE_PATH,
+        "work_pool_name": pool,
+        "parameters": {"directory": str(root)},
+        "tags": ["holdfast", model_name],
+    }
+    return [
+        _deployment(
+            monitor,
+            model_name,
+            cron=schedules.monitor,
+            concurrency_limit=1,
+            description="Traffic since the last run beside its reference; tickets, the verdict.",
+            **where,
+        ),
+        _deployment(
+            retrain,
+            model_name,
+            cron=schedules.retrain,
+            triggers=[_on_confirmed(root, model_name)],
+            concurrency_limit=1,
+            description="New labelled rows, judged, promoted, and whether it helped.",
+            **where,
+        ),
+        _deployment(
+            promote,
+            model_name,
+            description="Promote a version on the gate's verdict in the ledger.",
+            **{**where, "parameters": {"directory": str(root), "version": 1}},
+        ),
+    ]
+
+
+def _on_confirmed(root: Path, model_name: str) -> DeploymentEventTrigger:
+    """Return what starts a flow with the decision of a confirmed drift of this model."""
+    return DeploymentEventTrigger(
+        name=f"{CONFIRMED} of {model_name}",
+        expect={CONFIRMED},
+        match={"prefect.resource.id": f"{_MODEL}.{model_name}"},
+        posture="Reactive",
+        threshold=1,
+        within=_QUIET,
+        parameters={
+            "directory": str(root),
+            "decision": {"__prefect_kind": "jinja", "template": _PAYLOAD},
+        },
+    )
+
+
+def _deployment(of: Flow[Any, Any], name: str, **settings: Any) -> RunnerDeployment:
+    made = of.to_deployment(name, **settings)
+    if not isinstance(made, RunnerDeployment):  # a coroutine where an event loop runs
+        raise TypeError("deployments are made outside of an event loop")
+    return made
+
+
+def server_address() -> str | None:
+    """Return the address of the Prefect server that is set, ``None`` where none is."""
+    address: str | None = PREFECT_API_URL.value()
+    return address
+
+
+def apply(found: Sequence[RunnerDeployment], pool: str | None) -> list[str]:
+    """Return the names of deployments after they and their work pool are known to the server."""
+    if pool is not None:
+        _ensure_pool(pool)
+    for deployment in found:
+        deployment.apply()
+    return [f"{deployment.flow_name}/{deployment.name}" for deployment in found]
+
+
+def _ensure_pool(name: str) -> None:
+    """Make a work pool of processes where there is none of that name."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+        except ObjectAlreadyExists:
+            return
+
+
+class EmailBlock(AppriseNotificationBlock):
+    """Mail through any SMTP server.
+
+    ``prefect block register -m flows.deployments`` makes it known. The URL is Apprise's:
+    ``mailtos://USER:PASSWORD@smtp.example.org?from=holdfast@example.org&to=team@example.org``.
+    """
+
+    _block_type_name = "Holdfast E-mail"
+    _block_type_slug = "holdfast-email"
+
+
+def _tell(workspace: Workspace, message: Message | None) -> None:
+    """Notify by the webhook and by the Prefect block that the settings name.
+
+    A block that fails is a failed task of the run that others see, and stops nothing.
+    """
+    notify(workspace, message)
+    block = workspace.settings.notify_block
+    if block is None or message is None:
+        return
+    model = workspace.params.register_.model_name
+    state = notify_block(block, message.body, f"{model}: {message.subject}", return_state=True)
+    if not state.is_completed():
+        say(f"holdfast: the block {block} took no notification: {state.message}")
+
+
+@task(name="notify", cache_policy=NO_CACHE, persist_result=False)
+def notify_block(block: str, body: str, subject: str) -> None:
+    """Send a message through a notification block, such as ``slack-webhook/ops``."""
+    loaded: Any = Block.load(block)
+    loaded.notify(body, subject=subject)

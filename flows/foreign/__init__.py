@@ -1,0 +1,1 @@
+"""Models that were not trained here: found by directory, URI or address, evaluated and attacked."""

@@ -1,0 +1,128 @@
+"""The work on a model, cut into parts of fixed size, so that any number of processes does the same.
+
+A part holds the same rows whoever does it, is batched by itself, and is written to a file of its
+own; the whole is the parts in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from flows.arena import Arena, results_path
+from flows.attack_services import Services
+from flows.foreign.named import NamedModel
+from flows.foreign.opening import opened_victim
+from flows.victims import Victim
+from pipeline_steps.evaluation.attacks.passage import Row
+from pipeline_steps.inference.base_model import DEFAULT_BASE_MODEL
+from pipeline_steps.judging_params import AttackParams
+from pipeline_steps.predictions_file import write_predictions
+from pipeline_steps.types import DatasetRef, Value
+
+PREDICTED_ROWS, ATTACKED_ROWS = 256, 32
+"""Rows of a part. Fewer share fewer batches; more leave processes idle at the end."""
+
+Progress = Callable[[int], None]
+"""Called with the number of parts that are done."""
+
+
+class Part(Value):
+    """Some rows of one dataset; ``output`` names the predictions, or the directory of attacks."""
+
+    dataset: DatasetRef
+    start: int
+    stop: int
+    output: Path
+
+
+class Job(Value):
+    """What is to be done with a model: predict the parts' rows, or attack them.
+
+    ``held_out``: rows that are not attacked, in the order in which they are to be used.
+    """
+
+    model: NamedModel
+    parts: tuple[Part, ...]
+    attack: AttackParams | None = None
+    held_out: DatasetRef | None = None
+
+    def of_shard(self, index: int, count: int) -> tuple[Part, ...]:
+        """Return the parts of one of several shards; neighbours go to different shards."""
+        return self.parts[index::count]
+
+
+def parts_of(dataset: DatasetRef, size: int, directory: Path) -> list[Part]:
+    """Return the parts of a dataset, whose outputs go below ``directory``."""
+    return [
+        Part(
+            dataset=dataset,
+            start=start,
+            stop=min(start + size, dataset.n_examples),
+            output=directory / f"{dataset.name}-{number:06d}.parquet",
+        )
+        for number, start in enumerate(range(0, dataset.n_examples, size))
+    ]
+
+
+def run_parts(job: Job, parts: Sequence[Part], progress: Progress) -> None:
+    """Do some parts of a job, one after the other."""
+    if not parts:
+        return
+    victim = opened_victim(job.model)
+    base = job.model.masked_model or DEFAULT_BASE_MODEL
+    services = Services(victim, base, _rows(job.held_out) if job.held_out else ())
+    for number, (part, rows) in enumerate(_with_rows(parts), start=1):
+        if job.attack is None:
+            _predict(victim, part, rows, job.model)
+        else:
+            _attack(victim, services, part, rows, job)
+        progress(number)
+
+
+def attack_part_path(part: Part, recipe: str) -> Path:
+    """Return the predictions of a part under an attack; its results lie beside them."""
+    return part.output.with_suffix("") / f"{recipe}.parquet"
+
+
+def _with_rows(parts: Sequence[Part]) -> Iterator[tuple[Part, list[Row]]]:
+    """Yield each part with its rows; a file is read once for the parts that follow each other."""
+    import pyarrow.parquet as pq
+
+    path, table = None, None
+    for part in parts:
+        if part.dataset.path != path:
+            path, table = part.dataset.path, pq.read_table(part.dataset.path)
+        assert table is not None  # noqa: S101 - it was just read
+        yield part, table.slice(part.start, part.stop - part.start).to_pylist()
+
+
+def _rows(dataset: DatasetRef) -> list[Row]:
+    import pyarrow.parquet as pq
+
+    rows: list[Row] = pq.read_table(dataset.path).to_pylist()
+    return rows
+
+
+def _predict(victim: Victim, part: Part, rows: list[Row], model: NamedModel) -> None:
+    write_predictions(
+        part.output,
+        victim.predictions(rows),
+        checkpoint_digest=model.digest,
+        dataset_digest=part.dataset.digest,
+        suite=part.dataset.name,
+        kind=part.dataset.kind,
+        problem=model.problem,
+    )
+
+
+def _attack(victim: Victim, services: Services, part: Part, rows: list[Row], job: Job) -> None:
+    """Attack the rows of a part by each recipe; only within it is an answer asked once."""
+    assert job.attack is not None  # noqa: S101 - whoever calls has looked
+    names = {"checkpoint_digest": job.model.digest, "dataset_digest": part.dataset.digest}
+    arena = Arena(victim, None, rows, job.attack, names, services)
+    for recipe in job.attack.recipes:
+        path = attack_part_path(part, recipe)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arena.attack(recipe, path, seed=job.attack.seed)
+    assert results_path(path).exists()  # noqa: S101 - written last

@@ -1,0 +1,183 @@
+"""From reports and comparisons to a recorded verdict, with all that it takes to recompute it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flows.arena import results_path
+from flows.candidate import Predicted, champion_suites
+from flows.evaluation_sets import shares_with_earlier_sets
+from flows.evidence import EVIDENCE_FILE, Evidence, StoredFile, decide, stored
+from flows.prepare_data import Datasets
+from flows.registry_access import append_once, champion_version, checkpoint_of, open_ledger
+from flows.results import DECISION_FILE
+from flows.shadow_evidence import shadow_of_checkpoint
+from flows.training_plan import TrainingPlan
+from flows.workspace import Workspace
+from pipeline_steps.comparison_types import CostComparison, PairedComparison
+from pipeline_steps.evaluation_types import EvaluationReport
+from pipeline_steps.files import write_text_atomically
+from pipeline_steps.gate_types import GateDecision, Look, SeedNoise
+from pipeline_steps.registry.alpha_account import looks_before, looks_of
+from pipeline_steps.registry.gate import Beside, policy_digest
+from pipeline_steps.types import RECORDED, Checkpoint, Predictions
+
+VERDICT = "gate_verdict"
+
+
+def weigh_beside(
+    workspace: Workspace,
+    datasets: Datasets,
+    checkpoint: Checkpoint,
+    comparisons: Sequence[PairedComparison] | None,
+) -> Beside:
+    """Return earlier looks at the evaluation sets, costs if the policy bounds them, seed noise."""
+    shared = shares_with_earlier_sets(workspace, datasets, comparisons or ())
+    shadow = shadow_of_checkpoint(workspace, checkpoint.digest) if comparisons else None
+    window = () if shadow is None else (shadow.window_digest,)
+    looks = _looks(workspace, comparisons or (), shared, window)
+    digests = {look.dataset_digest for look in looks}
+    return Beside(
+        looks=looks,
+        shadow=shadow,
+        shared={d: {o: s for o, s in of.items() if o in digests} for d, of in shared.items()},
+        costs=_costs(workspace, datasets, checkpoint),
+        noise=seed_noise(checkpoint),
+    )
+
+
+def judge(
+    workspace: Workspace,
+    plan: TrainingPlan,
+    reports: Sequence[EvaluationReport],
+    comparisons: Sequence[PairedComparison] | None,
+    beside: Beside,
+    evidence: Evidence,
+) -> GateDecision:
+    """Return the gate's decision and write it to the ledger, once for each run and champion.
+
+    A decision on disk stands if it was made against today's champion, or made this candidate the
+    champion: a run that was killed after its promotion finds its own verdict again.
+    """
+    directory = workspace.run_directory(plan.fingerprint)
+    file = directory / DECISION_FILE
+    if file.exists() and (directory / EVIDENCE_FILE).exists():
+        earlier = GateDecision.model_validate_json(file.read_text(encoding="utf-8"))
+        if _still_holds(workspace, earlier):
+            return earlier
+    decision = decide(reports, comparisons, workspace.params.gate, beside)
+    write_text_atomically(directory / EVIDENCE_FILE, evidence.model_dump_json(indent=1))
+    append_once(
+        workspace,
+        VERDICT,
+        reason=f"{decision.verdict}: {'; '.join(decision.reasons)}",
+        evidence={
+            "fingerprint": plan.fingerprint,
+            "evidence_digest": evidence.digest,
+            **decision.model_dump(mode="json"),
+        },
+    )
+    write_text_atomically(file, decision.model_dump_json(indent=2))
+    return decision
+
+
+def collect_evidence(
+    workspace: Workspace,
+    datasets: Datasets,
+    checkpoint: Checkpoint,
+    predicted: Predicted,
+    attacked: Sequence[Predictions],
+    reports: Sequence[EvaluationReport],
+    beside: Beside,
+) -> Evidence:
+    """Return what the verdict rests on: every predictions file with its digest, and the rest."""
+    theirs = champion_suites(workspace, datasets, checkpoint)
+    files = _files(workspace, "candidate", [*predicted.judged, *attacked])
+    files |= _files(workspace, "champion", theirs or ())
+    files["valid"] = stored(workspace, predicted.valid.path, predicted.valid)
+    for suite in attacked:
+        files[f"results/{suite.suite}"] = stored(workspace, results_path(suite.path))
+    return Evidence(
+        candidate_digest=checkpoint.digest,
+        champion_digest=None if theirs is None else _champion_digest(theirs, checkpoint),
+        evaluate=workspace.params.evaluate,
+        gate=workspace.params.gate,
+        beside=beside,
+        files=files,
+        recorded=tuple(report for report in reports if report.kind in RECORDED),
+    )
+
+
+def seed_noise(checkpoint: Checkpoint) -> tuple[SeedNoise, ...]:
+    """Return how far the first metric spread over the seeds of a training, on validation rows.
+
+    It stands for the same metric on the test set; one seed alone says nothing.
+    """
+    runs: Mapping[str, Any] = checkpoint.training.get("runs") or {}
+    scores = [score for score in runs.get("scores", ()) if score is not None]
+    if runs.get("std") is None:
+        return ()
+    return (
+        SeedNoise(
+            axis=f"test/{runs['metric']}",
+            std=runs["std"],
+            runs=len(scores),
+            source="on validation rows",
+        ),
+    )
+
+
+def _looks(
+    workspace: Workspace,
+    comparisons: Sequence[PairedComparison],
+    shared: Mapping[str, Mapping[str, float]],
+    window: Sequence[str],
+) -> tuple[Look, ...]:
+    """Return what rows of the compared sets have decided before, for any model."""
+    if not comparisons:
+        return ()
+    entries = open_ledger(workspace).entries()
+    looks = looks_of(entry.evidence for entry in entries if entry.event == VERDICT)
+    pair = (comparisons[0].candidate_digest, comparisons[0].champion_digest)
+    return looks_before(
+        looks,
+        frozenset([*window, *(comparison.dataset_digest for comparison in comparisons)]),
+        (*pair, policy_digest(workspace.params.gate)),
+        frozenset(other for shares in shared.values() for other in shares),
+    )
+
+
+def _costs(
+    workspace: Workspace, datasets: Datasets, checkpoint: Checkpoint
+) -> CostComparison | None:
+    """Return latency and size beside the champion's; measured once for each pair."""
+    policy, version = workspace.params.gate, champion_version(workspace)
+    if version is None or version.checkpoint_digest == checkpoint.digest:
+        return None
+    if policy.max_latency_ratio is None and policy.max_size_ratio is None:
+        return None
+    name = f"{checkpoint.digest[:16]}-{version.checkpoint_digest[:16]}.json"
+    path = workspace.state / "costs" / name
+    if path.exists():
+        return CostComparison.model_validate_json(path.read_text(encoding="utf-8"))
+    from pipeline_steps.inference.cost import compare_costs
+
+    theirs = checkpoint_of(workspace, version)
+    costs = compare_costs(checkpoint, theirs, datasets.test, workspace.params.predict)
+    write_text_atomically(path, costs.model_dump_json(indent=1))
+    return costs
+
+
+def _files(workspace: Workspace, side: str, suites: Sequence[Predictions]) -> dict[str, StoredFile]:
+    return {f"{side}/{suite.suite}": stored(workspace, suite.path, suite) for suite in suites}
+
+
+def _champion_digest(theirs: Sequence[Predictions], checkpoint: Checkpoint) -> str:
+    return theirs[0].checkpoint_digest if theirs else checkpoint.digest
+
+
+def _still_holds(workspace: Workspace, decision: GateDecision) -> bool:
+    version = champion_version(workspace)
+    today = None if version is None else version.checkpoint_digest
+    return today in (decision.champion_digest, decision.candidate_digest)

@@ -1,0 +1,135 @@
+"""Labels as a CSV file: the rows that wait for one, for a person to fill in, and what was given."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.monitoring.labels import waiting_rows
+from flows.monitoring.windows import open_store
+from flows.workspace import Workspace
+from pipeline_steps.errors import DataError
+from pipeline_steps.files import write_text_atomically
+from pipeline_steps.monitoring.monitored_rows import answer_text, text_of
+from pipeline_steps.monitoring.tickets import Ticket
+from pipeline_steps.traffic_rows import LateLabel, TrafficRow
+from pipeline_steps.types import Value
+
+COLUMNS = ("prediction_id", "ticket", "text", "answer", "label")
+SKIPPED = "?"
+
+
+class Imported(Value):
+    """What came of a file of labels."""
+
+    n_rows: int
+    n_labels: int
+    n_skipped: int
+    n_empty: int
+
+
+def export_labels(workspace: Workspace, path: Path) -> int:
+    """Return how many rows wait for a label, after writing them to a CSV file.
+
+    Columns: ``prediction_id``, ``ticket``, ``text``, ``answer`` (the model's), ``label``. A label
+    that is no plain text is written as JSON; ``?`` says that a row cannot be labelled.
+    """
+    store = open_store(workspace)
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(COLUMNS)
+    n = 0
+    for ticket in store.tickets(workspace.params.register_.model_name):
+        if ticket.live:
+            waiting = waiting_rows(store, store.requests(ticket.ticket))
+            writer.writerows(_line(ticket, row) for row in waiting)
+            n += len(waiting)
+    write_text_atomically(path, buffer.getvalue())
+    return n
+
+
+def import_labels(workspace: Workspace, path: Path) -> Imported:
+    """Return what came of a CSV file that was exported and filled in.
+
+    Labels go to the traffic log, as those that a service is told; importing a file again changes
+    nothing.
+
+    Raises
+    ------
+    DataError
+        If it is no such file.
+    TrafficError
+        If it names predictions that are not in the log.
+    """
+    lines = read_labels(path)
+    now, source = datetime.now(UTC), f"holdfast monitor labels ({workspace.settings.actor})"
+    given = {line["prediction_id"]: line["label"].strip() for line in lines}
+    store = open_store(workspace)
+    known = store.rows(list(given))
+    new = [
+        LateLabel(prediction_id=name, label=_label(text), labelled_at=now, source=source)
+        for name, text in given.items()
+        if text not in ("", SKIPPED) and not _stands(known.get(name), _label(text))
+    ]
+    n_labels = store.log.add_labels(new)
+    skipped = [name for name, text in given.items() if text == SKIPPED]
+    store.skip(skipped)
+    n_empty = sum(not text for text in given.values())
+    return Imported(n_rows=len(lines), n_labels=n_labels, n_skipped=len(skipped), n_empty=n_empty)
+
+
+def _line(ticket: Ticket, row: TrafficRow) -> tuple[str, ...]:
+    prediction = row.prediction
+    text, answer = text_of(prediction.example), answer_text(prediction.output)
+    return prediction.prediction_id, ticket.ticket, harmless(text), harmless(answer), ""
+
+
+def harmless(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _label(text: str) -> Any:
+    """Return the label that a cell holds: JSON where it is a list or a mapping, else the text."""
+    if text[:1] not in ("[", "{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _stands(row: TrafficRow | None, label: Any) -> bool:
+    return row is not None and row.label is not None and row.label.label == label
+
+
+def read_labels(path: Path) -> list[dict[str, str]]:
+    """Return the lines of a CSV file of labels, each with ``prediction_id`` and ``label``.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or lacks one of the two.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            lines = [{k: v or "" for k, v in line.items() if k} for line in reader]
+            missing = {"prediction_id", "label"} - set(reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _no_labels(path, str(error)) from error
+    if missing:
+        raise _no_labels(path, f"it has no column {' and no column '.join(sorted(missing))}")
+    return lines
+
+
+def _no_labels(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path} cannot be read as labels: {why}",
+        expected="a CSV file in UTF-8 as `holdfast monitor labels --export FILE` writes it",
+        fix="export the rows again and fill in the column label",
+    )

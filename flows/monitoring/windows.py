@@ -1,0 +1,180 @@
+"""Reads the traffic since the last run, window by window, each in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from flows.monitoring.embedding import embedded
+from flows.monitoring.references import kept_reference
+from flows.workspace import Workspace
+from pipeline_steps.drift_types import DriftReport
+from pipeline_steps.monitoring.e_detector import EDetector
+from pipeline_steps.monitoring.monitor_store import MonitorState, MonitorStore
+from pipeline_steps.monitoring.monitored_rows import MonitoredRows, Seen, monitored_rows
+from pipeline_steps.monitoring.reference import Reference
+from pipeline_steps.monitoring.tickets import Ticket, place_alarm, ticket_of
+from pipeline_steps.monitoring.traffic import TrafficLog, TrafficRow
+from pipeline_steps.monitoring.window import Watch, WindowPolicy, judge_window, start_watch
+from pipeline_steps.types import ModelVersion
+
+
+def open_store(workspace: Workspace) -> MonitorStore:
+    """Return the monitor's state beside the workspace's traffic log."""
+    workspace.prepare_state()
+    return MonitorStore(TrafficLog(workspace.traffic_url))
+
+
+def read_windows(
+    workspace: Workspace, version: ModelVersion, training: Reference
+) -> list[DriftReport]:
+    """Return the reports of the windows since the last run; each is kept as it is made.
+
+    A killed run goes on behind the last window that it finished.
+    """
+    store = open_store(workspace)
+    reports = []
+    _begin(workspace, store, version, training)
+    while (report := _next_window(workspace, store, version, training)) is not None:
+        reports.append(report)
+    return [report for report in reports if report.n_read]
+
+
+def policy_of(workspace: Workspace, version: ModelVersion) -> WindowPolicy:
+    """Return how windows of a version are compared."""
+    params = workspace.params.monitor
+    return WindowPolicy(
+        model_name=version.name,
+        version=version.version,
+        threshold=params.threshold,
+        least_rows=params.least_rows,
+        bag_rows=params.bag_rows,
+        explain=params.explain,
+        seed=params.seed,
+    )
+
+
+def seen_as(workspace: Workspace, rows: Sequence[TrafficRow], training: Reference) -> MonitoredRows:
+    """Return rows of the log as this workspace's monitor sees them.
+
+    They are embedded where the reference is.
+    """
+    params = workspace.params.monitor
+    return monitored_rows(
+        rows,
+        training.meta.labels,
+        strata=params.strata,
+        session_field=params.session_column,
+        embed=embedded if training.frozen.neighbours is not None else None,
+    )
+
+
+def fresh_state(
+    workspace: Workspace,
+    version: ModelVersion,
+    training: Reference,
+    anchor: Reference,
+    cursor: int,
+) -> MonitorState:
+    """Return the state of a monitor that has seen nothing but its anchor."""
+    watch = start_watch(anchor, policy_of(workspace, version))
+    return MonitorState(
+        training.digest, anchor.digest, cursor, watch.detector.to_bytes(), watch.seen.to_json()
+    )
+
+
+def _begin(
+    workspace: Workspace, store: MonitorStore, version: ModelVersion, training: Reference
+) -> None:
+    """Start anew where this champion has not been watched before; its log goes on."""
+    state = store.state(version.name)
+    if state is not None and state.training_digest == training.digest:
+        return
+    cursor = 0 if state is None else state.cursor
+    new = fresh_state(workspace, version, training, training, cursor)
+    ended = [
+        ticket.model_copy(update={"status": "superseded"})
+        for ticket in store.tickets(version.name)
+        if ticket.live
+    ]
+    store.advance(version.name, new, expected=state, tickets=ended)
+
+
+def _next_window(
+    workspace: Workspace, store: MonitorStore, version: ModelVersion, training: Reference
+) -> DriftReport | None:
+    """Return the report of the next window, ``None`` at the end of the log."""
+    state = store.state(version.name)
+    if state is None:
+        return None
+    limit = workspace.params.monitor.window_rows
+    page = store.log.read(state.cursor, limit, version.name)
+    if not page:
+        return None
+    theirs = [row for row in page if row.prediction.version == version.version]
+    report, watch = _judged(workspace, version, training, state, theirs)
+    new = MonitorState(
+        state.training_digest,
+        state.anchor_digest,
+        page[-1].sequence,
+        state.detector if watch is None else watch.detector.to_bytes(),
+        state.seen if watch is None else watch.seen.to_json(),
+    )
+    kept = report if theirs else None
+    store.advance(
+        version.name,
+        new,
+        expected=state,
+        report=kept,
+        tickets=_ticket(workspace, store, report, theirs),
+    )
+    return report
+
+
+def _judged(
+    workspace: Workspace,
+    version: ModelVersion,
+    training: Reference,
+    state: MonitorState,
+    rows: list[TrafficRow],
+) -> tuple[DriftReport, Watch | None]:
+    policy = policy_of(workspace, version)
+    if not rows:
+        return _of_no_rows(policy, state), None
+    detector = EDetector.from_bytes(state.detector)
+    watch = Watch(detector, Seen.from_json(state.seen))
+    anchor = kept_reference(workspace, state.anchor_digest, training)
+    seen = seen_as(workspace, rows, training)
+    return judge_window(seen, watch, anchor, training, policy), watch
+
+
+def _of_no_rows(policy: WindowPolicy, state: MonitorState) -> DriftReport:
+    """Return the report of a page with other versions' rows only; it is not kept."""
+    return DriftReport(
+        model_name=policy.model_name,
+        version=policy.version,
+        reference_digest=state.anchor_digest,
+        current_digest="",
+        first_sequence=state.cursor,
+        last_sequence=state.cursor,
+        n_read=0,
+        n_compared=0,
+        status="not_testable",
+        evidence=0.0,
+        peak=0.0,
+        threshold=policy.threshold,
+    )
+
+
+def _ticket(
+    workspace: Workspace, store: MonitorStore, report: DriftReport, rows: list[TrafficRow]
+) -> list[Ticket]:
+    """Return the ticket that the window's alarm opens or joins, if there is an alarm."""
+    if report.alarm_sequence is None:
+        return []
+    moment = next(r for r in rows if r.sequence == report.alarm_sequence).prediction.created_at
+    new = ticket_of(report, moment)
+    if new is None:
+        return []
+    cool_down = timedelta(hours=workspace.params.monitor.same_cause_hours)
+    return [place_alarm(new, store.tickets(report.model_name), cool_down)]

@@ -1,0 +1,260 @@
+"""Trigger -> admission -> new dataset version -> candidate -> gate -> promotion -> repaired or not.
+
+Every step can be repeated: a trigger has one id, its rows are written once, the run behind it is
+addressed by its fingerprint, and the ledger says how far it came. Killed at any point, the same
+trigger or the next sweep goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from flows.pipeline import Call, call_directly
+from flows.prepare_data import prepare_data
+from flows.registry_access import open_ledger
+from flows.results import TrainResult, find_finished, read_reports
+from flows.retraining.dataset_version import (
+    DatasetVersion,
+    RawFields,
+    add_dataset_version,
+    fresh_rows,
+)
+from flows.retraining.material import (
+    Material,
+    retrain_directory,
+    retrain_material,
+    retrain_params,
+    window_axis,
+)
+from flows.retraining.triggers import Trigger, ask, labelled_rows
+from flows.train import train_candidate
+from flows.training_plan import plan_training
+from flows.workspace import Workspace, locked
+from pipeline_steps.errors import HoldfastError
+from pipeline_steps.files import write_text_atomically
+from pipeline_steps.gate_types import GateCheck, GateDecision, Repair
+from pipeline_steps.registry.admission import ADMITTED, EVENTS, FAILED, FINISHED, RESUMED, last_of
+from pipeline_steps.registry.ledger import LedgerEntry
+from pipeline_steps.registry.repair import judge_repair
+from pipeline_steps.reporting.retrain_report import RetrainRecord, render_retrain
+from pipeline_steps.types import Value
+
+_REPORT = "report.html"
+_RESULT = "result.json"
+_NOT_WORSE = "non-inferiority "
+_SLICE = " where "  # between the metric and the slice in the name of a check
+
+
+class RetrainResult(Value):
+    """What ``holdfast retrain --json`` prints; the fields are a contract.
+
+    ``answer`` is RETRAIN, WAIT, REFUSE or NO_NEW_EVIDENCE; what follows ``reason`` is null where
+    nothing was retrained.
+    """
+
+    trigger: str
+    answer: str
+    reason: str
+    reused: bool = False
+    dataset: DatasetVersion | None = None
+    run: TrainResult | None = None
+    repair: Repair | None = None
+    report: str | None = None
+    seconds: float = 0.0
+
+
+def retrain(
+    workspace: Workspace,
+    trigger: Trigger,
+    *,
+    call: Call = call_directly,
+    now: datetime | None = None,
+) -> RetrainResult:
+    """Return what became of a trigger; a finished one is not done again.
+
+    Raises
+    ------
+    HoldfastError
+        If a step refuses. The ledger then says that the retrain failed; an interrupt or a kill
+        leaves it admitted, and it goes on at the next call.
+    """
+    try:
+        rows = call(labelled_rows, workspace, trigger)
+    except HoldfastError as error:
+        if trigger.name is not None:  # it was admitted: nobody is to wait for it
+            _close(workspace, FAILED, trigger.name, f"failed: {error.received}", {})
+        raise
+    entry = call(ask, workspace, trigger, rows, now=now or datetime.now(UTC))
+    name = str(entry.evidence["trigger"])
+    if entry.event == FINISHED:
+        return _finished(workspace, name)
+    if entry.event != ADMITTED:
+        answer = str(entry.evidence["answer"])
+        return RetrainResult(trigger=name, answer=answer, reason=entry.reason)
+    with locked(workspace):
+        ended = last_of(_entries(workspace), name)
+        if ended is not None and ended.event == FINISHED:  # by who held the lock before
+            return _finished(workspace, name)
+        try:
+            return _run(workspace, entry, rows, call)
+        except HoldfastError as error:
+            _close(workspace, FAILED, name, f"failed: {error.received}", {})
+            raise
+
+
+def resume_triggers(workspace: Workspace, reason: str) -> None:
+    """Write to the ledger that a person has looked and triggers may be admitted again."""
+    open_ledger(workspace).append(
+        RESUMED,
+        model_name=workspace.params.register_.model_name,
+        actor=workspace.settings.actor,
+        reason=reason,
+        evidence={},
+    )
+
+
+def _run(
+    workspace: Workspace, entry: LedgerEntry, rows: Sequence[RawFields], call: Call
+) -> RetrainResult:
+    """Return the result of an admitted trigger: from labelled rows to the verdict on the repair."""
+    started = time.perf_counter()
+    name = str(entry.evidence["trigger"])
+    version = call(add_dataset_version, workspace, name, fresh_rows(workspace, rows))
+    datasets = prepare_data(workspace, call=call)
+    material = call(retrain_material, workspace, datasets, version)
+    params = call(retrain_params, workspace, material, int(entry.evidence["champion"]))
+    as_retrained = replace(workspace, params=params)
+    run = _candidate(as_retrained, material, call)
+    repair = call(judge_window, as_retrained, run)
+    seconds = round(time.perf_counter() - started, 2)
+    result = RetrainResult(
+        trigger=name,
+        answer="RETRAIN",
+        reason=entry.reason,
+        dataset=version,
+        run=run,
+        repair=repair,
+        report=str(retrain_directory(workspace, name) / _REPORT),
+        seconds=seconds,
+    )
+    call(record_retrain, workspace, entry, result)
+    return result
+
+
+def _candidate(workspace: Workspace, material: Material, call: Call) -> TrainResult:
+    plan = call(plan_training, workspace, material.datasets)
+    result = call(find_finished, workspace, plan)
+    if result is not None:
+        return result
+    return train_candidate(workspace, material.datasets, plan, call=call)
+
+
+def judge_window(workspace: Workspace, run: TrainResult) -> Repair:
+    """Return whether the window is fixed: champion before against after on held-back rows."""
+    reports, decision = read_reports(workspace, run)
+    within = workspace.params.retrain.repaired_within
+    found = judge_repair(decision, reports, window_axis(workspace.params), within)
+    if found.verdict == "NOT_FIXED" or _is_champion(workspace, run.version):
+        return found
+    waits = f"version {run.version} is fit to be champion, and a person has not let it"
+    return found.model_copy(update={"verdict": "NOT_FIXED", "reason": waits})
+
+
+def _is_champion(workspace: Workspace, version: int) -> bool:
+    return open_ledger(workspace).champion(workspace.params.register_.model_name) == version
+
+
+def record_retrain(workspace: Workspace, entry: LedgerEntry, result: RetrainResult) -> None:
+    """Write report and result, then to the ledger that the trigger has ended."""
+    if result.run is None or result.repair is None or result.dataset is None:
+        raise ValueError("an unfinished retrain cannot be recorded")
+    directory = retrain_directory(workspace, result.trigger)
+    _, decision = read_reports(workspace, result.run)
+    record = RetrainRecord(
+        model_name=workspace.params.register_.model_name,
+        trigger=result.trigger,
+        kind=str(entry.evidence["kind"]),
+        ticket=entry.evidence["ticket"],
+        admitted_at=entry.created_at,
+        reason=entry.reason,
+        n_train=result.dataset.n_train,
+        n_window=result.dataset.n_window,
+        dataset_digest=result.dataset.digest,
+        champion=int(entry.evidence["champion"]),
+        version=result.run.version,
+        gate=result.run.verdict,
+        repair=result.repair,
+        elsewhere=tuple(_elsewhere(decision, result.repair.axis)),
+        seconds=result.seconds,
+        run_report=result.run.report,
+    )
+    write_text_atomically(directory / _REPORT, render_retrain(record))
+    write_text_atomically(directory / _RESULT, result.model_dump_json(indent=2))
+    promoted = _is_champion(workspace, result.run.version)
+    evidence = {"promoted": promoted, **_evidence(result)}
+    _close(workspace, FINISHED, result.trigger, _sentence(record), evidence)
+
+
+def _elsewhere(decision: GateDecision, axis: str) -> Iterator[GateCheck]:
+    """Yield what the gate asked about every suite but the window; slices stand in its report."""
+    for check in decision.checks:
+        asked = check.name.removeprefix(_NOT_WORSE)
+        if asked not in (check.name, axis) and _SLICE not in asked:
+            yield check
+
+
+def _sentence(record: RetrainRecord) -> str:
+    repair = record.repair
+    moved = f"{_number(repair.before)} to {_number(repair.after)} on {repair.n} held-back rows"
+    return f"{repair.verdict}: {repair.axis} {moved}; version {record.version}: {record.gate}"
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _evidence(result: RetrainResult) -> dict[str, Any]:
+    run, repair, dataset = result.run, result.repair, result.dataset
+    return {
+        "version": None if run is None else run.version,
+        "fingerprint": None if run is None else run.fingerprint,
+        "dataset": None if dataset is None else dataset.digest,
+        "repair": None if repair is None else repair.model_dump(mode="json"),
+        "minutes": round(result.seconds / 60, 3),
+    }
+
+
+def _close(
+    workspace: Workspace, event: str, trigger: str, reason: str, evidence: dict[str, Any]
+) -> None:
+    open_ledger(workspace).append(
+        event,
+        model_name=workspace.params.register_.model_name,
+        actor=workspace.settings.actor,
+        reason=reason,
+        evidence={"trigger": trigger, **evidence},
+    )
+
+
+def _entries(workspace: Workspace) -> list[LedgerEntry]:
+    entries = open_ledger(workspace).entries(workspace.params.register_.model_name)
+    return [entry for entry in entries if entry.event in EVENTS]
+
+
+def _finished(workspace: Workspace, trigger: str) -> RetrainResult:
+    """Return the result of a finished trigger from its file, or as much as the ledger knows."""
+    path = retrain_directory(workspace, trigger) / _RESULT
+    if path.exists():
+        found = RetrainResult.model_validate_json(path.read_text(encoding="utf-8"))
+        return found.model_copy(update={"reused": True})
+    entry = last_of(_entries(workspace), trigger)
+    if entry is None:
+        raise ValueError(f"{trigger} has not finished")
+    repair = Repair.model_validate(entry.evidence["repair"])
+    return RetrainResult(
+        trigger=trigger, answer="RETRAIN", reason=entry.reason, reused=True, repair=repair
+    )

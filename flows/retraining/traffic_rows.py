@@ -1,0 +1,72 @@
+"""Rows of the traffic log that have their late label, as the workspace's raw files hold rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flows.retraining.dataset_version import RawFields
+from flows.workspace import Workspace
+from pipeline_steps.data_params import ColumnsParams
+from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.monitoring.late_labels import raw_answer
+from pipeline_steps.monitoring.traffic import TrafficLog, TrafficRow
+
+
+def traffic_rows(workspace: Workspace, ticket: str | None) -> list[RawFields]:
+    """Return the labelled rows of the traffic log: those since a ticket's shift began, or all."""
+    first = 0 if ticket is None else first_sequence(workspace, ticket)
+    columns = workspace.params.ingest.columns
+    return [
+        raw_fields(row, columns)
+        for row in _pages(workspace, after=first - 1)
+        if row.label is not None
+    ]
+
+
+def first_sequence(workspace: Workspace, ticket: str) -> int:
+    """Return the place in the traffic log at which a ticket's alarm came.
+
+    Raises
+    ------
+    ConfigurationError
+        If the harm of the ticket is not confirmed.
+    """
+    from flows.monitoring.windows import open_store
+
+    found = open_store(workspace).ticket(ticket)
+    if found.status not in ("harm", "superseded"):
+        raise ConfigurationError(
+            f"the ticket {ticket} is {found.status}",
+            expected="a ticket whose harm is confirmed: only then is there something to mend",
+            fix="answer its label requests, then: holdfast monitor",
+        )
+    return found.alarm_sequence
+
+
+def raw_fields(row: TrafficRow, columns: ColumnsParams) -> dict[str, Any]:
+    """Return a logged prediction with its label under the names of the raw files.
+
+    The label is what the problem learns: one label, or a mapping of the columns that it reads
+    (``{"tags": [...]}``), as ``/feedback`` takes it. Columns that the log does not know are null.
+    """
+    prediction = row.prediction
+    said = row.label.label if row.label is not None else None
+    known = {
+        **prediction.example,
+        **raw_answer(prediction.example, said),
+        "id": prediction.prediction_id,
+        "timestamp": prediction.created_at.isoformat(),
+        "domain": prediction.example.get("domain", prediction.segment),
+    }
+    mapped = {field: name for field, name in columns.model_dump().items() if name is not None}
+    if "target" in mapped and "messages" in mapped:  # the reply has a column of its own
+        known["messages"] = prediction.example.get("messages")
+    return {name: known.get(field) for field, name in mapped.items()}
+
+
+def _pages(workspace: Workspace, after: int) -> Iterator[TrafficRow]:
+    log = TrafficLog(workspace.traffic_url)
+    while page := log.read(max(after, 0), model_name=workspace.params.register_.model_name):
+        yield from page
+        after = page[-1].sequence

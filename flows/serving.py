@@ -1,0 +1,221 @@
+"""What a serving process is made of: versions from the registry, the traffic log, the server."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flows.pipeline import say
+from flows.prepare_data import SPLITS
+from flows.registry_access import checkpoint_of, open_ledger, open_tracker
+from flows.workspace import Workspace
+from pipeline_steps.errors import HoldfastError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from pipeline_steps.inference.fastest_precision import PrecisionChoice
+    from pipeline_steps.inference.predictor import Predictor, PreparedRow
+    from pipeline_steps.monitoring.traffic import TrafficLog
+
+SHADOW_TABLE = "holdfast_shadow_traffic"
+_CHALLENGER = "challenger"
+_SWITCH_SECONDS = 0.0005
+"""How long a thread that answers HTTP may keep the one that scores waiting.
+
+That one lets Python's lock go in each of its some hundred operations, and would else wait up to
+5 ms each time to have it back."""
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """A registered version with its predictor."""
+
+    name: str
+    version: int
+    predictor: Predictor
+    precision: Mapping[str, Any]
+
+    def prepare(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[PreparedRow]:
+        """Return each request as the model reads it."""
+        return self.predictor.prepare(requests)
+
+    def answer_prepared(self, prepared: Sequence[PreparedRow]) -> list[Mapping[str, Any]]:
+        """Return the answer to each prepared request."""
+        return self.predictor.answer_prepared(prepared)
+
+    def answer(self, requests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return the answer to each request."""
+        return self.predictor.answer(requests)
+
+
+class RegistryVersions:
+    """The versions of a workspace's model: the ledger says which, the registry holds them."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.name = workspace.params.register_.model_name
+        self.ledger = open_ledger(workspace)
+
+    def champion(self) -> int | None:
+        """Return the number that the ledger names champion."""
+        return self.ledger.champion(self.name)
+
+    def challenger(self) -> int | None:
+        """Return the number under the alias of the challenger."""
+        version = open_tracker(self.workspace).version_by_alias(self.name, _CHALLENGER)
+        return None if version is None else version.version
+
+    def load(self, number: int) -> LoadedVersion:
+        """Return a version; its checkpoint is the one that lies here, or is fetched."""
+        from pipeline_steps.inference.predictor import Predictor
+
+        with _one_at_a_time(self.workspace):
+            version = open_tracker(self.workspace).version(self.name, number)
+            checkpoint = checkpoint_of(self.workspace, version)
+        params = self.workspace.params.serve
+        predictor = Predictor.from_checkpoint(
+            checkpoint.path,
+            batch_tokens=params.batch_tokens,
+            verify=False,  # checkpoint_of has just done it
+        )
+        predictor, choice = _settled(predictor, params.precision, self.workspace)
+        return LoadedVersion(self.name, number, predictor, choice.as_dict())
+
+
+def _settled(
+    predictor: Predictor, wanted: str, workspace: Workspace
+) -> tuple[Predictor, PrecisionChoice]:
+    """Return a predictor in the precision that is wanted, or in the one that ``auto`` finds."""
+    from pipeline_steps.inference.fastest_precision import (
+        PrecisionChoice,
+        fastest_equal,
+        in_precision,
+    )
+
+    if wanted == "auto":
+        return fastest_equal(predictor, _held_requests(workspace))
+    return in_precision(predictor, wanted), PrecisionChoice(wanted, "serve.precision")
+
+
+def _held_requests(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return the validation rows of the workspace as requests; none where none are prepared."""
+    import pyarrow.parquet as pq
+
+    from pipeline_steps.inference.fastest_precision import MOST_ROWS
+    from pipeline_steps.problems.catalog import get_problem
+
+    path = workspace.root / SPLITS / "valid.parquet"
+    if not path.is_file():
+        return []
+    problem = get_problem(workspace.params.problem)
+    return [problem.request(row) for row in pq.read_table(path).slice(0, MOST_ROWS).to_pylist()]
+
+
+def open_traffic_log(workspace: Workspace) -> TrafficLog:
+    """Return the traffic log of a workspace; the first call makes it."""
+    from pipeline_steps.monitoring.traffic import TrafficLog
+
+    workspace.prepare_state()
+    return TrafficLog(workspace.traffic_url)
+
+
+def open_shadow_log(workspace: Workspace) -> TrafficLog:
+    """Return the log of what the challenger would have answered."""
+    from pipeline_steps.monitoring.traffic import TrafficLog
+
+    workspace.prepare_state()
+    return TrafficLog(workspace.traffic_url, SHADOW_TABLE)
+
+
+def refuse_without_libraries() -> None:
+    """Refuse to serve where the extra is not installed.
+
+    Raises
+    ------
+    MissingDependencyError
+        Naming what is missing.
+    """
+    import importlib.util
+
+    needed = ("fastapi", "uvicorn", "prometheus_client")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"not installed: {', '.join(missing)}",
+            expected="the libraries of the service",
+            fix="pip install 'holdfast[serve]'",
+        )
+
+
+def serve_here(
+    workspace: Workspace,
+    listening: socket.socket,
+    *,
+    workers: int = 1,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve from this process until it is asked to end.
+
+    Parameters
+    ----------
+    listening : socket
+        A socket that listens; several processes may accept from one.
+    workers : int
+        Processes that share the cores of this machine.
+
+    Raises
+    ------
+    HoldfastError
+        If the first champion could not be put in place, or the service broke.
+    """
+    from pipeline_steps.serving.application import build_application
+    from pipeline_steps.serving.server import Server
+    from pipeline_steps.serving.service import Service
+    from pipeline_steps.serving.swapping import ChampionWatch
+
+    _share_cores(workers)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    params, log = workspace.params.serve, open_traffic_log(workspace)
+    shadow = open_shadow_log(workspace) if params.shadow else None
+    service = Service(params, log, shadow_log=shadow, on_failure=lambda: server.stop())  # noqa: PLW0108 - made below
+
+    def forget() -> None:
+        if params.retention_days is not None:
+            before = datetime.now(UTC) - timedelta(days=params.retention_days)
+            for each in (log, *([shadow] if shadow else [])):
+                each.forget(before)
+
+    problem = workspace.params.problem
+    watch = ChampionWatch(service, RegistryVersions(workspace), problem, say=say, forget=forget)
+    server = Server(build_application(service, problem, watch))
+    if workers > 1:  # one that takes a dead worker's place must not refuse what others can answer
+        watch.look()
+    server.run(listening, on_start)
+    if service.failed:
+        raise service.error or HoldfastError(
+            "the service broke; what happened stands above",
+            expected="a service that answers until it is asked to end",
+            fix="report what stands above, and start it again: holdfast serve",
+        )
+
+
+def _share_cores(workers: int) -> None:
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    asked = os.environ.get("OMP_NUM_THREADS")
+    torch.set_num_threads(int(asked) if asked else max(1, (cores or 1) // workers))
+
+
+@contextmanager
+def _one_at_a_time(workspace: Workspace) -> Iterator[None]:
+    """Let one process at a time look for a checkpoint, and fetch it where it is missing."""
+    with (workspace.state / "serving.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,203 @@
+"""Plays a stream of traffic: into the traffic log with the champion's answers, or at a service."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Protocol
+
+from flows.registry_access import champion_version, checkpoint_of
+from flows.workspace import Workspace
+from pipeline_steps.errors import ConfigurationError, HoldfastError
+from pipeline_steps.monitoring.simulation import Arrival
+from pipeline_steps.monitoring.traffic import LateLabel, LoggedPrediction, TrafficLog
+from pipeline_steps.problems.problem import Problem
+from pipeline_steps.types import Value
+
+_BATCH = 64
+_SOURCE = "simulation"
+_SECONDS = 30
+
+
+class Played(Value):
+    """What a simulation did; ``n_labels_to_come`` are due after the last row's time."""
+
+    n_rows: int
+    n_shifted: int
+    n_labels: int
+    n_labels_to_come: int
+    first: datetime | None
+    last: datetime | None
+    seconds: float
+
+
+class Receiver(Protocol):
+    """Where rows and labels go."""
+
+    def predict(self, arrivals: Sequence[Arrival]) -> None:
+        """Have rows answered."""
+        ...
+
+    def label(self, arrivals: Sequence[Arrival]) -> None:
+        """Say what the right answers were."""
+        ...
+
+
+def play(arrivals: Iterable[Arrival], receiver: Receiver, *, settle: bool = False) -> Played:
+    """Return what was played: rows in the order of their times, labels when they are due.
+
+    With ``settle`` the labels that are due after the last row are given too.
+    """
+    started = time.perf_counter()
+    played: list[Arrival] = []
+    waiting: list[Arrival] = []
+    n_labels = 0
+    for batch in _batches(arrivals):
+        receiver.predict(batch)
+        played += batch
+        waiting += [arrival for arrival in batch if arrival.label is not None]
+        due = [arrival for arrival in waiting if _is_due(arrival, batch[-1].at)]
+        receiver.label(due)
+        waiting = [arrival for arrival in waiting if not _is_due(arrival, batch[-1].at)]
+        n_labels += len(due)
+    if settle:
+        receiver.label(waiting)
+        n_labels, waiting = n_labels + len(waiting), []
+    return Played(
+        n_rows=len(played),
+        n_shifted=sum(arrival.shifted for arrival in played),
+        n_labels=n_labels,
+        n_labels_to_come=len(waiting),
+        first=played[0].at if played else None,
+        last=played[-1].at if played else None,
+        seconds=round(time.perf_counter() - started, 2),
+    )
+
+
+def _batches(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
+    rest = iter(arrivals)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _is_due(arrival: Arrival, now: datetime) -> bool:
+    return arrival.labelled_at is not None and arrival.labelled_at <= now
+
+
+class ChampionAnswers:
+    """The traffic log of a workspace, whose rows the champion of today answers.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no champion.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        from pipeline_steps.inference.predictor import Predictor
+
+        version = champion_version(workspace)
+        if version is None:
+            raise ConfigurationError(
+                "there is no champion to answer the traffic",
+                expected="a model that was trained, judged and promoted",
+                fix="holdfast train",
+            )
+        self.version = version
+        self.log = TrafficLog(workspace.traffic_url)
+        checkpoint = checkpoint_of(workspace, version)
+        self.predictor = Predictor.from_checkpoint(checkpoint.path)
+
+    def predict(self, arrivals: Sequence[Arrival]) -> None:
+        """Log rows with the champion's answers under their synthetic times."""
+        requests = [self.predictor.problem.request(arrival.row) for arrival in arrivals]
+        answers = self.predictor.answer(requests)
+        self.log.append(map(self._logged, arrivals, requests, answers))
+
+    def label(self, arrivals: Sequence[Arrival]) -> None:
+        """Log late labels under their synthetic times."""
+        self.log.add_labels(
+            LateLabel(
+                prediction_id=arrival.name,
+                label=arrival.label,
+                labelled_at=arrival.labelled_at,
+                source=_SOURCE,
+            )
+            for arrival in arrivals
+            if arrival.labelled_at is not None
+        )
+
+    def _logged(
+        self, arrival: Arrival, request: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> LoggedPrediction:
+        return LoggedPrediction(
+            prediction_id=arrival.name,
+            request_id=arrival.name,
+            created_at=arrival.at,
+            model_name=self.version.name,
+            version=self.version.version,
+            example=dict(request),
+            output={key: v for key, v in answer.items() if key not in ("score", "scores")},
+            probabilities=answer.get("scores"),
+            confidence=answer.get("score"),
+            segment=arrival.row["domain"],
+        )
+
+
+class RunningService:
+    """A service under a URL: it answers rows and logs them in its own time.
+
+    Parameters
+    ----------
+    url : str
+        As ``http://127.0.0.1:8000``.
+    problem : Problem
+        What the service is asked.
+    """
+
+    def __init__(self, url: str, problem: Problem) -> None:
+        self.url = url.rstrip("/")
+        self.problem = problem
+        self.ids: dict[str, str] = {}
+
+    def predict(self, arrivals: Sequence[Arrival]) -> None:
+        """Ask the service and keep the ids of its answers: labels are sent under them."""
+        by_segment: dict[str | None, list[Arrival]] = {}
+        for arrival in arrivals:
+            by_segment.setdefault(arrival.row["domain"], []).append(arrival)
+        for segment, rows in by_segment.items():
+            asked = [self.problem.request(arrival.row) for arrival in rows]
+            answer = _post(f"{self.url}/predict", {"inputs": asked, "segment": segment})
+            for arrival, said in zip(rows, answer["predictions"], strict=True):
+                self.ids[arrival.name] = str(said["prediction_id"])
+
+    def label(self, arrivals: Sequence[Arrival]) -> None:
+        """Send late labels; the service gives them its own time."""
+        labels = [
+            {"prediction_id": self.ids[arrival.name], "label": arrival.label, "source": _SOURCE}
+            for arrival in arrivals
+        ]
+        if labels:
+            _post(f"{self.url}/feedback", {"labels": labels})
+
+
+def _post(url: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    body = json.dumps(content).encode()
+    try:
+        request = urllib.request.Request(  # noqa: S310 - the user's own service
+            url, data=body, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
+            return dict(json.loads(answer.read()))
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        said = error.read().decode(errors="replace") if hasattr(error, "read") else ""
+        raise HoldfastError(
+            f"{url} answers: {error} {said}".strip(),
+            expected="a running service: holdfast serve",
+            fix="start it, or mend --url",
+        ) from error

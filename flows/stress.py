@@ -1,0 +1,120 @@
+"""What the judging of a version reads beside predictions: texts, behavioural tests, suite names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.prepare_data import Datasets
+from flows.workspace import Workspace
+from pipeline_steps.digests import file_digest
+from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.evaluation.behaviour.cases import SUITE as BEHAVIOUR
+from pipeline_steps.evaluation.behaviour.cases import Case, cases_of, write_cases
+from pipeline_steps.evaluation.behaviour.declared import BehaviourFile, load_behaviour
+from pipeline_steps.evaluation.stress.scaling import SUITE as CALIBRATION
+from pipeline_steps.evaluation.stress.suites import Texts
+from pipeline_steps.evaluation.stress.text_slices import text_profile
+from pipeline_steps.types import DatasetRef
+
+_PROFILE_ROWS = 100_000  # more texts would not change which words are frequent
+_BATCH_ROWS = 10_000
+_ANSWERS_WITH_LABELS = "text_classification"
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Behavioural tests with their cases, written down as rows to predict."""
+
+    declared: BehaviourFile
+    cases: tuple[Case, ...]
+    dataset: DatasetRef
+
+
+def refuse_unanswerable(workspace: Workspace, datasets: Datasets) -> None:
+    """Refuse, before anything is trained, what no report could say afterwards.
+
+    Raises
+    ------
+    ConfigurationError
+        If two suites have one name, a suite has the name of a report of another kind, or the
+        behavioural tests are wrong.
+    """
+    names = [suite.name for suite in datasets.judged]
+    taken = [name for name in names if names.count(name) > 1 or name in (BEHAVIOUR, CALIBRATION)]
+    if taken:
+        raise ConfigurationError(
+            f"a suite is called {taken[0]}, like another report",
+            expected=f"names of their own; {BEHAVIOUR} and {CALIBRATION} are taken",
+            fix="rename it in suites.noise or in the source's role in params.yaml",
+        )
+    _declared(workspace, datasets)
+
+
+def behaviour_digest(workspace: Workspace) -> str | None:
+    """Return the digest of the file of behavioural tests, or ``None`` without one."""
+    path = _behaviour_path(workspace)
+    return None if path is None or not path.is_file() else file_digest(path)
+
+
+def read_behaviour(workspace: Workspace, datasets: Datasets) -> Behaviour | None:
+    """Return the behavioural tests, or ``None``: there are none."""
+    declared = _declared(workspace, datasets)
+    if declared is None:
+        return None
+    cases = cases_of(declared)
+    path = workspace.state / "behaviour" / f"{behaviour_digest(workspace)}.parquet"
+    return Behaviour(declared, cases, write_cases(cases, path))
+
+
+def read_texts(workspace: Workspace, datasets: Datasets) -> Texts | None:
+    """Return the texts of all suites by row id and the profile of train, where slices want them."""
+    params = workspace.params.evaluate
+    if not params.text_slices:
+        return None
+    train = (text for _, text in _texts(datasets.train.path, _PROFILE_ROWS))
+    return Texts(
+        profile=text_profile(train, params.frequent_words),
+        by_suite={suite.name: dict(_texts(suite.path)) for suite in datasets.judged},
+    )
+
+
+def _declared(workspace: Workspace, datasets: Datasets) -> BehaviourFile | None:
+    path = _behaviour_path(workspace)
+    if path is None:
+        return None
+    if workspace.params.problem != _ANSWERS_WITH_LABELS:
+        raise ConfigurationError(
+            f"evaluate.behaviour is set, and the problem is {workspace.params.problem}",
+            expected=f"the problem {_ANSWERS_WITH_LABELS}: behavioural tests ask for labels",
+            fix="set evaluate.behaviour to null",
+        )
+    return load_behaviour(path, _labels(datasets.train.path))
+
+
+def _behaviour_path(workspace: Workspace) -> Path | None:
+    name = workspace.params.evaluate.behaviour
+    return None if name is None else workspace.root / name
+
+
+def _labels(path: Path) -> frozenset[str]:
+    import pyarrow.parquet as pq
+
+    column = pq.read_table(path, columns=["label"])["label"]
+    return frozenset(label for label in column.unique().to_pylist() if label is not None)
+
+
+def _texts(path: Path, most: int | None = None) -> Iterator[tuple[str, str]]:
+    """Yield (row id, text) of the first rows of an examples file."""
+    import pyarrow.parquet as pq
+
+    left = most
+    columns = ["example_id", "text"]
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+        part = batch if left is None else batch.slice(0, left)
+        ids, texts = (part.column(name).to_pylist() for name in columns)
+        yield from ((row, text or "") for row, text in zip(ids, texts, strict=True))
+        left = None if left is None else left - len(ids)
+        if left == 0:
+            return

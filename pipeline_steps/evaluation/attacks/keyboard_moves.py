@@ -1,0 +1,95 @@
+"""What a reader overlooks and a keyboard makes: the moves of TextBugger and of Pruthi et al."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline_steps.evaluation.attacks.passage import Passage
+
+_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_LIKE = {"a": "@", "b": "6", "e": "3", "g": "9", "i": "1", "l": "1", "o": "0", "s": "$", "z": "2"}
+_SHORTEST_WITH_INSIDE = 3
+_SHORTEST_WITH_SWAP = 4
+
+
+@dataclass(frozen=True)
+class TextBuggerMoves:
+    """One blank, loss, inner swap, lookalike and neighbouring key each (Li et al. 2019).
+
+    The first and last letter stay where a letter is lost, swapped or blanked; which place is drawn.
+    """
+
+    def __call__(self, passage: Passage, word: int, generator: random.Random) -> Iterator[str]:
+        """Yield misspellings of a word, each by one move."""
+        text = passage.words[word].text
+        inside = range(1, len(text) - 1)
+        if len(text) >= _SHORTEST_WITH_INSIDE:
+            place = generator.choice(inside)
+            yield f"{text[:place]} {text[place:]}"
+            yield _without(text, generator.choice(inside))
+        if len(text) >= _SHORTEST_WITH_SWAP:
+            yield swapped(text, generator.choice(inside[:-1]))
+        for like in (lambda c: _LIKE.get(c.lower(), ""), keys_beside):
+            places = [i for i, letter in enumerate(text) if like(letter)]
+            if places:
+                place = generator.choice(places)
+                yield replaced(text, place, generator.choice(like(text[place])))
+
+
+@dataclass(frozen=True)
+class InnerEdits:
+    """Swaps, losses, neighbouring keys and insertions inside a word (Pruthi et al. 2019).
+
+    The first and last letter stay, and words under ``min_characters`` are left alone.
+
+    Parameters
+    ----------
+    min_characters : int
+        Of a word that is changed.
+    insertions : bool
+        Whether a letter, drawn, is inserted at each inner place; all other moves are listed.
+    """
+
+    min_characters: int = 4
+    insertions: bool = True
+
+    def __call__(self, passage: Passage, word: int, generator: random.Random) -> Iterator[str]:
+        """Yield all words one edit away."""
+        text = passage.words[word].text
+        if len(text) < max(self.min_characters, _SHORTEST_WITH_INSIDE):
+            return
+        inside = range(1, len(text) - 1)
+        yield from (swapped(text, place) for place in inside[:-1])
+        yield from (_without(text, place) for place in inside)
+        for place in inside:
+            yield from (replaced(text, place, key) for key in keys_beside(text[place]))
+        if self.insertions:
+            for place in range(1, len(text)):
+                yield text[:place] + generator.choice(string.ascii_lowercase) + text[place:]
+
+
+def keys_beside(letter: str) -> str:
+    """Return the letters whose keys are beside that of a letter, in its case; or nothing."""
+    for row in _KEYBOARD:
+        index = row.find(letter.lower())
+        if index >= 0:
+            beside = row[max(0, index - 1) : index] + row[index + 1 : index + 2]
+            return beside.upper() if letter.isupper() else beside
+    return ""
+
+
+def swapped(text: str, place: int) -> str:
+    """Return a text with the character at a place and the one behind it swapped."""
+    return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+
+
+def replaced(text: str, place: int, new: str) -> str:
+    """Return a text with something else in the place of one character."""
+    return text[:place] + new + text[place + 1 :]
+
+
+def _without(text: str, place: int) -> str:
+    return text[:place] + text[place + 1 :]

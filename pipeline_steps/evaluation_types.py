@@ -1,0 +1,98 @@
+"""The nouns of evaluation: a metric with its interval, and the report of one suite."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline_steps.types import ReportKind, Value
+
+
+class MetricValue(Value):
+    """A number with its sample size and interval; ``None`` means undefined, never 0."""
+
+    name: str
+    value: float | None
+    n: int
+    ci_low: float | None = None
+    ci_high: float | None = None
+    greater_is_better: bool = True
+
+
+class SliceMetrics(Value):
+    """Metrics of the rows that share one value of one column."""
+
+    column: str
+    value: str
+    n: int
+    metrics: tuple[MetricValue, ...]
+
+
+class ClassMetrics(Value):
+    """Precision, recall and F1 of one label, as the field prints them."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class BehaviourFailure(Value):
+    """A case that a model failed: the text, the one before the change, what was expected."""
+
+    text: str
+    original: str | None
+    expected: str
+    got: str
+
+
+class BehaviourResult(Value):
+    """One behavioural test: how often it failed, and its first failures."""
+
+    name: str
+    kind: Literal["minimum_functionality", "invariance", "directional"]
+    capability: str
+    n: int
+    n_failed: int
+    failure_rate: MetricValue
+    failures: tuple[BehaviourFailure, ...] = ()
+
+
+class EvaluationReport(Value):
+    """All metrics of one checkpoint on one suite.
+
+    ``headlines`` names the metrics that are shown first; the first of them decides. ``tags``: the
+    report by single tag, where a row has many. ``text_slices``: of subpopulations read off the
+    text. ``risk_coverage``: points (coverage, risk). ``temperature``: fitted on the valid rows,
+    with ``scaled_reliability`` under it. ``not_measured``: what is not among the metrics, and why.
+    """
+
+    checkpoint_digest: str
+    dataset_digest: str
+    predictions_digest: str
+    suite: str
+    kind: ReportKind
+    n: int
+    metrics: tuple[MetricValue, ...]
+    classes: tuple[ClassMetrics, ...] = ()
+    slices: tuple[SliceMetrics, ...] = ()
+    worst_slice: SliceMetrics | None = None
+    tags: tuple[ClassMetrics, ...] = ()
+    confusion: tuple[tuple[str, str, int], ...] = ()
+    reliability: tuple[tuple[float, float, int], ...] = ()
+    text_slices: tuple[SliceMetrics, ...] = ()
+    risk_coverage: tuple[tuple[float, float], ...] = ()
+    temperature: MetricValue | None = None
+    scaled_reliability: tuple[tuple[float, float, int], ...] = ()
+    behaviour: tuple[BehaviourResult, ...] = ()
+    not_measured: tuple[str, ...] = ()
+    headlines: tuple[str, ...] = ("accuracy", "macro_f1")
+
+    @property
+    def headline(self) -> str:
+        """The metric that decides at the gate."""
+        return self.headlines[0]
+
+    def metric(self, name: str) -> MetricValue | None:
+        """Return the metric called ``name``, or ``None`` where this report has none."""
+        return next((metric for metric in self.metrics if metric.name == name), None)

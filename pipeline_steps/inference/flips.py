@@ -1,0 +1,110 @@
+"""Which word in the place of another would raise the loss most, by one backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pipeline_steps.inference.saliency import Reading, Span
+from pipeline_steps.inference.tokenization import WORD_STARTS
+
+if TYPE_CHECKING:
+    from pipeline_steps.inference.predictor import Predictor
+
+Gains = list[list[tuple[str, float]]]
+_LEAST_LETTERS = 3
+
+
+def word_flips(predictor: Predictor, reading: Reading, most: int) -> Gains:
+    """Return for each word of a row the flips of greatest first-order gain (Ebrahimi et al. 2018).
+
+    The gain of writing word b where a stands is g . (e_b - e_a), with the loss's gradient g at a's
+    embedding. Only words that are one token are flipped, and only into whole words of the
+    victim's vocabulary; the others get an empty list.
+    """
+    ids, names = whole_words(predictor.tokenizer)
+    with torch.no_grad():
+        tokens, gradient, vectors, table = _read(predictor, reading)
+        targets = table[torch.tensor(ids, device=table.device)].float()
+        return [
+            [] if token is None else _best(gradient[token], vectors[token], targets, names, most)
+            for token in tokens
+        ]
+
+
+def shared_flips(predictor: Predictor, readings: Sequence[Reading], most: int) -> Gains:
+    """Return for each word that all rows have in one place the flips that harm them most together.
+
+    The gain is that of :func:`word_flips`, added up over the rows (Wallace et al. 2019, eq. 2). The
+    rows have the same words, as many of them.
+    """
+    ids, names = whole_words(predictor.tokenizer)
+    with torch.no_grad():
+        read = [_read(predictor, reading) for reading in readings]
+        table = read[0][3]
+        targets = table[torch.tensor(ids, device=table.device)].float()
+        found: Gains = []
+        for word in range(len(readings[0].words)):
+            at = [(g[t[word]], v[t[word]]) for t, g, v, _ in read if t[word] is not None]
+            gradient = torch.stack([g for g, _ in at]).sum(dim=0) if at else None
+            found.append(
+                [] if gradient is None else _best(gradient, at[0][1], targets, names, most)
+            )
+    return found
+
+
+def _read(predictor: Predictor, reading: Reading) -> tuple[list[int | None], Any, Any, Any]:
+    """Return the token of each word, the gradient at all, their vectors and the table of all."""
+    encoded = predictor.tokenizer(
+        [reading.text],
+        [reading.pair] if reading.pair is not None else None,
+        truncation=True,
+        max_length=predictor.max_length,
+        return_offsets_mapping=True,
+    )
+    places = list(zip(encoded.sequence_ids(0), encoded["offset_mapping"][0], strict=True))
+    tokens = _single_tokens(places, reading.words)
+    return tokens, *_gradient(predictor, encoded["input_ids"][0], reading.label)
+
+
+def whole_words(tokenizer: Any) -> tuple[list[int], list[str]]:
+    """Return the tokens that are English words of a few letters or more: ids and spellings."""
+    vocabulary = sorted((i, token) for token, i in tokenizer.get_vocab().items())
+    marked = any(token[:1] in WORD_STARTS for _, token in vocabulary)
+    found = [
+        (i, token[1:] if marked else token)
+        for i, token in vocabulary
+        if not marked or token[:1] in WORD_STARTS
+    ]
+    kept = [(i, w) for i, w in found if w.isascii() and w.isalpha() and len(w) >= _LEAST_LETTERS]
+    return [i for i, _ in kept], [word for _, word in kept]
+
+
+def _gradient(predictor: Predictor, token_ids: list[int], label: int) -> tuple[Any, Any, Any]:
+    """Return the loss's gradient at the embeddings of a row, those, and the table of all."""
+    model: Any = predictor.model
+    table = model.get_input_embeddings().weight
+    ids = torch.tensor([token_ids], device=table.device)
+    with torch.enable_grad():
+        vectors = table[ids].detach().requires_grad_()
+        logits = model(inputs_embeds=vectors, attention_mask=torch.ones_like(ids)).logits.float()
+        truth = torch.tensor([label], device=ids.device)
+        (gradient,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, truth), vectors)
+    return gradient[0].float(), vectors.detach()[0].float(), table.detach()
+
+
+def _best(
+    gradient: Any, vector: Any, targets: Any, names: list[str], most: int
+) -> list[tuple[str, float]]:
+    gains = (targets @ gradient - vector @ gradient).cpu().numpy()
+    order = np.argsort(-gains, kind="stable")[:most]
+    return [(names[place], float(gains[place])) for place in order]
+
+
+def _single_tokens(places: Sequence[Any], words: Sequence[Span]) -> list[int | None]:
+    """Return the token of each word that is exactly one token."""
+    tokens = {(which, *span): token for token, (which, span) in enumerate(places)}
+    return [tokens.get((which, start, end)) for which, start, end in words]

@@ -1,0 +1,1 @@
+"""What a checkpoint does to a text before its tokenizer: characters folded, spelling mended."""

@@ -1,0 +1,210 @@
+"""Whether to train again: a pure function of the harm, its cost, the budget and the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import NonNegativeFloat, PositiveInt
+
+from pipeline_steps.digests import value_digest
+from pipeline_steps.drift_types import RetrainDecision, RetrainVerdict
+from pipeline_steps.errors import counted
+from pipeline_steps.monitoring.confirm import Harm
+from pipeline_steps.types import Value
+
+_WEEK = timedelta(days=7)
+_LETTERS = 32
+Answer = tuple[RetrainVerdict, str]
+
+
+class RetrainRun(Value):
+    """A retrain of the past; ``minutes`` of the machine it took."""
+
+    started_at: datetime
+    minutes: NonNegativeFloat
+    outcome: Literal["running", "promoted", "rejected", "failed"]
+    ticket: str | None = None
+
+
+class Budget(Value):
+    """What retraining may cost, and when it must wait for time or for a person."""
+
+    cool_down_hours: NonNegativeFloat = 24.0
+    minutes_a_week: NonNegativeFloat = 600.0
+    failures_in_a_row: PositiveInt = 3
+
+
+class Worth(Value):
+    """What an error and a retrain cost, in one currency; with ``error_cost`` 0 it is not asked.
+
+    ``recovered``: share of the excess risk that a retrain is expected to take away.
+    ``hysteresis``: by how much the risk that was measured must lie above the line for a second
+    retrain within ``hysteresis_days`` of the last.
+    """
+
+    error_cost: NonNegativeFloat = 0.0
+    minute_cost: NonNegativeFloat = 1.0
+    label_cost: NonNegativeFloat = 0.0
+    recovered: NonNegativeFloat = 0.5
+    review_days: NonNegativeFloat = 30.0
+    hysteresis: NonNegativeFloat = 0.02
+    hysteresis_days: NonNegativeFloat = 14.0
+
+
+class Facts(Value):
+    """What is known at ``now``; ``ticket`` and ``harm`` are ``None`` where no ticket is live.
+
+    ``n_labelled``: rows with labels that no training has seen; ``minutes`` a retrain is expected to
+    take.
+    """
+
+    model_name: str
+    version: int
+    now: datetime
+    ticket: str | None = None
+    window: tuple[int, int] | None = None
+    harm: Harm | None = None
+    joined: int = 0
+    rows_a_day: NonNegativeFloat = 0.0
+    n_labelled: int = 0
+    least_labelled: int = 0
+    minutes: NonNegativeFloat = 0.0
+    runs: tuple[RetrainRun, ...] = ()
+
+
+def decide(facts: Facts, budget: Budget, worth: Worth) -> RetrainDecision:
+    """Return the verdict: the first reason that stands against a retrain, or RETRAIN.
+
+    NO_NEW_EVIDENCE: nothing is harmful, or all of it was acted on. WAIT: time, labels or a running
+    retrain will change the answer. REFUSE: a person must change something first.
+    """
+    left = minutes_left(facts.runs, budget, facts.now)
+    objection = next(_objections(facts, budget, worth, left), None)
+    verdict, reason = objection or (RetrainVerdict.RETRAIN, _why(facts))
+    about = {
+        "model": facts.model_name,
+        "version": facts.version,
+        "ticket": facts.ticket,
+        "verdict": verdict,
+        "attempt": sum(run.ticket == facts.ticket for run in facts.runs),
+    }
+    if verdict != RetrainVerdict.RETRAIN:  # another reason is another event; a retrain is one
+        about["reason"] = reason
+    return RetrainDecision(
+        decision_id=value_digest(about)[:_LETTERS],
+        verdict=verdict,
+        reasons=(reason,),
+        model_name=facts.model_name,
+        version=facts.version,
+        ticket=facts.ticket,
+        window=facts.window,
+        minutes_left=round(left, 2),
+    )
+
+
+def minutes_left(runs: Sequence[RetrainRun], budget: Budget, now: datetime) -> float:
+    """Return the minutes that retrains may still take in the seven days that end now."""
+    spent = sum(run.minutes for run in runs if run.started_at > now - _WEEK)
+    return max(budget.minutes_a_week - spent, 0.0)
+
+
+def failures_in_a_row(runs: Sequence[RetrainRun]) -> int:
+    """Return how many of the last retrains ended without a promotion, back to the last that did."""
+    ended = [run for run in sorted(runs, key=lambda r: r.started_at) if run.outcome != "running"]
+    count = 0
+    for run in reversed(ended):
+        if run.outcome == "promoted":
+            break
+        count += 1
+    return count
+
+
+def _objections(facts: Facts, budget: Budget, worth: Worth, left: float) -> Iterator[Answer]:
+    yield from _of_evidence(facts)
+    yield from _of_the_past(facts, budget, worth)
+    yield from _of_cost(facts, budget, worth, left)
+
+
+def _of_evidence(facts: Facts) -> Iterator[Answer]:
+    none, wait = RetrainVerdict.NO_NEW_EVIDENCE, RetrainVerdict.WAIT
+    if facts.ticket is None:
+        yield none, "no ticket is open: every alarm so far was settled"
+    elif facts.harm is None or facts.harm.verdict == "open":
+        n = 0 if facts.harm is None else facts.harm.n
+        yield wait, f"{facts.ticket} waits for labels: {counted(n, 'label')} did not decide"
+    elif facts.harm.verdict == "benign":
+        yield none, f"{facts.ticket} is benign: the risk is below {facts.harm.line:.3f}"
+    if facts.ticket is not None:
+        acted = [r for r in facts.runs if r.ticket == facts.ticket and r.outcome == "promoted"]
+        if acted:
+            yield none, f"a retrain for {facts.ticket} was promoted already"
+
+
+def _of_the_past(facts: Facts, budget: Budget, worth: Worth) -> Iterator[Answer]:
+    failures = failures_in_a_row(facts.runs)
+    if failures >= budget.failures_in_a_row:
+        yield (
+            RetrainVerdict.REFUSE,
+            f"{counted(failures, 'retrain')} in a row brought no new champion: a person must look",
+        )
+    if any(run.outcome == "running" for run in facts.runs):
+        yield RetrainVerdict.WAIT, "a retrain is running"
+    last = max((run.started_at for run in facts.runs), default=None)
+    if last is not None and facts.now - last < timedelta(hours=budget.cool_down_hours):
+        until = last + timedelta(hours=budget.cool_down_hours)
+        yield RetrainVerdict.WAIT, f"the cool-down lasts until {until.isoformat('T', 'minutes')}"
+    yield from _within_hysteresis(facts, worth, last)
+
+
+def _within_hysteresis(facts: Facts, worth: Worth, last: datetime | None) -> Iterator[Answer]:
+    if last is None or facts.harm is None:
+        return
+    needed, risk = facts.harm.line + worth.hysteresis, facts.harm.risk or 0.0
+    soon = facts.now - last < timedelta(days=worth.hysteresis_days)
+    if soon and risk < needed:
+        reason = f"so soon after a retrain a risk of {needed:.3f} is needed; it is {risk:.3f}"
+        yield RetrainVerdict.WAIT, reason
+
+
+def _of_cost(facts: Facts, budget: Budget, worth: Worth, left: float) -> Iterator[Answer]:
+    if facts.minutes > budget.minutes_a_week:
+        yield (
+            RetrainVerdict.REFUSE,
+            f"a retrain takes {facts.minutes:.0f} minutes, a week has {budget.minutes_a_week:.0f}",
+        )
+    if facts.minutes > left:
+        yield (
+            RetrainVerdict.WAIT,
+            f"a retrain takes {facts.minutes:.0f} minutes, {left:.0f} are left this week",
+        )
+    if facts.n_labelled < facts.least_labelled:
+        yield (
+            RetrainVerdict.WAIT,
+            f"{counted(facts.n_labelled, 'new labelled row')}, {facts.least_labelled} are needed",
+        )
+    yield from _not_worth_it(facts, worth)
+
+
+def _not_worth_it(facts: Facts, worth: Worth) -> Iterator[Answer]:
+    """Yield a refusal if what is saved until the next review is less than what is spent."""
+    if not worth.error_cost or facts.harm is None:
+        return
+    excess = max(facts.harm.ci_low - facts.harm.line, 0.0) * worth.recovered
+    saved = excess * facts.rows_a_day * worth.review_days * worth.error_cost
+    spent = facts.minutes * worth.minute_cost + facts.least_labelled * worth.label_cost
+    if saved <= spent:
+        yield (
+            RetrainVerdict.REFUSE,
+            f"it would save {saved:.0f} until the next review and cost {spent:.0f}",
+        )
+
+
+def _why(facts: Facts) -> str:
+    if facts.harm is None:
+        return "harm is confirmed"
+    return (
+        f"{facts.ticket}: {counted(facts.harm.n, 'label')} confirm a risk above "
+        f"{facts.harm.line:.3f} (between {facts.harm.ci_low:.3f} and {facts.harm.ci_high:.3f})"
+    )

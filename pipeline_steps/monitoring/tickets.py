@@ -1,0 +1,188 @@
+"""Tickets: an alarm becomes one, joins one, asks for labels and ends harmful, benign or unclear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pipeline_steps.digests import value_digest
+from pipeline_steps.drift_types import DriftReport, Explanation
+from pipeline_steps.monitoring.confirm import Harm
+from pipeline_steps.types import Value
+
+Status = Literal["open", "harm", "benign", "unclear", "superseded"]
+SAME_CAUSE = 0.5
+_ESCALATION = 2.0  # of the logarithm of the evidence
+_LETTERS = 12
+_WORDS = 10
+
+
+class Ticket(Value):
+    """One incident.
+
+    ``open``: labels are asked for. ``harm``: confirmed, until another version is champion
+    (``superseded``). ``benign``: refuted; the window became the accepted anchor. ``unclear``: the
+    labels that may be asked for did not decide.
+
+    ``ticket`` is its deterministic id; ``alarm_sequence`` the row of the log at which the alarm
+    came, ``last_sequence`` the last row of the last window that belongs to it; ``signature`` words
+    and cells that moved; ``joined`` how many later windows alarmed for the same cause;
+    ``log_evidence`` the detector's wealth when it was last opened or escalated.
+    """
+
+    ticket: str
+    model_name: str
+    version: int
+    reference_digest: str
+    alarm_sequence: int
+    last_sequence: int
+    opened_at: datetime
+    changed_at: datetime
+    status: Status = "open"
+    signature: tuple[str, ...] = ()
+    joined: int = 0
+    escalations: int = 0
+    log_evidence: float = 0.0
+    harm: Harm | None = None
+    explanation: Explanation | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether something is still to be done about it."""
+        return self.status in ("open", "harm")
+
+
+class LabelRequest(Value):
+    """A row whose label a ticket asks for; ``position`` is the order in which it was drawn."""
+
+    ticket: str
+    prediction_id: str
+    position: int
+    sequence: int
+    skipped: bool = False
+
+
+def ticket_of(report: DriftReport, at: datetime) -> Ticket | None:
+    """Return the ticket that a window's alarm opens, ``None`` without one.
+
+    Its id follows from model, version, reference and the row of the alarm: the same rows read
+    again open the same ticket.
+    """
+    if report.alarm_sequence is None:
+        return None
+    about = {
+        "model": report.model_name,
+        "version": report.version,
+        "reference": report.reference_digest,
+        "alarm": report.alarm_sequence,
+    }
+    return Ticket(
+        ticket=f"drift-{value_digest(about)[:_LETTERS]}",
+        model_name=report.model_name,
+        version=report.version,
+        reference_digest=report.reference_digest,
+        alarm_sequence=report.alarm_sequence,
+        last_sequence=report.last_sequence,
+        opened_at=at,
+        changed_at=at,
+        signature=signature(report.explanation),
+        explanation=report.explanation,
+        log_evidence=math.log(max(report.peak, 1.0)),
+    )
+
+
+def signature(explanation: Explanation | None) -> tuple[str, ...]:
+    """Return what an incident is known by: the words and the cells that moved most."""
+    if explanation is None:
+        return ()
+    words = [f"word:{moved.word}" for moved in explanation.words[:_WORDS]]
+    cells = [f"cell:{moved.name}" for moved in explanation.clusters if moved.moved]
+    return tuple(sorted({*words, *cells}))
+
+
+def likeness(a: Sequence[str], b: Sequence[str]) -> float:
+    """Return the share of two signatures' features that both have (Jaccard), 0 for two empty."""
+    union = set(a) | set(b)
+    return len(set(a) & set(b)) / len(union) if union else 0.0
+
+
+def place_alarm(new: Ticket, earlier: Sequence[Ticket], cool_down: timedelta) -> Ticket:
+    """Return the ticket as it is now: an earlier one that the alarm belongs to, or the new one.
+
+    An alarm belongs to a ticket that is still live, and to one that ended within the cool-down for
+    a cause that looks the same. A live ticket escalates where the evidence grew by ``e^2``.
+    """
+    same = next((t for t in earlier if t.ticket == new.ticket), None)
+    if same is not None:
+        return same
+    for ticket in sorted(earlier, key=lambda t: t.alarm_sequence, reverse=True):
+        recent = new.opened_at - ticket.changed_at <= cool_down
+        alike = likeness(ticket.signature, new.signature) >= SAME_CAUSE
+        if ticket.live or (ticket.status in ("benign", "unclear") and recent and alike):
+            return _joined(ticket, new)
+    return new
+
+
+def judged(ticket: Ticket, harm: Harm, *, label_cap: int, at: datetime) -> Ticket:
+    """Return the ticket with what its labels say; at the cap without a verdict it is unclear."""
+    status: Status = "open"
+    if harm.verdict != "open":
+        status = harm.verdict
+    elif harm.n >= label_cap:
+        status = "unclear"
+    changed = at if status != ticket.status else ticket.changed_at
+    return ticket.model_copy(update={"harm": harm, "status": status, "changed_at": changed})
+
+
+def draw_requests(
+    ticket: Ticket,
+    candidates: Sequence[tuple[str, int]],
+    earlier: Sequence[LabelRequest],
+    *,
+    at_a_time: int,
+    label_cap: int,
+    unanswered: int,
+) -> list[LabelRequest]:
+    """Return the next rows to ask labels for: uniformly among the rows after the alarm.
+
+    Parameters
+    ----------
+    candidates : sequence of (prediction id, sequence)
+    earlier : sequence of LabelRequest
+        Those of this ticket, whether answered or not.
+    at_a_time : int
+        Requests that may wait for an answer at once.
+    label_cap : int
+        Requests of one ticket in all; skipped ones do not count.
+    unanswered : int
+        Requests that wait for an answer.
+    """
+    asked = {request.prediction_id for request in earlier}
+    used = sum(not request.skipped for request in earlier)
+    n = min(at_a_time - unanswered, label_cap - used)
+    left = [
+        (value_digest([ticket.ticket, prediction_id]), prediction_id, sequence)
+        for prediction_id, sequence in candidates
+        if sequence > ticket.alarm_sequence and prediction_id not in asked
+    ]
+    first = max((request.position for request in earlier), default=-1) + 1
+    return [
+        LabelRequest(
+            ticket=ticket.ticket, prediction_id=prediction_id, position=first + i, sequence=sequence
+        )
+        for i, (_, prediction_id, sequence) in enumerate(sorted(left)[: max(n, 0)])
+    ]
+
+
+def _joined(ticket: Ticket, new: Ticket) -> Ticket:
+    grown = ticket.live and new.log_evidence >= ticket.log_evidence + _ESCALATION
+    return ticket.model_copy(
+        update={
+            "joined": ticket.joined + 1,
+            "last_sequence": max(ticket.last_sequence, new.last_sequence),
+            "escalations": ticket.escalations + grown,
+            "log_evidence": new.log_evidence if grown else ticket.log_evidence,
+        }
+    )

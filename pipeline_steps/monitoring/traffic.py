@@ -1,0 +1,218 @@
+"""The traffic log: each answered prediction, durable before its answer, with its late label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from pipeline_steps.errors import TrafficError, counted
+from pipeline_steps.monitoring.traffic_database import TrafficDatabase
+from pipeline_steps.monitoring.traffic_export import write_parquet
+from pipeline_steps.monitoring.traffic_schema import (
+    DEFAULT_TABLE,
+    label_columns,
+    microseconds,
+    prediction_columns,
+    rows_from,
+    rows_query,
+)
+from pipeline_steps.traffic_rows import LateLabel, LoggedPrediction, TrafficRow
+
+__all__ = ["LateLabel", "LoggedPrediction", "TrafficLog", "TrafficRow"]
+
+T = TypeVar("T")
+_PAGE = 10_000
+_IDS_A_QUERY = 500
+_NAMED = 10
+
+
+class TrafficLog:
+    """Predictions in the order in which they were logged, in SQLite or PostgreSQL.
+
+    Several processes may write and read at once.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy URL: ``sqlite:////absolute/path`` or ``postgresql+psycopg://...``. The first
+        call makes the tables.
+    table : str
+        Name of the table, so that one database can hold several logs.
+
+    Raises
+    ------
+    TrafficError
+        If the database cannot be opened; every method raises it when it cannot be used.
+    """
+
+    def __init__(self, url: str, table: str = DEFAULT_TABLE) -> None:
+        self.database = TrafficDatabase(url, table)
+        self.tables = self.database.tables
+
+    def close(self) -> None:
+        """Close the connections that were kept open; the next call opens new ones."""
+        self.database.engine.dispose()
+
+    def append(self, predictions: Iterable[LoggedPrediction]) -> None:
+        """Add predictions in one transaction, which is on the disk when this returns.
+
+        One whose ``prediction_id`` is in the log already is left as it is.
+        """
+        rows = [prediction_columns(prediction) for prediction in predictions]
+        if not rows:
+            return
+        with self.database.writing() as connection:
+            connection.execute(self._insert(self.tables.predictions, "prediction_id"), rows)
+
+    def add_labels(self, labels: Iterable[LateLabel]) -> int:
+        """Add labels in one transaction and return how many were new or took an older one's place.
+
+        Of two labels of one prediction the one with the later ``labelled_at`` stands; of two with
+        the same time, the first that came.
+
+        Raises
+        ------
+        TrafficError
+            If a prediction is not in the log. Its id is named and no label is added.
+        """
+        given = list(labels)
+        with self.database.writing() as connection:
+            sequences = self._sequences(connection, {label.prediction_id for label in given})
+            _refuse_unknown(given, sequences)
+            newest = _newest(given)
+            rows = [label_columns(sequences[id_], label) for id_, label in newest.items()]
+            return sum(self._put_label(connection, row) for row in rows)
+
+    def read(
+        self, after: int = 0, limit: int = _PAGE, model_name: str | None = None
+    ) -> list[TrafficRow]:
+        """Return at most ``limit`` rows whose ``sequence`` is above ``after``, in its order.
+
+        The last row's ``sequence`` is the next call's ``after``; no row is missed or met twice.
+        """
+        column = self.tables.predictions.c.sequence
+        query = self._rows(model_name).where(column > after).order_by(column).limit(limit)
+        with self.database.reading() as connection:
+            return rows_from(connection.execute(query).all())
+
+    def window(
+        self, start: datetime, end: datetime, model_name: str | None = None
+    ) -> list[TrafficRow]:
+        """Return the rows with ``start <= created_at < end``, by time and then ``sequence``."""
+        columns = self.tables.predictions.c
+        query = (
+            self._rows(model_name)
+            .where(columns.created_at >= microseconds(start))
+            .where(columns.created_at < microseconds(end))
+            .order_by(columns.created_at, columns.sequence)
+        )
+        with self.database.reading() as connection:
+            return rows_from(connection.execute(query).all())
+
+    def count(self) -> int:
+        """Return how many predictions the log holds."""
+        with self.database.reading() as connection:
+            query = sa.select(sa.func.count()).select_from(self.tables.predictions)
+            return int(connection.execute(query).scalar_one())
+
+    def forget(self, before: datetime) -> int:
+        """Remove predictions from before a time with their labels and return how many those were.
+
+        It is done some thousand rows at a time, so that who appends need not wait for all of it.
+        """
+        forgotten = 0
+        while removed := self._forget_some(microseconds(before)):
+            forgotten += removed
+        if forgotten and self.database.engine.dialect.name == "sqlite":
+            with self.database.reading() as connection:  # the journal holds their text too
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return forgotten
+
+    def export(self, path: Path) -> int:
+        """Write the log as one Parquet file, which appears whole, and return its number of rows.
+
+        Columns: ``sequence``, those of a prediction, and ``label``, ``labelled_at``, ``source``
+        (null without a label). Times are UTC timestamps; ``example``, ``output``,
+        ``probabilities`` and ``label`` are JSON.
+        """
+        return write_parquet(Path(path), self._pages())
+
+    def _pages(self) -> Iterator[list[TrafficRow]]:
+        after = 0
+        while page := self.read(after):
+            yield page
+            after = page[-1].sequence
+
+    def _rows(self, model_name: str | None) -> sa.Select[Any]:
+        query = rows_query(self.tables)
+        if model_name is None:
+            return query
+        return query.where(self.tables.predictions.c.model_name == model_name)
+
+    def _insert(self, table: sa.Table, key: str) -> Any:
+        return self._dialect_insert(table).on_conflict_do_nothing(index_elements=[key])
+
+    def _dialect_insert(self, table: sa.Table) -> Any:
+        from sqlalchemy.dialects import postgresql, sqlite
+
+        dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+        return dialects[self.database.engine.dialect.name].insert(table)
+
+    def _put_label(self, connection: sa.Connection, row: dict[str, Any]) -> bool:
+        table = self.tables.labels
+        insert = self._dialect_insert(table).values(row)
+        given = {name: insert.excluded[name] for name in ("label", "labelled_at", "source")}
+        newer = table.c.labelled_at < insert.excluded.labelled_at
+        statement = insert.on_conflict_do_update(
+            index_elements=["sequence"], set_=given, where=newer
+        )
+        return connection.execute(statement.returning(table.c.sequence)).first() is not None
+
+    def _sequences(self, connection: sa.Connection, ids: set[str]) -> dict[str, int]:
+        columns = self.tables.predictions.c
+        found: dict[str, int] = {}
+        for some in _slices(sorted(ids)):
+            query = sa.select(columns.prediction_id, columns.sequence)
+            rows = connection.execute(query.where(columns.prediction_id.in_(some)))
+            found.update((row.prediction_id, row.sequence) for row in rows)
+        return found
+
+    def _forget_some(self, before: int) -> int:
+        predictions, labels = self.tables.predictions, self.tables.labels
+        oldest = sa.select(predictions.c.sequence).where(predictions.c.created_at < before)
+        with self.database.writing() as connection:
+            some = connection.execute(oldest.limit(_PAGE)).scalars().all()
+            for sequences in _slices(some):
+                for table in (labels, predictions):
+                    connection.execute(sa.delete(table).where(table.c.sequence.in_(sequences)))
+        return len(some)
+
+
+def _slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), _IDS_A_QUERY):
+        yield values[start : start + _IDS_A_QUERY]
+
+
+def _newest(labels: Sequence[LateLabel]) -> dict[str, LateLabel]:
+    newest: dict[str, LateLabel] = {}
+    for label in labels:
+        known = newest.get(label.prediction_id)
+        if known is None or known.labelled_at < label.labelled_at:
+            newest[label.prediction_id] = label
+    return newest
+
+
+def _refuse_unknown(labels: Sequence[LateLabel], known: dict[str, int]) -> None:
+    unknown = list(dict.fromkeys(x.prediction_id for x in labels if x.prediction_id not in known))
+    if unknown:
+        more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+        raise TrafficError(
+            f"{counted(len(unknown), 'label')} of predictions that are not in the log: "
+            f"{', '.join(unknown[:_NAMED])}{more}",
+            expected="ids that the service answered with and that are not forgotten yet",
+            fix="leave these labels out and send the others again",
+        )

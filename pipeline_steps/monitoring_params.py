@@ -1,0 +1,87 @@
+"""The section ``monitor`` of ``params.yaml``: how traffic is watched, which harm is tolerated."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline_steps.section import Positive, Section, Share
+
+
+class WorthParams(Section):
+    """What an error and a retrain cost, in one currency of your own."""
+
+    error_cost: float = Field(default=0.0, ge=0.0)
+    """Cost of one wrong answer; 0: whether a retrain pays is not asked."""
+    minute_cost: float = Field(default=1.0, ge=0.0)
+    """Cost of one minute of retraining."""
+    label_cost: float = Field(default=0.0, ge=0.0)
+    """Cost of one label."""
+    recovered: Share = 0.5
+    """Share of the excess risk that a retrain is expected to take away."""
+    review_days: float = Field(default=30.0, gt=0.0)
+    """Days until somebody looks anyway: savings are counted so far."""
+    hysteresis: Share = 0.02
+    """By how much the measured risk must be above the line soon after a retrain."""
+    hysteresis_days: float = Field(default=14.0, ge=0.0)
+    """Days after a retrain that count as soon."""
+
+
+class MonitorParams(Section):
+    """How traffic is watched, and what harm is tolerated."""
+
+    false_alarms_a_month: float = Field(default=1.0, gt=0.0)
+    """Alarms without drift that you accept in a month, on average at the most."""
+    rows_a_month: Positive = 100_000
+    """Rows of traffic in a month, repeats left out; more than these break the promise above."""
+    window_rows: Positive = 1_000
+    """Rows of a report at the most; the detector looks at each row whatever the window."""
+    least_rows: Positive = 20
+    """Rows of a window that may be called free of drift; with fewer it is not testable."""
+    bag_rows: Positive = 100_000
+    """Rows that a score is ranked among at the most, reference included."""
+    embeddings: Literal["off", "base_model"] = "off"
+    """base_model: the distance to training rows is a score too; each new text is embedded once."""
+    strata: Literal["none", "segment", "hour"] = "none"
+    """Rows are compared only with those of the same segment, or hour of the day (UTC)."""
+    session_column: str | None = None
+    """Input that says which rows belong together: one row of each is compared; null: none."""
+    tolerated_harm: Share = 0.02
+    """By how much the risk (share of errors) may be above that on held-out rows."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """Of the upper bound of the risk on held-out rows, from which the line is drawn."""
+    alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
+    """Bound on the share of tickets with a wrong verdict."""
+    labels_at_a_time: Positive = 10
+    """Rows of a ticket that wait for their label at once."""
+    label_cap: Positive = 400
+    """Labels that one ticket may ask for; then it ends unclear."""
+    labels_to_train: int = Field(default=100, ge=0)
+    """Labels that a harmful ticket goes on to ask for, so that there is something to learn from."""
+    pool_rows: Positive = 2_000
+    """Newest rows after the alarm that labels are drawn among, and that a benign ticket accepts."""
+    same_cause_hours: float = Field(default=24.0, ge=0.0)
+    """Hours in which an alarm for the same cause joins a ticket that has ended."""
+    explain: Literal["alarms", "always"] = "alarms"
+    """Windows whose report says what moved: those above the line, or all; tickets always do."""
+    evidently: Literal["incidents", "windows", "off"] = "incidents"
+    """What Evidently draws: incidents; windows: each window too, at half a second; off: nothing."""
+    seed: int = 0
+    """Same seed, same draws."""
+    worth: WorthParams = WorthParams()
+    """What an error and a retrain cost."""
+
+    @property
+    def threshold(self) -> float:
+        """Expected rows to a false alarm, at the least."""
+        return self.rows_a_month / self.false_alarms_a_month
+
+    @model_validator(mode="after")
+    def _budget_is_an_expectation(self) -> MonitorParams:
+        if self.threshold < 100:  # noqa: PLR2004 - below, alarms follow each other without meaning
+            raise ValueError(
+                f"false_alarms_a_month: {self.false_alarms_a_month:g} in {self.rows_a_month} rows "
+                "is more than one alarm in 100 rows"
+            )
+        return self

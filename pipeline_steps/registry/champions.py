@@ -1,0 +1,54 @@
+"""Who was champion, in which order, and where the way back leads: read off the ledger's moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline_steps.registry.ledger_chain import LedgerEntry
+
+PROMOTION, ROLLBACK = "promotion", "rollback"
+
+
+def kind_of(move: LedgerEntry) -> str:
+    """Return whether a move was a promotion or a rollback."""
+    return str(move.evidence.get("kind", PROMOTION))
+
+
+def version_of(move: LedgerEntry) -> int:
+    """Return the version that a move made champion."""
+    return int(move.evidence["version"])
+
+
+def reign(moves: Sequence[LedgerEntry]) -> list[int]:
+    """Return the champions that lead to today's, which stands last.
+
+    A promotion adds a version. A rollback takes away all that came after the version that it went
+    back to, so the next one goes further back and never to what was taken out of service.
+    """
+    champions: list[int] = []
+    for move in moves:
+        version = version_of(move)
+        if kind_of(move) == ROLLBACK and version in champions:
+            while champions[-1] != version:
+                champions.pop()
+        else:
+            champions.append(version)
+    return champions
+
+
+def way_back(moves: Sequence[LedgerEntry]) -> int | None:
+    """Return the last version that was champion before today's, or ``None``."""
+    champions = reign(moves)
+    others = [version for version in champions if version != champions[-1]]
+    return others[-1] if others else None
+
+
+def taken_out(moves: Sequence[LedgerEntry], version: int) -> LedgerEntry | None:
+    """Return the rollback that took a version out of service, unless it came back since."""
+    found = None
+    for move in moves:
+        if version_of(move) == version:
+            found = None
+        elif kind_of(move) == ROLLBACK and move.evidence["previous"] == version:
+            found = move
+    return found

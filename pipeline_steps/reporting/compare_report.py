@@ -1,0 +1,148 @@
+"""Two versions side by side: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pipeline_steps.comparison_types import PairedComparison
+from pipeline_steps.evaluation_types import EvaluationReport, MetricValue, SliceMetrics
+from pipeline_steps.gate_types import GateDecision
+from pipeline_steps.reporting.charts import axis_ticks, interval_lanes
+from pipeline_steps.reporting.report import environment, metric_name
+from pipeline_steps.reporting.run_record import parameter_rows
+from pipeline_steps.types import UNCOMPARED, Checkpoint, Value
+
+_MOST_SLICES = 12
+
+
+class ComparedVersion(Value):
+    """One of two versions: what was recorded of it, and how long it was champion."""
+
+    version: int
+    reports: tuple[EvaluationReport, ...]
+    decision: GateDecision
+    checkpoint: Checkpoint
+    history: tuple[str, ...] = ()
+
+    @property
+    def suites(self) -> dict[str, EvaluationReport]:
+        """The reports that count right answers, by suite."""
+        return {r.suite: r for r in self.reports if r.kind not in UNCOMPARED}
+
+
+def render_comparison(
+    model_name: str,
+    first: ComparedVersion,
+    second: ComparedVersion,
+    paired: Sequence[PairedComparison] = (),
+) -> str:
+    """Return the comparison as HTML: scores, paired differences, slices, parameters, origins.
+
+    Parameters
+    ----------
+    model_name : str
+        The registered model.
+    first, second : ComparedVersion
+        Every difference is the second minus the first.
+    paired : sequence of PairedComparison
+        The second (as candidate) against the first on the same rows, where both were run.
+    """
+    rows = list(_score_rows(first, second))
+    ticks = axis_ticks(_lowest([metric for row in rows for metric in row["metrics"]]))
+    for row in rows:
+        row["drawing"] = interval_lanes(row["metrics"], ticks[0])
+    return (
+        environment()
+        .get_template("compare.html")
+        .render(
+            model_name=model_name,
+            first=first,
+            second=second,
+            rows=rows,
+            ticks=[(tick, 100 * (tick - ticks[0]) / (1 - ticks[0])) for tick in ticks],
+            paired=[(c, d) for c in paired for d in c.differences],
+            churns=[c for c in paired if c.churn is not None],
+            slices=list(_slice_rows(first, second)),
+            parameters=list(_differing(_parameters(first), _parameters(second))),
+            origins=list(_differing(_origin(first), _origin(second))),
+        )
+    )
+
+
+def _score_rows(first: ComparedVersion, second: ComparedVersion) -> Iterator[dict[str, Any]]:
+    """Yield a row for each suite and headline metric that at least one of the two has."""
+    for suite in dict.fromkeys([*first.suites, *second.suites]):
+        pair = [version.suites.get(suite) for version in (first, second)]
+        known = [report for report in pair if report is not None]
+        for name in known[0].headlines:
+            metrics = [None if r is None else r.metric(name) for r in pair]
+            yield {
+                "suite": suite,
+                "metric": metric_name(name),
+                "metrics": metrics,
+                "difference": _difference(*metrics),
+                "same_rows": len({r.dataset_digest for r in known}) == 1 and len(known) == 2,  # noqa: PLR2004
+            }
+
+
+def _slice_rows(
+    first: ComparedVersion, second: ComparedVersion
+) -> Iterator[tuple[str, SliceMetrics, SliceMetrics, str]]:
+    """Yield the slices whose first metric differs most, where both were scored on the same rows."""
+    found = []
+    for suite, theirs in first.suites.items():
+        ours = second.suites.get(suite)
+        if ours is None or ours.dataset_digest != theirs.dataset_digest:
+            continue
+        known = {(part.column, part.value): part for part in ours.slices}
+        for part in theirs.slices:
+            other = known.get((part.column, part.value))
+            values = None if other is None else (part.metrics[0].value, other.metrics[0].value)
+            if other is not None and values and None not in values:
+                found.append((abs(values[1] - values[0]), suite, part, other))  # type: ignore[operator]
+    found.sort(key=lambda row: -row[0])
+    for _, suite, part, other in found[:_MOST_SLICES]:
+        yield suite, part, other, _difference(part.metrics[0], other.metrics[0])
+
+
+def _difference(first: MetricValue | None, second: MetricValue | None) -> str:
+    if first is None or second is None or first.value is None or second.value is None:
+        return ""
+    return f"{second.value - first.value:+.3f}"
+
+
+def _lowest(metrics: Sequence[MetricValue | None]) -> float:
+    ends = [m.value if m.ci_low is None else m.ci_low for m in metrics if m is not None]
+    return min((end for end in ends if end is not None), default=0.0)
+
+
+def _parameters(version: ComparedVersion) -> dict[str, str]:
+    return dict(parameter_rows(version.checkpoint.parameters))
+
+
+def _origin(version: ComparedVersion) -> dict[str, str]:
+    checkpoint, origin = version.checkpoint, version.checkpoint.provenance
+    return {
+        "checkpoint digest": checkpoint.digest,
+        "base model": checkpoint.base_model,
+        "base digest": checkpoint.base_digest,
+        "train digest": checkpoint.train_digest,
+        "valid digest": checkpoint.valid_digest,
+        "labels": str(len(checkpoint.labels)),
+        "policy digest": version.decision.policy_digest,
+        "code version": origin.code_version,
+        "git commit": str(origin.git_commit),
+        "dvc.lock": str(origin.lock_digest),
+        "made": origin.created_at,
+        "platform": f"Python {origin.python}, {origin.platform}",
+        **{f"library {name}": version for name, version in origin.libraries.items()},
+    }
+
+
+def _differing(first: dict[str, str], second: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the names whose values differ, with both; a missing one is a dash."""
+    for name in dict.fromkeys([*first, *second]):
+        pair = (first.get(name, "-"), second.get(name, "-"))
+        if pair[0] != pair[1]:
+            yield name, *pair

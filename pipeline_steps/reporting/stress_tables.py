@@ -1,0 +1,93 @@
+"""What the report says of sureness, shift, churn and behaviour: rows of its tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline_steps.comparison_types import PairedComparison
+from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
+from pipeline_steps.reporting.charts import reliability_chart, risk_chart
+from pipeline_steps.reporting.run_record import Reports
+from pipeline_steps.worst_groups import Group, worst_group, worst_suite
+
+CALIBRATION = (
+    "ece", "ece_scaled", "nll", "nll_scaled", "brier", "brier_scaled", "adaptive_ece",
+    "classwise_ece",
+)  # fmt: skip
+SELECTIVE = (
+    "aurc", "e_aurc", "coverage_at_5_error", "risk_at_80_coverage", "risk_at_90_coverage",
+)  # fmt: skip
+SCORES = ("max_softmax", "max_logit", "energy", "entropy")
+_GAP = "_gap"
+
+
+@dataclass(frozen=True)
+class StressTables:
+    """Everything that the part of the report on stress shows."""
+
+    reliability: str
+    risk: str
+    steepest: str | None
+    temperature: MetricValue | None
+    outside: tuple[tuple[str, str, int, tuple[MetricValue | None, ...]], ...]
+    gaps: tuple[EvaluationReport, ...]
+    gap_names: tuple[str, ...]
+    worst_suite: EvaluationReport | None
+    worst_group: Group | None
+    churned: tuple[PairedComparison, ...]
+    calibration: tuple[str, ...] = CALIBRATION
+    selective: tuple[str, ...] = SELECTIVE
+
+
+def stress_tables(record: Reports) -> StressTables:
+    """Return the tables and drawings of a record; what it does not hold is empty."""
+    main = record.main
+    steepest = _steepest(record)
+    curves = [report for report in (main, steepest) if report is not None]
+    calibration = record.of_kind("calibration")
+    gaps = tuple(r for r in record.suites if any(m.name.endswith(_GAP) for m in r.metrics))
+    names = dict.fromkeys(m.name for r in gaps for m in r.metrics if m.name.endswith(_GAP))
+    compared = sorted(record.comparisons, key=lambda c: c.suite != main.suite)
+    return StressTables(
+        reliability=reliability_chart(main),
+        risk=risk_chart([report.risk_coverage for report in curves]),
+        steepest=None if steepest is None else steepest.suite,
+        temperature=calibration[0].temperature if calibration else None,
+        outside=tuple(row for report in record.of_kind("out_of_scope") for row in _scores(report)),
+        gaps=gaps,
+        gap_names=tuple(names),
+        worst_suite=worst_suite(record.suites),
+        worst_group=worst_group(record.suites),
+        churned=tuple(c for c in compared if c.churn is not None),
+    )
+
+
+def is_listed(name: str) -> bool:
+    """Return whether a metric stands in the table of all suites, and not in one of its own.
+
+    Examples
+    --------
+    >>> [is_listed(name) for name in ("accuracy", "ece", "ece_scaled", "accuracy_gap")]
+    [True, True, False, False]
+    """
+    further = {*CALIBRATION, *SELECTIVE} - {"ece", "nll", "brier"}
+    return name not in further and not name.endswith(_GAP)
+
+
+def _scores(report: EvaluationReport) -> Any:
+    for score in SCORES:
+        names = (f"{measure}_{score}" for measure in ("auroc", "aupr_out", "fpr95"))
+        metrics = tuple(report.metric(name) for name in names)
+        yield report.suite, score.replace("_", " "), report.n, metrics
+
+
+def _steepest(record: Reports) -> EvaluationReport | None:
+    """Return the suite beside the main one with the largest area under its risk curve."""
+
+    def area(report: EvaluationReport) -> float:
+        metric = report.metric("aurc")
+        return -1.0 if metric is None or metric.value is None else metric.value
+
+    others = [r for r in record.suites if r is not record.main and r.risk_coverage]
+    return max(others, key=area, default=None)

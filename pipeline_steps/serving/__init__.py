@@ -1,0 +1,1 @@
+"""The scoring service: requests in batches, each answer logged before it is given."""

@@ -1,0 +1,185 @@
+"""The service over HTTP: FastAPI's routes, request ids, refusals and OpenAPI."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from pipeline_steps import __version__
+from pipeline_steps.errors import TrafficError
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.serving.bodies import Feedback, PredictBody, validated
+from pipeline_steps.serving.openapi import answer_schema, described
+from pipeline_steps.serving.rate_limit import RateLimit
+from pipeline_steps.serving.refusals import (
+    TOO_LARGE,
+    UNKNOWN,
+    RefusedRequestError,
+    not_logged,
+)
+from pipeline_steps.serving.service import Service
+from pipeline_steps.serving.swapping import ChampionWatch
+from pipeline_steps.serving.tickets import Answer
+
+_REQUEST_ID = "X-Request-Id"
+_SOUND_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_JSON = "application/json"
+_OK, _UNAVAILABLE, _BROKEN = 200, 503, 500
+Handler = Callable[[Request, str], Awaitable[Any]]
+
+
+class Endpoints:
+    """What each path answers."""
+
+    def __init__(self, service: Service, problem: str) -> None:
+        self.service = service
+        self.body = PredictBody(problem, service.params)
+        self.outputs = [field.name for field in get_problem(problem).outputs]
+        rate = service.params.rows_per_minute
+        self.rate = None if rate is None else RateLimit(rate, time.monotonic)
+
+    async def predict(self, request: Request) -> Response:
+        """Answer the rows, in their order; each answer is in the traffic log before it is given."""
+        return await self._answered(request, self._predict)
+
+    async def feedback(self, request: Request) -> Response:
+        """Keep late labels of predictions that were answered before; all of them or none."""
+        return await self._answered(request, self._feedback)
+
+    async def health(self) -> Response:
+        """Answer 200 while the process works, ready or not, and the precision of what answers."""
+        failed, model = self.service.failed, self.service.model
+        found: dict[str, Any] = {"status": "failed" if failed else "ok"}
+        if model is not None:
+            found["precision"] = dict(model.precision)
+        return _response(found, _BROKEN if failed else _OK)
+
+    async def ready(self) -> Response:
+        """Answer 200 when requests are answered, and by which version; 503 before."""
+        model = self.service.model
+        if model is None or not self.service.ready:
+            return _response({"status": "loading"}, _UNAVAILABLE, {"Retry-After": "1"})
+        return _response({"status": "ready", "model": model.name, "version": model.version}, _OK)
+
+    async def metrics(self) -> Response:
+        """Answer the numbers of the service in Prometheus' text format."""
+        metrics = self.service.metrics
+        metrics.waiting_rows.set(len(self.service.waiting))
+        return Response(metrics.text(), media_type=metrics.content_type)
+
+    async def _predict(self, request: Request, request_id: str) -> Any:
+        requests, segment = self.body.read(await self._content(request))
+        if self.rate is not None:
+            self.rate.spend(request.client.host if request.client else "", len(requests))
+        future = self.service.submit(requests, request_id, segment)
+        answers = await asyncio.wrap_future(future)
+        return {"request_id": request_id, "predictions": [self._said(a) for a in answers]}
+
+    def _said(self, answer: Answer) -> dict[str, Any]:
+        kept = answer.logged
+        identity = {
+            "prediction_id": kept.prediction_id,
+            "model": kept.model_name,
+            "version": kept.version,
+        }
+        return {**identity, **{name: answer.said[name] for name in self.outputs}}
+
+    async def _feedback(self, request: Request, request_id: str) -> Any:
+        labels = validated(Feedback, await self._content(request)).late_labels()
+        try:
+            added = await asyncio.to_thread(self.service.log.add_labels, labels)
+        except TrafficError as error:
+            if error.__cause__ is not None:  # the database's own error
+                raise not_logged() from error
+            raise RefusedRequestError(
+                UNKNOWN, error.received, expected=error.expected, fix=error.fix
+            ) from error
+        self.service.metrics.labels.inc(added)
+        return {"request_id": request_id, "added": added}
+
+    async def _content(self, request: Request) -> bytes:
+        """Return the body; one that is too large is not read to its end."""
+        limit = self.service.params.max_body_bytes
+        parts, size = [], 0
+        async for part in request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise RefusedRequestError(
+                    TOO_LARGE,
+                    f"a body of more than {limit} bytes",
+                    expected=f"at most {limit} bytes (serve.max_body_bytes)",
+                    fix="send fewer or shorter rows at once",
+                )
+        return b"".join(parts)
+
+    async def _answered(self, request: Request, handle: Handler) -> Response:
+        """Return the response of a handler, or its refusal; both carry the request's id."""
+        began, path = time.perf_counter(), request.url.path
+        asked = request.headers.get(_REQUEST_ID, "")
+        request_id = asked if _SOUND_ID.fullmatch(asked) else uuid.uuid4().hex
+        try:
+            response = _response(await handle(request, request_id), _OK)
+        except RefusedRequestError as refusal:
+            response = _refused(refusal, request_id)
+        response.headers[_REQUEST_ID] = request_id
+        self.service.metrics.requests.labels(path, str(response.status_code)).inc()
+        self.service.metrics.request_seconds.observe(time.perf_counter() - began)
+        return response
+
+
+def build_application(service: Service, problem: str, watch: ChampionWatch) -> FastAPI:
+    """Return the application of a service; its lifespan starts and ends the service's threads."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        watch.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(watch.close)
+            await asyncio.to_thread(service.close)
+
+    application = FastAPI(
+        title="Holdfast", version=__version__, lifespan=lifespan, redoc_url=None,
+        description=f"Answers {problem.replace('_', ' ')} with the champion of the registry.",
+    )  # fmt: skip
+    endpoints = Endpoints(service, problem)
+    answers = answer_schema(get_problem(problem).outputs)
+    for path, endpoint, extra in (
+        ("/predict", endpoints.predict, described(endpoints.body.schema(), answers)),
+        ("/feedback", endpoints.feedback, described(Feedback.model_json_schema(), None)),
+    ):
+        application.add_api_route(path, endpoint, methods=["POST"], **extra)
+    for path, ask in (
+        ("/health", endpoints.health),
+        ("/ready", endpoints.ready),
+        ("/metrics", endpoints.metrics),
+    ):
+        application.add_api_route(path, ask, methods=["GET"])
+    return application
+
+
+def _response(content: Any, status: int, headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
+    return Response(text, status_code=status, media_type=_JSON, headers=headers)
+
+
+def _refused(refusal: RefusedRequestError, request_id: str) -> Response:
+    error = {
+        "received": refusal.received,
+        "expected": refusal.expected,
+        "fix": refusal.fix,
+    }
+    after = refusal.retry_after
+    headers = None if after is None else {"Retry-After": str(after)}
+    return _response({"request_id": request_id, "error": error}, refusal.status, headers)

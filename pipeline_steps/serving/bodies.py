@@ -1,0 +1,161 @@
+"""What a request's body may say, for each problem, and how it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    create_model,
+)
+
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.problem import Field as ProblemField
+from pipeline_steps.problems.problem import Problem
+from pipeline_steps.serve_params import ServeParams
+from pipeline_steps.serving.refusals import UNPROCESSABLE, RefusedRequestError
+from pipeline_steps.serving.tickets import Request
+from pipeline_steps.traffic_rows import Identifier, LateLabel
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+_UNASKED = frozenset({"target_missing", "target_empty", "right_outside"})
+"""What a row to be answered need not have."""
+_NAMED = 5
+
+
+class GivenLabel(BaseModel):
+    """A late label as a client sends it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prediction_id: Identifier
+    label: JsonValue
+    labelled_at: AwareDatetime | None = None
+    source: str = Field(default="feedback", max_length=200)
+
+
+class Feedback(BaseModel):
+    """Late labels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labels: Annotated[list[GivenLabel], Field(min_length=1, max_length=10_000)]
+
+    def late_labels(self) -> list[LateLabel]:
+        """Return the labels; one without a time is of now."""
+        now = datetime.now(UTC)
+        return [
+            LateLabel(
+                prediction_id=given.prediction_id,
+                label=given.label,
+                labelled_at=given.labelled_at or now,
+                source=given.source,
+            )
+            for given in self.labels
+        ]
+
+
+class PredictBody:
+    """The body of ``/predict`` for a problem, under the limits of a workspace."""
+
+    def __init__(self, problem: str, params: ServeParams) -> None:
+        self.problem: Problem = get_problem(problem)
+        self.row = _row_model(self.problem, params.max_characters)
+        rows = Annotated[list[self.row], Field(min_length=1, max_length=params.max_rows)]  # type: ignore[name-defined]
+        segment = Annotated[str, Field(min_length=1, max_length=128)]
+        self.model: type[BaseModel] = create_model(
+            "PredictBody", __config__=_STRICT, inputs=(rows, ...), segment=(segment | None, None)
+        )
+
+    def read(self, body: bytes) -> tuple[list[Request], str | None]:
+        """Return the rows to be answered and their segment.
+
+        Raises
+        ------
+        RefusedRequestError
+            If they are none that a model of the problem reads; all that is wrong, up to some.
+        """
+        content: Any = validated(self.model, body)
+        requests = [row.model_dump(exclude_none=True) for row in content.inputs]
+        for place, request in enumerate(requests):
+            self._refuse_unreadable(place, request)
+        return requests, content.segment
+
+    def schema(self) -> dict[str, Any]:
+        """Return the body's JSON schema, without references."""
+        schema = self.model.model_json_schema()
+        row = schema.pop("$defs")[self.row.__name__]
+        schema["properties"]["inputs"]["items"] = row
+        return schema
+
+    def _refuse_unreadable(self, place: int, request: Request) -> None:
+        try:
+            content = self.problem.example(request)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _unreadable(f"inputs.{place}: {error!r}", self.problem) from error
+        row: Mapping[str, Any] = {
+            "text": content.text,
+            "text_pair": content.text_pair,
+            "target": content.target,
+            "label": None,
+        }
+        flaws = [flaw for flaw in self.problem.find_flaws(row) if flaw not in _UNASKED]
+        if flaws:
+            raise _unreadable(f"inputs.{place}: {', '.join(flaws)}", self.problem)
+
+
+def validated(model: type[BaseModel], body: bytes) -> Any:
+    """Return a body as a model.
+
+    Raises
+    ------
+    RefusedRequestError
+        With what is wrong with it.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
+        more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise RefusedRequestError(
+            UNPROCESSABLE,
+            "; ".join(found[:_NAMED]) + more,
+            expected="a body as /docs shows it",
+            fix="mend the fields named above and send the request again",
+        ) from error
+
+
+def _unreadable(received: str, problem: Problem) -> RefusedRequestError:
+    names = ", ".join(field.name for field in problem.inputs)
+    return RefusedRequestError(
+        UNPROCESSABLE,
+        received,
+        expected=f"rows with {names}, as /docs shows them",
+        fix="mend this row or leave it out, and send the request again",
+    )
+
+
+def _row_model(problem: Problem, max_characters: int) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for field in problem.inputs:
+        kind = _type_of(field, max_characters)
+        fields[field.name] = (kind, ...) if field.required else (kind | None, None)
+    return create_model("Row", __config__=_STRICT, **fields)
+
+
+def _type_of(field: ProblemField, max_characters: int) -> Any:
+    text = Annotated[str, Field(max_length=max_characters)]
+    kinds: dict[str, Any] = {
+        "string": text,
+        "long": Annotated[int, Field(ge=0)],
+        "double": float,
+        "strings": Annotated[list[text], Field(min_length=1, max_length=max_characters)],
+    }
+    return kinds[field.kind]

@@ -1,0 +1,56 @@
+"""How many rows a client may ask about: a bucket of tokens for each address."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from pipeline_steps.serving.refusals import TOO_MANY, RefusedRequestError
+
+_REMEMBERED = 10_000
+_MINUTE = 60.0
+
+
+class RateLimit:
+    """Lets each address ask about so many rows a minute, all at once if it wants.
+
+    Parameters
+    ----------
+    rows_per_minute : int
+        The rate, and the size of the bucket.
+    clock : callable
+        Seconds, never going back.
+    """
+
+    def __init__(self, rows_per_minute: int, clock: Callable[[], float]) -> None:
+        self.rows_per_minute = rows_per_minute
+        self.clock = clock
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def spend(self, address: str, rows: int) -> None:
+        """Count rows of an address.
+
+        Raises
+        ------
+        RefusedRequestError
+            If it has asked about too many, with the seconds until these rows are allowed.
+        """
+        now = self.clock()
+        left, since = self._left.pop(address, (float(self.rows_per_minute), now))
+        left = min(self.rows_per_minute, left + (now - since) * self.rows_per_minute / _MINUTE)
+        allowed = left >= rows
+        self._left[address] = (left - rows if allowed else left, now)  # the newest stands last
+        if len(self._left) > _REMEMBERED:
+            del self._left[next(iter(self._left))]
+        if not allowed:
+            raise self._refusal(rows, left)
+
+    def _refusal(self, rows: int, left: float) -> RefusedRequestError:
+        wait = math.ceil((min(rows, self.rows_per_minute) - left) * _MINUTE / self.rows_per_minute)
+        return RefusedRequestError(
+            TOO_MANY,
+            f"{rows} rows at once, and {math.floor(left)} are left",
+            expected=f"at most {self.rows_per_minute} rows a minute (serve.rows_per_minute)",
+            fix=f"send at most {self.rows_per_minute} rows, in {max(1, wait)} s",
+            retry_after=max(1, wait),
+        )

@@ -1,0 +1,70 @@
+"""What the service answers instead of a prediction: an HTTP status and three sentences."""
+
+from __future__ import annotations
+
+from pipeline_steps.errors import HoldfastError
+
+BAD_REQUEST, UNKNOWN, TOO_LARGE, UNPROCESSABLE = 400, 404, 413, 422
+TOO_MANY, BROKEN, UNAVAILABLE = 429, 500, 503
+
+
+class RefusedRequestError(HoldfastError):
+    """A request that is not answered.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    retry_after : int or None
+        Seconds after which the same request may succeed.
+    """
+
+    def __init__(
+        self, status: int, received: str, *, expected: str, fix: str, retry_after: int | None = None
+    ) -> None:
+        super().__init__(received, expected=expected, fix=fix)
+        self.status = status
+        self.retry_after = retry_after
+
+
+def queue_is_full(waiting: int, limit: int, retry_after: int) -> RefusedRequestError:
+    """Return the refusal of rows that would have to wait too long."""
+    return RefusedRequestError(
+        UNAVAILABLE,
+        f"{waiting} rows wait already",
+        expected=f"at most {limit} waiting rows (serve.queue_rows)",
+        fix=f"send the request again in {retry_after} s, or start more workers",
+        retry_after=retry_after,
+    )
+
+
+def not_ready() -> RefusedRequestError:
+    """Return the refusal of a service that has no model yet, or has no longer."""
+    return RefusedRequestError(
+        UNAVAILABLE,
+        "the service has no model in place",
+        expected="a service whose /ready answers 200",
+        fix="send the request again in a moment",
+        retry_after=1,
+    )
+
+
+def not_logged() -> RefusedRequestError:
+    """Return the refusal of rows that were answered and could not be kept."""
+    return RefusedRequestError(
+        UNAVAILABLE,
+        "the traffic log cannot be written",
+        expected="a traffic log that keeps each answer before it is given",
+        fix="look at the service's messages, mend the log, and send the request again",
+        retry_after=5,
+    )
+
+
+def not_answered(error: BaseException) -> RefusedRequestError:
+    """Return the refusal of a row that the model fails on."""
+    return RefusedRequestError(
+        BROKEN,
+        f"the model cannot answer this row ({type(error).__name__})",
+        expected="a row like those that the model was trained on",
+        fix="leave the row out, and report it with the request id",
+    )

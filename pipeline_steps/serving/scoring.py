@@ -1,0 +1,131 @@
+"""The thread that scores: one batch after another, with the model that is in place."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline_steps.errors import ROW_ERRORS
+from pipeline_steps.serving.metrics import Metrics
+from pipeline_steps.serving.redaction import Redactor
+from pipeline_steps.serving.refusals import not_answered
+from pipeline_steps.serving.tickets import Answer, Row, VersionedModel
+from pipeline_steps.serving.waiting import WaitingRows
+from pipeline_steps.traffic_rows import LoggedPrediction, unchecked
+
+_SMOOTHING = 0.1
+_DIGITS = 6
+
+
+class Scorer:
+    """Takes batches of waiting rows and hands them on with their answers.
+
+    Parameters
+    ----------
+    waiting : WaitingRows
+        Where rows come from.
+    model : callable
+        Returns the model that is in place now; a batch keeps the one that it began with.
+    hand_on : callable
+        Is given the rows of a batch that have an answer.
+    """
+
+    def __init__(
+        self,
+        waiting: WaitingRows,
+        model: Callable[[], VersionedModel],
+        hand_on: Callable[[list[Row]], None],
+        redactor: Redactor,
+        metrics: Metrics,
+    ) -> None:
+        self.waiting = waiting
+        self.model = model
+        self.hand_on = hand_on
+        self.redactor = redactor
+        self.metrics = metrics
+
+    def run(self) -> None:
+        """Score until the queue is closed and empty."""
+        while (rows := self.waiting.take(self._prepare)) is not None:
+            self.metrics.waiting_rows.set(len(self.waiting))
+            began = time.perf_counter()
+            answered = self._score(rows, self.model())
+            self._note(len(rows), time.perf_counter() - began)
+            if answered:
+                self.hand_on(answered)
+
+    def _prepare(self, rows: list[Row]) -> None:
+        """Let rows know their tokens; one that cannot be read fails when its turn comes."""
+        model = self.model()
+        try:
+            found = model.prepare([row.request for row in rows])
+        except ROW_ERRORS:
+            for row in rows if len(rows) > 1 else ():
+                self._prepare([row])
+            return
+        for row, prepared in zip(rows, found, strict=True):
+            row.prepared, row.prepared_by, row.tokens = prepared, model, prepared.tokens
+
+    def _score(self, rows: list[Row], model: VersionedModel) -> list[Row]:
+        """Return the rows that the model could answer; where one fails, it fails alone."""
+        try:
+            answers = _answers(rows, model)
+        except ROW_ERRORS as error:
+            if len(rows) > 1:
+                return [done for row in rows for done in self._score([row], model)]
+            rows[0].ticket.fail(not_answered(error))
+            return []
+        for row, said in zip(rows, answers, strict=True):
+            row.answer = Answer(said, logged(row, said, model, self.redactor))
+        return rows
+
+    def _note(self, n: int, seconds: float) -> None:
+        self.metrics.batch_rows.observe(n)
+        self.metrics.batch_seconds.observe(seconds)
+        known = self.waiting.seconds_a_row
+        self.waiting.seconds_a_row = known + _SMOOTHING * (seconds / n - known)
+
+
+def _answers(rows: list[Row], model: VersionedModel) -> list[Mapping[str, Any]]:
+    """Return a model's answers; what another model has prepared is read anew."""
+    if all(row.prepared_by is model for row in rows):
+        return model.answer_prepared([row.prepared for row in rows])
+    return model.answer([row.request for row in rows])
+
+
+def logged(
+    row: Row, said: Mapping[str, Any], model: VersionedModel, redactor: Redactor
+) -> LoggedPrediction:
+    """Return what is kept of a row and its answer.
+
+    What comes from inside needs no second check, so none is made.
+    """
+    example, output = redactor.kept(row.request, said)
+    probabilities = said.get("scores")
+    fields = {
+        "prediction_id": new_id(),
+        "request_id": row.ticket.request_id,
+        "created_at": datetime.now(UTC),
+        "model_name": model.name,
+        "version": model.version,
+        "example": example,
+        "output": output,
+        "probabilities": probabilities
+        and {name: float(f"{value:.{_DIGITS}g}") for name, value in probabilities.items()},
+        "confidence": said.get("score"),
+        "segment": row.ticket.segment,
+        "embedding_digest": None,
+    }
+    return unchecked(LoggedPrediction, fields)
+
+
+def new_id() -> str:
+    """Return an id that no other process makes, and that sorts by time.
+
+    The first 48 bits are milliseconds, as in UUID version 7 (RFC 9562): an index grows at its end,
+    and stays quick however long it is.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}"

@@ -1,0 +1,156 @@
+"""The thread that keeps the champion in place: it looks who it is, loads, warms up, switches."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pipeline_steps.errors import HoldfastError
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.serving.service import Service
+from pipeline_steps.serving.shadow import Shadow
+from pipeline_steps.serving.tickets import Request, VersionedModel
+
+_RETENTION_SECONDS = 3_600.0
+_SAMPLES: dict[str, Any] = {
+    "head_start": 0, "head_end": 1, "tail_start": 2, "tail_end": 3,
+    "messages": '[{"role": "user", "content": "a b c"}]', "candidates": ["a", "b"],
+}  # fmt: skip
+
+
+class Versions(Protocol):
+    """Where the versions are decided and kept."""
+
+    def champion(self) -> int | None:
+        """Return the number of today's champion."""
+        ...
+
+    def challenger(self) -> int | None:
+        """Return the number of today's challenger."""
+        ...
+
+    def load(self, number: int) -> VersionedModel:
+        """Return a version, ready to answer."""
+        ...
+
+
+class ChampionWatch:
+    """Polls for the champion, and for the challenger where one is shadowed.
+
+    Until the first champion is in place an error ends the service. Later ones are said and tried
+    again at the next look, while the old champion goes on answering.
+
+    Parameters
+    ----------
+    service : Service
+        Whose model is switched.
+    versions : Versions
+        Who is champion, and how it is loaded.
+    say : callable
+        Told what happened, for the operator.
+    forget : callable
+        Called about once an hour: the retention of the log.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        versions: Versions,
+        problem: str,
+        *,
+        say: Callable[[str], None],
+        forget: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.service = service
+        self.versions = versions
+        self.sample = sample_request(problem)
+        self.say = say
+        self.forget = forget
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._guarded, name="champion", daemon=True)
+        self._forgotten_at = float("-inf")
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking; a model that is being loaded is waited for."""
+        self._stop.set()
+        self._thread.join()
+
+    def _guarded(self) -> None:
+        ended_well = False
+        try:
+            self._run()
+            ended_well = True
+        finally:
+            if not ended_well:
+                self.service.fail(self.service.error)
+
+    def _run(self) -> None:
+        self._try(self.look)
+        if not self.service.ready:
+            return
+        while not self._stop.wait(self.service.params.poll_seconds):
+            self._try(self.look)
+            if time.monotonic() - self._forgotten_at > _RETENTION_SECONDS:
+                self._forgotten_at = time.monotonic()
+                self._try(self.forget)
+
+    def look(self) -> None:
+        """Put today's champion in place, and today's challenger in its shadow."""
+        number = self.versions.champion()
+        model = self.service.model
+        if number is not None and (model is None or model.version != number):
+            self._swap(number)
+        if self.service.shadow is not None:
+            self._look_for_challenger(self.service.shadow)
+
+    def _swap(self, number: int) -> None:
+        new = self._loaded(number)
+        old = self.service.model
+        self.service.switch(new)
+        self.service.metrics.swaps.labels("done").inc()
+        before = "" if old is None else f", after version {old.version}"
+        self.say(f"version {number} of {new.name} answers{before}")
+
+    def _loaded(self, number: int) -> VersionedModel:
+        """Return a version that has shown that it answers what is asked today."""
+        model = self.versions.load(number)
+        for request in (self.sample, *tuple(self.service.recent)):
+            model.answer([request])
+        return model
+
+    def _look_for_challenger(self, shadow: Shadow) -> None:
+        number = self.versions.challenger()
+        if number is None:
+            shadow.model = None
+        elif shadow.model is None or shadow.model.version != number:
+            shadow.model = self._loaded(number)
+            self.say(f"version {number} answers in the shadow")
+
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (HoldfastError, OSError, ValueError, KeyError, RuntimeError) as error:
+            self.service.metrics.swaps.labels("failed").inc()
+            if self.service.model is None:
+                self.service.error = error if isinstance(error, HoldfastError) else None
+                raise
+            self.say(f"holdfast: {error}\n  the version in place goes on answering")
+
+
+def sample_request(problem: str) -> Request:
+    """Return a request of a problem that every model of it can answer.
+
+    Examples
+    --------
+    >>> sample_request("question_answering")
+    {'question': 'a b c', 'context': 'a b c'}
+    """
+    fields = get_problem(problem).inputs
+    wanted = [field for field in fields if field.required] or list(fields[:1])
+    return {field.name: _SAMPLES.get(field.name, "a b c") for field in wanted}

@@ -1,0 +1,118 @@
+"""Accepted requests and their rows, between the door and the log."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pipeline_steps.traffic_rows import LoggedPrediction
+
+Request = Mapping[str, Any]
+
+
+class Prepared(Protocol):
+    """A request as one model reads it."""
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens that are."""
+        ...
+
+
+class VersionedModel(Protocol):
+    """A registered version that is loaded."""
+
+    @property
+    def name(self) -> str:
+        """Name of the registered model."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Its version."""
+        ...
+
+    @property
+    def precision(self) -> Mapping[str, Any]:
+        """The precision that it answers in, and why."""
+        ...
+
+    def prepare(self, requests: list[Request]) -> Sequence[Any]:
+        """Return each request as the model reads it: a :class:`Prepared`."""
+        ...
+
+    def answer_prepared(self, prepared: list[Any]) -> list[Mapping[str, Any]]:
+        """Return the answer to each request that this model has prepared."""
+        ...
+
+    def answer(self, requests: list[Request]) -> list[Mapping[str, Any]]:
+        """Return the answer to each request."""
+        ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said of one row, and what the log keeps of it."""
+
+    said: Mapping[str, Any]
+    logged: LoggedPrediction
+
+
+@dataclass(eq=False)
+class Ticket:
+    """An accepted request; its future holds the answers in the order of its rows.
+
+    Parameters
+    ----------
+    request_id : str
+        The client's, or ours.
+    segment : str or None
+        As the client says.
+    """
+
+    request_id: str
+    segment: str | None = None
+    future: Future[list[Answer]] = field(default_factory=Future)
+    rows: list[Row] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _open: int = 0
+
+    @classmethod
+    def of(
+        cls, requests: list[Request], request_id: str, segment: str | None, now: float
+    ) -> Ticket:
+        """Return a ticket with a row for each request."""
+        ticket = cls(request_id, segment)
+        ticket.rows = [Row(request, ticket, now) for request in requests]
+        ticket._open = len(requests)
+        return ticket
+
+    def settle_one(self) -> None:
+        """Count one more row that is answered and logged; the last one answers the request."""
+        with self._lock:
+            self._open -= 1
+            done = self._open == 0
+        if done and not self.future.done():
+            self.future.set_result([row.answer for row in self.rows if row.answer is not None])
+
+    def fail(self, error: BaseException) -> None:
+        """Answer the request with an error, unless it is answered."""
+        with self._lock:
+            if not self.future.done():
+                self.future.set_exception(error)
+
+
+@dataclass(eq=False)
+class Row:
+    """One row of a request."""
+
+    request: Request
+    ticket: Ticket
+    arrived: float
+    tokens: int = 1
+    prepared: Any = None
+    prepared_by: VersionedModel | None = None
+    answer: Answer | None = None

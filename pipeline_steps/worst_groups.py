@@ -1,0 +1,39 @@
+"""Who is served worst over all suites of a version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline_steps.evaluation_types import EvaluationReport, SliceMetrics
+from pipeline_steps.types import UNCOMPARED
+
+
+@dataclass(frozen=True)
+class Group:
+    """A slice of one suite."""
+
+    suite: str
+    part: SliceMetrics
+
+
+def worst_suite(reports: Sequence[EvaluationReport]) -> EvaluationReport | None:
+    """Return the report with the lowest headline metric; ``None``: none has a value.
+
+    The lowest of several suites is low by chance as well: read it with its interval. What counts
+    no right answers (:data:`UNCOMPARED`) is no suite here.
+    """
+    found = [(r.metric(r.headline), r) for r in reports if r.kind not in UNCOMPARED]
+    known = [(m.value, report) for m, report in found if m is not None and m.value is not None]
+    return min(known, key=lambda pair: pair[0])[1] if known else None
+
+
+def worst_group(reports: Sequence[EvaluationReport]) -> Group | None:
+    """Return the slice with the lowest first metric over all suites; of equals the largest."""
+    groups = [
+        (part.metrics[0].value, -part.n, place, Group(report.suite, part))
+        for place, report in enumerate(reports)
+        for part in (*report.slices, *report.text_slices)
+        if part.metrics and part.metrics[0].value is not None
+    ]
+    return min(groups, key=lambda group: group[:3])[3] if groups else None

@@ -1,0 +1,92 @@
+"""Several runs as one: predictions, results and cost of the worst of them on each row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from attack_results import result, results
+
+from pipeline_steps.attack_types import AttackCost
+from pipeline_steps.errors import DataError
+from pipeline_steps.evaluation.attacks.measures import clean, held
+from pipeline_steps.evaluation.attacks.merging import worst_table
+from pipeline_steps.evaluation.attacks.results_file import (
+    AboutAttack,
+    read_results,
+    write_results,
+)
+from pipeline_steps.evaluation.attacks.summary import summarise, told_examples
+from pipeline_steps.evaluation.attacks.worst_case import worst_case
+from pipeline_steps.judging_params import EvaluateParams
+from pipeline_steps.predictions_file import PredictionTable
+
+RUNS = {
+    "seed 0": results("broken", "unknown", "wrong", "unknown"),
+    "seed 1": results("unknown", "broken", "wrong", "unknown"),
+}
+
+
+def table(answers: str) -> PredictionTable:
+    logits = np.array(
+        [[1.0, 0.0] if answer == "a" else [0.0, 1.0] for answer in answers], dtype=np.float32
+    )
+    n = len(answers)
+    return PredictionTable(
+        example_ids=np.array([str(i) for i in range(n)], dtype=object),
+        truth=np.array(["a"] * n, dtype=object),
+        logits=logits,
+        labels=("a", "b"),
+        n_tokens=np.zeros(n, dtype=np.int32),
+        columns={},
+    )
+
+
+def test_the_accuracy_of_the_merged_predictions_is_that_of_the_worst_case() -> None:
+    tables = {"seed 0": table("baba"), "seed 1": table("abba")}
+    merged = worst_table(RUNS, tables)
+    right = (merged.predicted == merged.truth).tolist()
+    assert right == [False, False, False, True]
+    assert np.mean(right) == worst_case(RUNS, 0.95).accuracy.value
+
+
+def test_results_and_what_is_said_of_them_come_back_from_their_file(tmp_path: Path) -> None:
+    found = [result(0, "broken", edited=(1,), written=("twx",), similarity=0.9), *results("wrong")]
+    about = AboutAttack(
+        cost=AttackCost(n_queries=7, n_tokens=9), seeds=(held(found, "seed 0", 0.95),)
+    )
+    write_results(tmp_path / "a.parquet", found, about)
+    assert read_results(tmp_path / "a.parquet") == (found, about)
+    (tmp_path / "a.parquet").write_bytes(b"torn")
+    with pytest.raises(DataError, match="cannot be read as attack results"):
+        read_results(tmp_path / "a.parquet")
+
+
+def test_costs_add_up() -> None:
+    one = AttackCost(n_queries=7, n_scouted=1, n_exact=2, cpu_seconds=0.5)
+    assert one.plus(one) == AttackCost(n_queries=14, n_scouted=2, n_exact=4, cpu_seconds=1.0)
+    assert one.n_texts == 3
+
+
+def test_a_summary_counts_every_row_once() -> None:
+    rows = results("broken", "broken", "unbroken", "unknown", "wrong")
+    about = AboutAttack(cost=AttackCost(n_queries=40))
+    found = summarise("pruthi", rows, about, EvaluateParams(bootstrap_resamples=50))
+    assert (found.n_broken, found.n_unbroken, found.n_unknown, found.n_wrong) == (2, 1, 1, 1)
+    assert (found.accuracy.value, found.clean.value) == (0.4, 0.8)
+    assert found.accuracy == held(rows, "accuracy_under_attack", 0.95)
+    assert found.clean == clean(rows, 0.95)
+    assert found.curve[0].accuracy == found.clean.value
+    assert found.curve[-1].accuracy == found.accuracy.value
+
+
+def test_told_are_the_least_changed_breaks_and_the_hardest_fought_that_held() -> None:
+    rows = [
+        result("a", "broken", n_changed=3),
+        result("b", "broken", n_changed=1),
+        result("c", "unknown", n_queries=50),
+        result("d", "unbroken", n_queries=90),
+        result("e", "unknown", n_queries=0),
+    ]
+    assert [r.example_id for r in told_examples(rows)] == ["b", "a", "d", "c"]

@@ -1,0 +1,68 @@
+"""The loop on a Prefect server: what is deployed, and what a drift event starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tiny_workspaces import make_workspace
+from warm_commands import WarmCommands
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def emitted(holdfast: WarmCommands, tiny_base: Path, tmp_path_factory) -> dict[str, Any]:
+    """Return what a server knows after drift events of this and of another model."""
+    root = make_workspace(tmp_path_factory.mktemp("loop") / "desk", tiny_base)
+    ended = holdfast(cwd=root, task="prefect_loop.show_drift_event")
+    assert ended.code == 0, ended.stderr
+    return {**ended.printed, "root": str(root), "said": ended.stderr}
+
+
+@pytest.mark.slow
+def test_three_events_of_one_decision_start_one_run_that_knows_its_id(
+    emitted: dict[str, Any],
+) -> None:
+    [run] = [run for run in emitted["runs"] if run["created_by"] == "AUTOMATION"]
+    assert run["parameters"] == {"directory": emitted["root"], "decision": "decision-1"}
+
+
+def test_a_deployment_that_is_applied_again_is_there_once(emitted: dict[str, Any]) -> None:
+    assert emitted["deployed"] == ["monitor/desk", "retrain/desk", "promote/desk"]
+    assert emitted["automations"] == ["drift.confirmed of desk"]
+
+
+def test_schedules_are_those_that_were_asked_for(emitted: dict[str, Any]) -> None:
+    assert emitted["schedules"] == {
+        "flows.deployments.monitor": ["*/15 * * * *"],
+        "flows.deployments.retrain": ["0 3 * * 1"],
+        "flows.deployments.promote": [],
+    }
+
+
+def test_blocks_take_notifications_of_a_failure_by_the_names_of_the_settings(
+    emitted: dict[str, Any],
+) -> None:
+    told = emitted["told"]
+    assert told["posted"] == [{"text": "desk: retrain failed: there is no champion to retrain"}]
+    [mail] = told["mails"]
+    assert "20 labels say so" in mail
+    assert "Subject: desk: drift confirmed" in mail
+    assert told["slack"] == "NotifySlack"
+
+
+def test_a_block_that_is_not_there_is_said_and_hides_no_failure(emitted: dict[str, Any]) -> None:
+    assert emitted["told"]["said"] == ["there is no champion to retrain"] * 2
+    assert "the block email/nobody took no notification" in emitted["said"]
+
+
+def test_the_file_for_prefects_own_command_line_says_what_deploy_does() -> None:
+    content = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text(encoding="utf-8"))
+    entrypoints = [d["entrypoint"].rsplit(".", 1) for d in content["deployments"]]
+    assert {module for module, _ in entrypoints} == {"flows.deployments"}
+    retrain = next(d for d in content["deployments"] if d["entrypoint"].endswith("retrain"))
+    assert retrain["triggers"][0]["expect"] == ["drift.confirmed"]
+    assert retrain["triggers"][0]["parameters"]["decision"] == "{{ event.payload.decision }}"

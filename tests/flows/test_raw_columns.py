@@ -1,0 +1,122 @@
+"""Which columns of a user's file are read, guessed by name or named."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.commands.raw_columns import column_names, find_columns, named_columns
+from pipeline_steps.errors import ConfigurationError, DataError
+
+CSV = "text,label\nhello there,greet\nbye,leave\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("text,label", ("text", "label")),
+        ("id,Utterance,Intent", ("Utterance", "Intent")),
+        ("y,review,sentiment", ("review", "sentiment")),
+    ],
+)
+def test_common_column_names_are_found(
+    tmp_path: Path, header: str, expected: tuple[str, str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n{header}\n")
+    columns = find_columns([path], {})
+    assert (columns.text, columns.label) == expected
+
+
+def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("spalte1\tspalte2\na\tb\n")
+    with pytest.raises(DataError, match=r"it has 'spalte1', 'spalte2'\n.*\n.*--text-column NAME"):
+        find_columns([path], {})
+    with pytest.raises(DataError, match="a column called text, sentence, utterance"):
+        find_columns([path], {})
+
+
+def test_every_file_must_have_the_columns(tmp_path: Path) -> None:
+    rows = tmp_path / "mine.csv"
+    rows.write_text(CSV)
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"text": "a"}\n')
+    with pytest.raises(DataError, match=r"other\.jsonl has no column 'label'"):
+        find_columns([rows, other], {})
+
+
+def write_gzip_lines(path: Path) -> None:
+    path.write_bytes(gzip.compress(b'{"text": "a"}\nnot json\n{"label": "b", "text": "c"}\n'))
+
+
+def write_parquet(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": ["a"], "label": ["b"]}), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("bom.csv", lambda path: path.write_bytes(b"\xef\xbb\xbftext,label\r\na,b\r\n")),
+        ("a.jsonl.gz", write_gzip_lines),
+        ("a.parquet", write_parquet),
+    ],
+)
+def test_names_are_read_from_each_format(
+    tmp_path: Path, name: str, write: Callable[[Path], object]
+) -> None:
+    write(tmp_path / name)
+    assert column_names(tmp_path / name) == ["text", "label"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "holds no rows"),
+        ("a.csv", b"text,label\n", "holds no rows"),
+        ("a.csv.gz", b"\x1f\x8b\x08broken", "is corrupt or truncated"),
+        (
+            "a.jsonl.gz",
+            gzip.compress(b'{"text": 1}\n' * 1000, mtime=0)[:40],
+            "is corrupt or truncated",
+        ),
+        ("a.jsonl", b"not json\n" * 3, "can be read as jsonl"),
+        ("a.parquet", b"PAR1", "is corrupt or truncated"),
+        ("a.xlsx", b"PK", "is unknown"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_clear_error(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        column_names(tmp_path / name)
+
+
+def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no .*gone\.csv"):
+        column_names(tmp_path / "gone.csv")
+
+
+def test_a_column_can_be_named_by_its_field(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"satz": ["a"], "marken": ["O"]}\n')
+    with pytest.raises(DataError, match="say which it is: --column tokens=NAME"):
+        find_columns([path], {}, "ner")
+    named = named_columns(["tokens=satz", "tags=marken"])
+    assert find_columns([path], named, "ner").tokens == "satz"
+    with pytest.raises(ConfigurationError, match="for example, --column source=sender"):
+        named_columns(["worte=satz"])
+
+
+def test_a_column_that_the_problem_does_not_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV)
+    with pytest.raises(ConfigurationError, match="answers: text_classification has no such column"):
+        find_columns([path], {"answers": "text"})

@@ -1,0 +1,198 @@
+"""The retrain: labelled rows to a dataset version, a judged candidate, and whether it helped."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from builders import write_jsonl
+from tiny_workspaces import change_params, make_workspace, shifted_rows
+from warm_commands import WarmCommands
+
+from flows.retraining.material import Material, retrain_params
+from flows.workspace import Workspace
+from pipeline_steps.registry.gate_axes import may_be_unsure
+
+
+def drift(root: Path) -> Path:
+    """Return a file of labelled rows from after a shift; the workspace may learn from it."""
+    change_params(
+        root,
+        gate={"default_margin": 0.2, "calibration_margin": None},
+        finetune={"epochs": 20, "early_stopping_patience": 20},
+        retrain={"cool_down_hours": 0.0},
+    )
+    return write_jsonl(root.parent / "later.jsonl", shifted_rows())
+
+
+def again(_: Path) -> Any:
+    raise AssertionError("this workspace was made before")
+
+
+@pytest.fixture
+def retrained(snapshots: Any, trained: Any, holdfast: WarmCommands) -> Any:
+    """Return a workspace after a retrain, its file, and what the command printed."""
+
+    def make(root: Path) -> dict[str, Any]:
+        snapshots.restore("trained", again)
+        return retrain(holdfast, root, "--labelled", drift(root))[0]
+
+    root, result = snapshots.restore("retrained", make)
+    return root, root.parent / "later.jsonl", result
+
+
+def retrain(holdfast: WarmCommands, root: Path, *arguments: Any) -> list[dict[str, Any]]:
+    ended = holdfast("retrain", "--json", *map(str, arguments), cwd=root)
+    assert ended.code == 0, ended.stderr
+    return list(ended.printed)
+
+
+def events(holdfast: WarmCommands, root: Path) -> Counter[str]:
+    records = holdfast.records(root)
+    assert records["problems"] == []
+    return Counter(entry["event"] for entry in records["ledger"])
+
+
+def test_the_window_is_fixed_and_the_ledger_and_the_report_say_so(
+    holdfast: WarmCommands, retrained: Any
+) -> None:
+    root, _, result = retrained
+    repair = result["repair"]
+    assert (result["answer"], result["run"]["verdict"]) == ("RETRAIN", "PROMOTE")
+    assert repair["verdict"] == "FIXED"
+    assert repair["after"] > repair["before"] + 0.2
+    assert repair["n"] == result["dataset"]["n_window"] == 120
+    report = Path(result["report"]).read_text(encoding="utf-8")
+    assert "FIXED" in report
+    assert f"{repair['after']:.3f}" in report
+    finished = holdfast.records(root)["ledger"][-1]
+    assert finished["event"] == "retrain_finished"
+    assert finished["evidence"]["repair"] == repair
+
+
+def test_new_rows_are_a_dataset_version_of_their_own(retrained: Any) -> None:
+    root, _, result = retrained
+    sources = yaml.safe_load((root / "data/additions/sources.yaml").read_text())
+    assert [source["role"] for source in sources] == ["train", "suite:window"]
+    recorded = yaml.safe_load((root / "data/additions.dvc").read_text())["outs"][0]["md5"]
+    assert recorded == result["dataset"]["digest"]
+    locked = yaml.safe_load((root / "dvc.lock").read_text())["stages"]["ingest"]["deps"]
+    assert [d["md5"] for d in locked if d["path"] == "data/additions"] == [recorded]
+    assert [p.name for p in sorted((root / "data/raw").glob("*.jsonl"))] == ["train.jsonl"]
+
+
+def test_the_test_set_is_the_one_that_the_champion_was_judged_on(
+    retrained: Any, trained: tuple[Path, dict[str, Any]]
+) -> None:
+    old, new = trained[1]["metrics"], retrained[2]["run"]["metrics"]
+    assert new["test/accuracy"]["n"] == old["test/accuracy"]["n"]
+
+
+def test_windows_of_earlier_retrains_are_no_bar_where_they_are_too_small_to_tell(
+    tmp_path: Path, tiny_base: Path
+) -> None:
+    """With 0.03 as the margin a window of 100 rows would let no later version pass."""
+    workspace = Workspace.open(make_workspace(tmp_path / "desk", tiny_base))
+    gate = retrain_params(workspace, Material.model_construct(), champion=1).gate
+    unsure = [s for s in ("test", "window", "earlier_retrain-1a2b") if may_be_unsure(s, gate)]
+    assert unsure == ["earlier_retrain-1a2b"]
+
+
+def test_the_same_file_again_is_the_same_event(holdfast: WarmCommands, retrained: Any) -> None:
+    root, later, result = retrained
+    [repeated] = retrain(holdfast, root, "--labelled", later)
+    assert repeated == {**result, "reused": True}
+    assert events(holdfast, root)["retrain_admitted"] == 1
+
+
+def test_rows_that_were_learnt_from_are_no_new_evidence(
+    holdfast: WarmCommands, retrained: Any
+) -> None:
+    root, later, _ = retrained
+    lines = later.read_text().splitlines(keepends=True)
+    later.with_name("part.jsonl").write_text("".join(lines[:200]))
+    [answer] = retrain(holdfast, root, "--labelled", later.with_name("part.jsonl"))
+    assert answer["answer"] == "NO_NEW_EVIDENCE"
+    later.with_name("few.jsonl").write_text("".join(lines) + '{"text": "new", "label": "plus"}\n')
+    [answer] = retrain(holdfast, root, "--labelled", later.with_name("few.jsonl"))
+    assert answer["reason"] == ("1 new labelled row; 100 are needed to learn from and to judge on")
+
+
+KILLED_AT = ["Ledger.decide", "add_dataset_version", "finetune_model", "promote_version"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("only", [KILLED_AT, None], ids=["few points", "every point"])
+def test_a_retrain_killed_at_many_points_ends_as_an_undisturbed_one(
+    holdfast: WarmCommands, retrained: Any, snapshots: Any, tmp_path: Path, *, only: Any
+) -> None:
+    root, later, undisturbed = retrained
+    points = tmp_path / "points"
+    snapshots.restore("trained", again)
+    drift(root)
+    for _ in range(120):
+        ended = holdfast(
+            "retrain", "--json", "--labelled", str(later), cwd=root, stops=points, only=only
+        )
+        if ended.code == 0:
+            break
+        assert ended.code == -signal.SIGKILL, ended.stderr
+    [result] = ended.printed
+    different = ("seconds", "run", "reused")
+    assert {k: v for k, v in result.items() if k not in different} == {
+        k: v for k, v in undisturbed.items() if k not in different
+    }
+    assert result["run"]["fingerprint"] == undisturbed["run"]["fingerprint"]
+    counts = events(holdfast, root)
+    assert counts["retrain_admitted"] == counts["retrain_finished"] == 1
+    assert counts["champion_moved"] == 2
+    assert len(points.read_text().splitlines()) >= len(KILLED_AT)
+
+
+@pytest.mark.slow
+def test_an_interrupted_trigger_keeps_its_id_whatever_came_since(
+    holdfast: WarmCommands, retrained: Any, snapshots: Any, tmp_path: Path
+) -> None:
+    """Killed after its rows were written, it goes on without the file that they came from."""
+    root, later, undisturbed = retrained
+    snapshots.restore("trained", again)
+    drift(root)
+    stop = {"stops": tmp_path / "points", "only": ["add_dataset_version"]}
+    killed = holdfast("retrain", "--json", "--labelled", str(later), cwd=root, **stop)
+    assert killed.code == -signal.SIGKILL
+    later.rename(later.with_name("moved.jsonl"))
+    try:
+        [result] = retrain(holdfast, root, "--sweep")
+    finally:
+        later.with_name("moved.jsonl").rename(later)
+    assert result["trigger"] == undisturbed["trigger"]
+    assert result["repair"] == undisturbed["repair"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_000)
+def test_a_champion_of_low_rank_updates_goes_on_with_new_rows(
+    holdfast: WarmCommands, snapshots: Any, tiny_base: Path
+) -> None:
+    """Its checkpoint holds whole weights: the next updates are learnt on top of the merged ones."""
+
+    def make(root: Path) -> None:
+        make_workspace(root, tiny_base)
+        learns = {"tuning": {"kind": "lora", "rank": 8}, "learning_rate": 2e-2, "epochs": 6}
+        change_params(root, finetune=learns)
+        for command in ("prepare", "train"):
+            ended = holdfast(command, cwd=root)
+            assert ended.code == 0, ended.stderr
+
+    root, _ = snapshots.restore("low rank", make)
+    later = drift(root)
+    change_params(root, retrain={"learning": "continual"})
+    [result] = retrain(holdfast, root, "--labelled", later)
+    assert (result["run"]["verdict"], result["repair"]["verdict"]) == ("PROMOTE", "FIXED")
+    assert result["run"]["version"] == 2
+    assert result["run"]["metrics"]["test/accuracy"]["value"] > 0.7
+    assert events(holdfast, root)["champion_moved"] == 2

@@ -1,0 +1,167 @@
+"""What may ask for a retrain: tickets, decisions, files, schedules; what was lost is found again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.commands.retrain import run_retrain
+from flows.pipeline import call_directly
+from flows.registry_access import open_ledger
+from flows.retraining.dataset_version import file_rows, fresh_rows, refuse_unconnected
+from flows.retraining.traffic_rows import raw_fields
+from flows.retraining.triggers import Trigger, drift_trigger, interrupted, never_run, trigger_id
+from flows.workspace import Workspace
+from pipeline_steps.data_params import ColumnsParams
+from pipeline_steps.errors import ConfigurationError, DataError, UsageError
+from pipeline_steps.traffic_rows import LateLabel, LoggedPrediction, TrafficRow
+
+NOW = datetime(2026, 10, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """Return a workspace whose ledger names version 1 champion, and nothing else."""
+    content = {"ingest": {"sources": [{"path": "data/raw/a.csv"}]}, "register": {"model_name": "m"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    found = Workspace.open(tmp_path)
+    open_ledger(found).move_champion("m", expected=None, new=1, actor="a", reason="r", evidence={})
+    return found
+
+
+def write(workspace: Workspace, event: str, **evidence: Any) -> None:
+    open_ledger(workspace).append(event, model_name="m", actor="a", reason="r", evidence=evidence)
+
+
+def verdict(workspace: Workspace, ticket: str, *, said: str = "RETRAIN", version: int = 1) -> None:
+    write(workspace, "drift_verdict", ticket=ticket, verdict=said, version=version,
+          decision_id=f"decision-{ticket}")  # fmt: skip
+
+
+def test_a_verdict_whose_event_was_lost_is_found_by_the_sweep(workspace: Workspace) -> None:
+    verdict(workspace, "drift-1")
+    verdict(workspace, "drift-2", said="WAIT")
+    verdict(workspace, "drift-3", version=7)
+    assert never_run(workspace) == [Trigger(kind="drift", ticket="drift-1")]
+    admitted = {"trigger": "retrain-1", "kind": "drift", "ticket": "drift-1", "labelled": None}
+    write(workspace, "retrain_admitted", **admitted)
+    assert never_run(workspace) == []
+    [found] = interrupted(workspace)
+    assert (found.name, found.ticket) == ("retrain-1", "drift-1")
+    write(workspace, "retrain_failed", trigger="retrain-1")
+    assert never_run(workspace) == [Trigger(kind="drift", ticket="drift-1")]
+    assert interrupted(workspace) == []
+    write(workspace, "retrain_admitted", **admitted)
+    write(workspace, "retrain_finished", trigger="retrain-1")
+    assert never_run(workspace) == interrupted(workspace) == []
+
+
+def test_a_second_verdict_whose_event_was_lost_is_found_too(workspace: Workspace) -> None:
+    verdict(workspace, "drift-1")
+    in_vain(workspace, "retrain-1")
+    assert never_run(workspace) == []
+    verdict(workspace, "drift-1")
+    assert never_run(workspace) == [Trigger(kind="drift", ticket="drift-1")]
+    in_vain(workspace, "retrain-2")
+    assert never_run(workspace) == []
+
+
+def in_vain(workspace: Workspace, trigger: str) -> None:
+    admitted = {"trigger": trigger, "kind": "drift", "ticket": "drift-1", "labelled": None}
+    write(workspace, "retrain_admitted", **admitted)
+    write(workspace, "retrain_finished", trigger=trigger, promoted=False)
+
+
+def test_a_ticket_is_the_same_event_until_a_retrain_was_in_vain_and_new_rows_have_come(
+    workspace: Workspace,
+) -> None:
+    """Otherwise harm that the first retrain does not mend would never be retrained on again."""
+    ticket = Trigger(kind="drift", ticket="drift-1")
+    rows = [{"text": f"row {n}", "label": "a"} for n in range(100)]
+    first = trigger_id(workspace, ticket, rows)
+    in_vain(workspace, first)
+    assert trigger_id(workspace, ticket, rows[:99]) == first
+    second = trigger_id(workspace, ticket, rows)
+    assert second != first
+    write(workspace, "retrain_admitted", trigger=second, kind="drift", ticket="drift-1")
+    assert trigger_id(workspace, ticket, []) == second  # killed: the same event goes on
+    write(workspace, "retrain_finished", trigger=second, promoted=True)
+    assert trigger_id(workspace, ticket, rows) == second
+
+
+def test_a_decision_leads_to_its_ticket(workspace: Workspace) -> None:
+    verdict(workspace, "drift-1")
+    expected = Trigger(kind="drift", ticket="drift-1")
+    assert drift_trigger(workspace, "decision-drift-1") == expected
+    assert drift_trigger(workspace, "drift-1") == expected
+    with pytest.raises(UsageError, match="no decision x in the ledger says RETRAIN"):
+        drift_trigger(workspace, "x")
+
+
+def test_the_same_cause_has_the_same_id(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "new.csv"
+    file.write_text("text,label\na,b\n")
+    one = trigger_id(workspace, Trigger(kind="labelled", labelled=file), [])
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(file.read_bytes())
+    assert trigger_id(workspace, Trigger(kind="labelled", labelled=copy), []) == one
+    file.write_text("text,label\na,c\n")
+    assert trigger_id(workspace, Trigger(kind="labelled", labelled=file), []) != one
+    scheduled = Trigger(kind="scheduled")
+    assert trigger_id(workspace, scheduled, [{"text": "a"}]) != trigger_id(
+        workspace, scheduled, [{"text": "b"}]
+    )
+
+
+def test_rows_that_were_added_are_not_fresh(workspace: Workspace) -> None:
+    added = workspace.root / "data/additions/one"
+    added.mkdir(parents=True)
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "x"}]
+    (added / "train.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    assert fresh_rows(workspace, rows) == [rows[1]]
+
+
+def test_a_labelled_file_must_have_the_mapped_columns(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "new.csv"
+    file.write_text("text,intent\na,b\n")
+    with pytest.raises(DataError, match="has no column 'label'"):
+        file_rows(file, workspace.params)
+
+
+def test_a_workspace_whose_stages_would_not_see_added_rows_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {ingest: {cmd: x, deps: [data/raw/a.csv]}}")
+    with pytest.raises(ConfigurationError, match="does not depend on data/additions"):
+        refuse_unconnected(tmp_path)
+
+
+@pytest.mark.parametrize("asked", [{}, {"trigger": "t", "scheduled": True}])
+def test_one_trigger_is_asked_for_at_a_time(workspace: Workspace, asked: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="triggers"):
+        run_retrain(workspace, call=call_directly, **asked)
+
+
+@pytest.mark.parametrize(
+    ("said", "columns", "expected"),
+    [
+        ("spam", ColumnsParams(text="message", label="intent", id="n", timestamp="at"),
+         {"message": "hello", "intent": "spam", "n": "p1", "at": NOW.isoformat()}),
+        ({"tags": ["O"]}, ColumnsParams(text=None, label=None, tokens="words", tags="tags"),
+         {"words": ["hello"], "tags": ["O"]}),
+        ("hallo", ColumnsParams(text="en", label=None, target="de"), {"en": "hello", "de": "hallo"}),
+    ],
+)  # fmt: skip
+def test_logged_rows_become_rows_as_the_raw_files_have_them(
+    said: Any, columns: ColumnsParams, expected: dict[str, Any]
+) -> None:
+    prediction = LoggedPrediction(
+        prediction_id="p1", request_id="r1", created_at=NOW, model_name="m", version=1,
+        example={"text": "hello"}, output={"label": "x"},
+    )  # fmt: skip
+    label = LateLabel(prediction_id="p1", label=said, labelled_at=NOW, source="s")
+    row = TrafficRow(sequence=1, prediction=prediction, label=label)
+    assert raw_fields(row, columns) == expected

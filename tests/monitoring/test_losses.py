@@ -1,0 +1,50 @@
+"""What answers cost, for every problem: by recorded predictions and by labels that came later."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline_steps.errors import TrafficError
+from pipeline_steps.monitoring.losses import answer_losses, recorded_losses
+
+
+@pytest.mark.parametrize(
+    ("problem", "output", "label", "loss"),
+    [
+        ("text_classification", {"label": "a"}, "a", 0.0),
+        ("text_classification", {"label": "a"}, {"label": "b"}, 1.0),
+        ("relation_extraction", {"label": "r(e1,e2)"}, "r(e2,e1)", 1.0),
+        ("ner", {"tags": ["B-PER", "O"]}, ["B-PER", "O"], 0.0),
+        ("ner", {"tags": ["O", "O"]}, {"tags": ["B-PER", "O"]}, 1.0),
+        ("ner", {"tags": ["O", "O"]}, ["O", "O"], 0.0),
+        ("multi_label_classification", {"labels": ["a", "b"]}, ["a"], 1 / 3),
+        ("question_answering", {"answer": "the blue car"}, ["blue car", "a car"], 0.0),
+        ("question_answering", {"answer": "train"}, {"answers": [{"text": "car"}]}, 1.0),
+        ("translation", {"translation": "ein Haus"}, "ein Haus", 0.0),
+        ("response_selection", {"place": 2}, 2, 0.0),
+        ("response_selection", {"place": 2}, {"place": 1}, 1.0),
+    ],
+)
+def test_a_late_label_prices_an_answer(problem, output, label, loss) -> None:
+    assert answer_losses(problem, [output], [label]) == pytest.approx([loss], abs=1e-6)
+
+
+def test_a_written_answer_that_is_partly_right_costs_a_part() -> None:
+    [loss] = answer_losses("summarisation", [{"summary": "the cat sat"}], ["the cat slept here"])
+    assert 0.0 < loss < 1.0
+
+
+def test_a_label_that_is_no_answer_to_its_row_is_refused() -> None:
+    with pytest.raises(TrafficError, match="1 tags for 2 words"):
+        answer_losses("ner", [{"tags": ["O", "O"]}], [["O"]])
+
+
+def test_recorded_answers_and_late_labels_cost_the_same() -> None:
+    truth, said = [["B-X", "I-X", "O"], ["O", "B-Y"]], [["B-X", "O", "O"], ["O", "B-Y"]]
+    recorded = recorded_losses("ner", [json.dumps(t) for t in truth], [json.dumps(s) for s in said])
+    late = answer_losses("ner", [{"tags": s} for s in said], truth)
+    np.testing.assert_allclose(recorded, late)
+    assert recorded_losses("ner", [], []).tolist() == []

@@ -1,0 +1,128 @@
+"""What a monitor keeps, on SQLite and PostgreSQL: read back as it was, moved by one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipeline_steps.drift_types import DriftReport, Explanation, MovedWord, RetrainDecision
+from pipeline_steps.errors import TrafficError
+from pipeline_steps.monitoring.monitor_store import MonitorState, MonitorStore
+from pipeline_steps.monitoring.monitored_rows import text_of
+from pipeline_steps.monitoring.tickets import LabelRequest, Ticket
+from pipeline_steps.monitoring.traffic import LoggedPrediction, TrafficLog
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HALF = "half \ud800"
+ODD = "nul \x00, 日本"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[MonitorStore]:
+    log = TrafficLog(url)
+    yield MonitorStore(log)
+    log.close()
+
+
+def state(cursor: int) -> MonitorState:
+    return MonitorState("t", "a", cursor, bytes(range(256)), '{"seen": []}')
+
+
+def report(last: int, status: str = "no_drift") -> DriftReport:
+    return DriftReport(
+        model_name="m", version=1, reference_digest="r", current_digest="c", first_sequence=last - 9,
+        last_sequence=last, n_read=10, n_compared=9, status=status, evidence=0.1 + 0.2, peak=1e300,
+        threshold=1e4, notes=(ODD,),
+    )  # fmt: skip
+
+
+def ticket(**changed: Any) -> Ticket:
+    words = (MovedWord(word=ODD, z=1.5, reference_share=0.1, current_share=0.2),)
+    values: dict[str, Any] = {
+        "ticket": "drift-1", "model_name": "m", "version": 1, "reference_digest": "r",
+        "alarm_sequence": 5, "last_sequence": 10, "opened_at": NOON, "changed_at": NOON,
+        "status": "open", "explanation": Explanation(n=1, words=words),
+    }  # fmt: skip
+    return Ticket(**{**values, **changed})
+
+
+def test_what_is_kept_is_read_back_as_it_was(store: MonitorStore) -> None:
+    store.advance("m", state(10), expected=None, report=report(10), tickets=[ticket()])
+    store.advance("m", state(20), expected=state(10), report=report(20, "drift"))
+    assert store.state("m") == state(20)
+    assert store.state("other") is None
+    assert store.window_reports("m") == [report(10), report(20, "drift")]
+    assert store.window_reports("m", last=1) == [report(20, "drift")]
+    assert store.ticket("drift-1") == ticket()
+    with pytest.raises(TrafficError, match="there is no ticket"):
+        store.ticket("drift-2")
+
+
+def test_requests_are_skipped_and_a_ticket_is_replaced(store: MonitorStore) -> None:
+    asked = [
+        LabelRequest(ticket="drift-1", prediction_id=f"p{i}", position=i, sequence=i)
+        for i in range(3)
+    ]
+    store.put_ticket(ticket(), asked)
+    store.put_ticket(ticket(status="harm"))
+    assert [t.status for t in store.tickets("m")] == ["harm"]
+    assert store.skip(["p1", "nobody"]) == 1
+    assert [r.skipped for r in store.requests("drift-1")] == [False, True, False]
+
+
+def test_a_decision_is_kept_once_until_the_ledger_has_it(store: MonitorStore) -> None:
+    decision = RetrainDecision(
+        decision_id="d", verdict="WAIT", reasons=(ODD,), model_name="m", version=1, minutes_left=1.5
+    )
+    for _ in range(2):
+        store.put_decision(decision)
+    assert store.decisions("m", recorded=False) == [decision]
+    store.mark_recorded("d")
+    store.put_decision(decision)
+    assert store.decisions("m", recorded=False) == []
+    assert store.decisions("m") == [decision]
+
+
+def test_of_monitors_at_once_one_goes_on_and_the_others_say_so(url: str) -> None:
+    logs = [TrafficLog(url) for _ in range(4)]
+    stores = [MonitorStore(log) for log in logs]
+    stores[0].advance("m", state(10), expected=None)
+    refused: list[str] = []
+
+    def go_on(store: MonitorStore, number: int) -> None:
+        try:
+            store.advance("m", state(20 + number), expected=state(10), report=report(20 + number))
+        except TrafficError as error:
+            refused.append(error.received)
+
+    threads = [threading.Thread(target=go_on, args=(s, i)) for i, s in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == ["another process went on with the monitor of m in the meantime"] * 3
+    [kept] = stores[0].window_reports("m")
+    found = stores[0].state("m")
+    assert found is not None
+    assert found.cursor == kept.last_sequence
+    for log in logs:
+        log.close()
+
+
+def test_rows_are_found_by_id_and_counted_since_a_time(store: MonitorStore) -> None:
+    store.log.append(
+        LoggedPrediction(
+            prediction_id=f"p{i:04d}", request_id="r", created_at=NOON + timedelta(minutes=i),
+            model_name="m", version=1, example={"text": HALF}, output={"label": "a"},
+        )
+        for i in range(700)
+    )  # fmt: skip
+    names = [f"p{i:04d}" for i in range(700)]
+    assert sorted(store.rows([*names, "nobody"])) == names
+    assert store.count_since("m", NOON + timedelta(minutes=690)) == 10
+    example = store.rows(names)[names[0]].prediction.example
+    assert text_of(example) == "half ?", "what reports and files of labels can be written with"

@@ -1,0 +1,255 @@
+"""The service over HTTP, in this process: what each path takes, answers and refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import structured_examples
+from fastapi.testclient import TestClient
+from toy_services import ToyModel
+
+from pipeline_steps.errors import HoldfastError
+from pipeline_steps.monitoring.traffic import TrafficLog
+from pipeline_steps.problems.catalog import PROBLEMS, get_problem
+from pipeline_steps.serve_params import ServeParams
+from pipeline_steps.serving.application import build_application
+from pipeline_steps.serving.bodies import PredictBody
+from pipeline_steps.serving.refusals import RefusedRequestError
+from pipeline_steps.serving.service import Service
+from pipeline_steps.serving.swapping import ChampionWatch, sample_request
+
+
+class Registry:
+    """A registry of toy models; ``broken`` versions cannot be loaded."""
+
+    def __init__(self) -> None:
+        self.number: int | None = 1
+        self.challenging: int | None = None
+        self.broken: set[int] = set()
+        self.models: dict[int, ToyModel] = {}
+
+    def champion(self) -> int | None:
+        return self.number
+
+    def challenger(self) -> int | None:
+        return self.challenging
+
+    def load(self, number: int) -> ToyModel:
+        if number in self.broken:
+            raise HoldfastError(f"{number} is damaged", expected="a sound one", fix="restore it")
+        self.models[number] = ToyModel(version=number)
+        return self.models[number]
+
+
+@contextmanager
+def client(tmp_path: Path, registry: Registry | None = None, **params: Any) -> Iterator[TestClient]:
+    log = TrafficLog(f"sqlite:///{tmp_path / 'traffic.db'}")
+    shadow = TrafficLog(f"sqlite:///{tmp_path / 'traffic.db'}", "shadow")
+    service = Service(ServeParams(poll_seconds=0.02, **params), log, shadow_log=shadow)
+    registry, said = registry or Registry(), []
+    watch = ChampionWatch(service, registry, "text_classification", say=said.append)
+    with TestClient(build_application(service, "text_classification", watch)) as made:
+        made.service, made.registry, made.said = service, registry, said
+        until(lambda: made.get("/ready").status_code == 200 or service.failed)
+        yield made
+    log.close()
+    shadow.close()
+
+
+def until(done: Any) -> None:
+    import time
+
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def ask(made: TestClient, *texts: str, **headers: str) -> Any:
+    return made.post("/predict", json={"inputs": [{"text": t} for t in texts]}, headers=headers)
+
+
+def test_an_answer_names_the_version_and_an_id_that_takes_a_label(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        answered = ask(made, "abc", "d")
+        assert answered.status_code == 200
+        first, second = answered.json()["predictions"]
+        assert (first["model"], first["version"], first["label"], first["score"]) == (
+            "toy", 1, "3", 0.75,
+        )  # fmt: skip
+        labels = [{"prediction_id": p["prediction_id"], "label": "x"} for p in (first, second)]
+        assert made.post("/feedback", json={"labels": labels}).json()["added"] == 2
+        kept = made.service.log.read()
+        assert [row.label.label for row in kept] == ["x", "x"]
+
+
+def test_a_request_keeps_its_id_or_gets_one(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        kept = ask(made, "a", **{"X-Request-Id": "abc-1"})
+        assert kept.headers["X-Request-Id"] == kept.json()["request_id"] == "abc-1"
+        unsound = ask(made, "a", **{"X-Request-Id": "a b"})
+        assert len(unsound.headers["X-Request-Id"]) == 32
+        assert ask(made, "a").headers["X-Request-Id"] != unsound.headers["X-Request-Id"]
+        assert [row.prediction.request_id for row in made.service.log.read(limit=1)] == ["abc-1"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 422, "body: Invalid JSON"),
+        (b"[]", 422, "body"),
+        (b'{"inputs": []}', 422, "inputs: List should have at least 1"),
+        (b'{"inputs": [{}]}', 422, "inputs.0.text: Field required"),
+        (b'{"inputs": [{"text": 7}]}', 422, "inputs.0.text: Input should be a valid string"),
+        (b'{"inputs": [{"text": "a", "tex": "b"}]}', 422, "inputs.0.tex: Extra"),
+        (b'{"inputs": [{"text": "aaaaaaaaaaa"}]}', 422, "at most 10 characters"),
+        (b'{"inputs": [{"text": "a"}, {"text": "a"}, {"text": "a"}]}', 422, "at most 2 items"),
+        (b'{"inputs": [{"text": "a"}], "segment": ""}', 422, "segment"),
+        (b'{"inputs": [{"text": "' + b"a" * 300 + b'"}]}', 413, "more than 200 bytes"),
+    ],
+)
+def test_what_is_no_request_is_refused_in_three_sentences(
+    tmp_path: Path, body: bytes, status: int, said: str
+) -> None:
+    with client(tmp_path, max_characters=10, max_rows=2, max_body_bytes=200) as made:
+        refused = made.post("/predict", content=body)
+        assert refused.status_code == status
+        error = refused.json()["error"]
+        assert said in error["received"]
+        assert set(error) == {"received", "expected", "fix"}
+        assert refused.headers["X-Request-Id"]
+        assert made.service.log.count() == 0
+
+
+def test_labels_that_fit_no_prediction_are_refused(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        unknown = made.post("/feedback", json={"labels": [{"prediction_id": "no", "label": "x"}]})
+        assert unknown.status_code == 404
+        assert "not in the log: no" in unknown.json()["error"]["received"]
+        wrong = made.post("/feedback", json={"labels": [{"prediction_id": "a b", "label": 1}]})
+        assert wrong.status_code == 422
+
+
+def test_too_many_rows_of_one_address_are_refused_with_a_time(tmp_path: Path) -> None:
+    with client(tmp_path, rows_per_minute=3) as made:
+        assert ask(made, "a", "b").status_code == 200
+        refused = ask(made, "a", "b")
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["Retry-After"]) <= 20
+
+
+def test_a_full_queue_is_refused_with_a_time(tmp_path: Path) -> None:
+    with client(tmp_path, queue_rows=1) as made:
+        refused = ask(made, "a", "b")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert ask(made, "a").status_code == 200
+
+
+def test_a_row_that_the_model_fails_on_is_an_error_with_an_id(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        failed = ask(made, "bad")
+        assert failed.status_code == 500
+        assert failed.json()["request_id"] == failed.headers["X-Request-Id"]
+
+
+def test_the_numbers_can_be_read(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        ask(made, "a", "b")
+        ask(made)
+        text = made.get("/metrics").text
+    for line in (
+        'holdfast_requests_total{path="/predict",status="200"} 1.0',
+        'holdfast_requests_total{path="/predict",status="422"} 1.0',
+        "holdfast_champion_version 1.0",
+        "holdfast_commit_rows_sum 2.0",
+        "holdfast_batch_rows_count",
+        "holdfast_waiting_rows 0.0",
+    ):
+        assert line in text
+
+
+def test_openapi_shows_bodies_answers_and_refusals(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        described = made.get("/openapi.json").json()
+        assert made.get("/docs").status_code == 200
+    assert set(described["paths"]) == {"/predict", "/feedback", "/health", "/ready", "/metrics"}
+    route = described["paths"]["/predict"]["post"]
+    row = route["requestBody"]["content"]["application/json"]["schema"]["properties"]["inputs"]
+    assert row["items"]["required"] == ["text"]
+    assert {"200", "413", "422", "429", "500", "503"} <= set(route["responses"])
+    assert "$ref" not in json.dumps(described["paths"])
+
+
+def test_the_champion_is_followed_and_a_damaged_one_is_not(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        made.registry.number = 2
+        until(lambda: made.get("/ready").json()["version"] == 2)
+        assert ["a b c"] in made.registry.models[2].batches  # warmed up before it answered
+        made.registry.broken, made.registry.number = {3}, 3
+        until(lambda: any("3 is damaged" in line for line in made.said))
+        assert ask(made, "a").json()["predictions"][0]["version"] == 2
+        made.registry.number = 1
+        until(lambda: made.get("/ready").json()["version"] == 1)
+        assert 'swaps_total{outcome="failed"}' in made.get("/metrics").text
+        health = made.get("/health")
+        assert (health.status_code, health.json()["precision"]) == (200, {"precision": "fp32"})
+
+
+def test_the_challenger_is_followed_too(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        made.registry.challenging = 5
+        until(lambda: made.service.shadow.model is not None)
+        assert ask(made, "a").json()["predictions"][0]["version"] == 1
+        until(lambda: made.service.shadow.log.count() == 1)
+        made.registry.challenging = None
+        until(lambda: made.service.shadow.model is None)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_first_champion_that_cannot_be_loaded_ends_the_service(tmp_path: Path) -> None:
+    registry = Registry()
+    registry.broken = {1}
+    with client(tmp_path, registry) as made:
+        assert made.get("/health").status_code == 500
+        assert made.get("/ready").status_code == 503
+        assert ask(made, "a").status_code == 503
+        assert made.service.error.received == "1 is damaged"
+
+
+@pytest.mark.parametrize("problem", sorted(PROBLEMS))
+def test_every_problem_reads_its_own_requests(problem: str) -> None:
+    body = PredictBody(problem, ServeParams())
+    if problem == "text_classification":
+        requests = [{"text": "a", "text_pair": "b"}, {"text": "a"}]
+    else:
+        requests = [get_problem(problem).request(r) for r in structured_examples(problem, 3)]
+    content = json.dumps({"inputs": requests, "segment": "de"}).encode()
+    assert body.read(content) == (requests, "de")
+    assert body.read(json.dumps({"inputs": [sample_request(problem)]}).encode())
+    assert "$ref" not in json.dumps(body.schema())
+
+
+@pytest.mark.parametrize(
+    ("problem", "row", "said"),
+    [
+        ("ner", {}, "KeyError"),
+        ("ner", {"tokens": ["a", " "]}, "token_empty"),
+        (
+            "relation_extraction",
+            {"text": "ab", "head_start": 0, "head_end": 1, "tail_start": 1, "tail_end": 9},
+            "span_outside",
+        ),
+        ("question_answering", {"question": " ", "context": "a"}, "question_missing"),
+        ("response_selection", {"messages": "[]", "candidates": ["a", "b"]}, "inputs.0"),
+        ("response_selection", {"messages": "[]", "candidates": ["a", "a"]}, "repeated"),
+    ],
+)
+def test_rows_that_no_model_can_read_are_refused(problem: str, row: Any, said: str) -> None:
+    body = PredictBody(problem, ServeParams())
+    with pytest.raises(RefusedRequestError, match=said):
+        body.read(json.dumps({"inputs": [row]}).encode())

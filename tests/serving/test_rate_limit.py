@@ -1,0 +1,38 @@
+"""The rate of an address: what it may ask at once, and how it gets more."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_steps.serving.rate_limit import RateLimit
+from pipeline_steps.serving.refusals import RefusedRequestError
+
+
+def test_an_address_has_its_own_rows_and_gets_them_back_with_time() -> None:
+    now = [0.0]
+    limit = RateLimit(60, lambda: now[0])
+    limit.spend("a", 60)
+    with pytest.raises(RefusedRequestError, match="5 rows at once, and 0 are left") as caught:
+        limit.spend("a", 5)
+    assert (caught.value.status, caught.value.retry_after) == (429, 5)
+    limit.spend("b", 60)
+    now[0] += 5
+    limit.spend("a", 5)
+    with pytest.raises(RefusedRequestError, match="61 rows at once"):
+        limit.spend("a", 61)
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 20)), max_size=60))
+def test_never_more_than_the_rate_and_one_bucket(asked: list[tuple[float, int]]) -> None:
+    now, passed = [0.0], 0
+    limit = RateLimit(30, lambda: now[0])
+    for pause, rows in asked:
+        now[0] += pause
+        try:
+            limit.spend("a", rows)
+        except RefusedRequestError:
+            continue
+        passed += rows
+    assert passed <= 30 + now[0] / 2 + 1e-6

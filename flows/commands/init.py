@@ -6,8 +6,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,11 +15,11 @@ from typing import Any
 from flows.commands.params_text import params_text
 from flows.commands.raw_columns import find_columns
 from flows.commands.raw_files import named_files
-from flows.dvc_locks import remove_dead_locks
+from flows.commands.raw_tracking import track_raw
 from flows.workspace import refuse_unusable
 from pipeline_steps.data_params import ColumnsParams
 from pipeline_steps.digests import file_digest, value_digest
-from pipeline_steps.errors import ConfigurationError, HoldfastError, MissingDependencyError
+from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.files import (
     atomic_directory,
     atomic_file,
@@ -84,7 +82,7 @@ def init_workspace(
     _claim(directory, request, force=force)
     _write_raw(directory, sources)
     _write_texts(directory, params, sources)
-    _track_raw(directory, sources)
+    track_raw(directory, [_raw_path(r, p).as_posix() for r, p in sources.items()])
     _record(directory, request, finished=True)
     return f"made the workspace {directory}\n{_next(directory)}"
 
@@ -204,52 +202,6 @@ def _template(name: str) -> Template:
 
 def _text(name: str) -> str:
     return (resources.files("flows") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _track_raw(directory: Path, sources: Mapping[str, Path]) -> None:
-    """Make the directory a DVC project of its own and record the raw files' digests."""
-    remove_dead_locks(directory)  # a killed init leaves DVC's record of locks, torn even
-    if not (directory / ".dvc" / "config").exists():
-        shutil.rmtree(directory / ".dvc", ignore_errors=True)
-        _dvc(directory, "init", *_scm_option(directory))
-    _dvc(directory, "config", "core.analytics", "false")
-    _dvc(directory, "add", *[_raw_path(r, p).as_posix() for r, p in sources.items()])
-
-
-def _scm_option(directory: Path) -> list[str]:
-    """Return how ``dvc init`` is told where git is: nowhere, here, or further up."""
-    if _git(directory, "check-ignore", "--quiet", ".") == 0:
-        return ["--no-scm"]
-    if _git(directory, "rev-parse", "--is-inside-work-tree") != 0:
-        return ["--no-scm"]
-    return [] if (directory / ".git").exists() else ["--subdir"]
-
-
-def _git(directory: Path, *arguments: str) -> int:
-    try:
-        command = ["git", "-C", str(directory), *arguments]
-        return subprocess.run(command, capture_output=True, check=False).returncode  # noqa: S603
-    except FileNotFoundError:
-        return 127
-
-
-def _dvc(directory: Path, *arguments: str) -> None:
-    """Run DVC in the workspace with this Python; ``-P`` keeps the workspace off its path."""
-    command = [sys.executable, "-P", "-m", "dvc", *arguments]
-    answer = subprocess.run(  # noqa: S603 - this Python, our arguments, no shell
-        command, cwd=directory, capture_output=True, text=True, check=False
-    )
-    if "No module named dvc" in answer.stderr:
-        raise MissingDependencyError(
-            "dvc is not installed", expected="dvc beside holdfast", fix="pip install dvc"
-        )
-    if answer.returncode != 0:
-        raise HoldfastError(
-            f"dvc {arguments[0]} failed in {directory} with exit status {answer.returncode}:\n"
-            f"{answer.stderr.strip() or answer.stdout.strip()}",
-            expected="a directory that DVC can work in, with space left",
-            fix="mend what DVC says, then run the same command again: it goes on from here",
-        )
 
 
 def _next(directory: Path) -> str:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from flows.commands import init as init_module
+from flows.commands import raw_tracking
 from flows.commands.init import init_workspace
 from pipeline_steps.errors import ConfigurationError, DataError, HoldfastError
 from pipeline_steps.params import load_params
@@ -33,7 +34,7 @@ def rows(tmp_path: Path) -> Path:
 @pytest.fixture
 def without_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
     """DVC itself is run by the tests that are about it; it takes seconds."""
-    monkeypatch.setattr(init_module, "_track_raw", lambda directory, sources: None)
+    monkeypatch.setattr(init_module, "track_raw", lambda directory, files: None)
 
 
 def init(directory: Path, train: Path, **others: object) -> str:
@@ -262,6 +263,47 @@ def test_a_lock_record_that_a_kill_tore_does_not_stop_init(tmp_path: Path, rows:
     init(root, rows)
     init(tmp_path / "fresh" / "w", rows)
     assert contents(root) == contents(tmp_path / "fresh" / "w")
+
+
+@pytest.mark.parametrize(("command", "left"), [("init", ""), ("config", "[core")])
+def test_a_config_that_a_killed_dvc_left_unfinished_is_made_anew(
+    tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch, command: str, left: str
+) -> None:
+    whole = raw_tracking._dvc
+
+    def killed(directory: Path, *arguments: str) -> None:
+        whole(directory, *arguments)
+        if arguments[0] == command:
+            (directory / ".dvc/config").write_text(left)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(raw_tracking, "_dvc", killed)
+        with pytest.raises(KeyboardInterrupt):
+            init(tmp_path / "w", rows)
+    init(tmp_path / "w", rows)
+    init(tmp_path / "fresh" / "w", rows)
+    assert contents(tmp_path / "w") == contents(tmp_path / "fresh" / "w")
+    configs = [(tmp_path / w / ".dvc/config").read_text() for w in ("w", "fresh/w")]
+    assert configs[0] == configs[1]
+
+
+def test_a_digest_that_a_killed_dvc_left_torn_is_written_anew(tmp_path: Path, rows: Path) -> None:
+    root = left_unfinished(tmp_path / "w", rows)
+    (root / "data/raw/train.csv.dvc").write_text("outs:\n- md5: 0f")
+    init(root, rows)
+    init(tmp_path / "fresh" / "w", rows)
+    assert contents(root) == contents(tmp_path / "fresh" / "w")
+
+
+def test_a_project_that_somebody_made_with_dvc_is_kept(tmp_path: Path, rows: Path) -> None:
+    root = tmp_path / "w"
+    root.mkdir()
+    raw_tracking._dvc(root, "init", "--no-scm")
+    raw_tracking._dvc(root, "config", "core.autostage", "true")
+    before = (root / ".dvc/config").read_text()
+    init(root, rows, force=True)
+    assert (root / ".dvc/config").read_text() == before
 
 
 def test_what_dvc_says_when_it_fails_reaches_the_user(tmp_path: Path, rows: Path) -> None:

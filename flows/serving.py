@@ -32,7 +32,7 @@ That one lets Python's lock go in each of its some hundred operations, and would
 5 ms each time to have it back."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class LoadedVersion:
     """A registered version with its predictor."""
 
@@ -41,6 +41,11 @@ class LoadedVersion:
     predictor: Predictor
     precision: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        from pipeline_steps.inference.embedding_digests import EmbeddingDigests
+
+        self._digests = EmbeddingDigests(self.predictor.model)
+
     def prepare(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[PreparedRow]:
         """Return each request as the model reads it."""
         return self.predictor.prepare(requests)
@@ -48,6 +53,10 @@ class LoadedVersion:
     def answer_prepared(self, prepared: Sequence[PreparedRow]) -> list[Mapping[str, Any]]:
         """Return the answer to each prepared request."""
         return self.predictor.answer_prepared(prepared)
+
+    def embedding_digests(self, prepared: Sequence[PreparedRow]) -> Sequence[str | None]:
+        """Return the digest of what the model made of each row that it has just answered."""
+        return self._digests.take([row.opening for row in prepared])
 
     def answer(self, requests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return the answer to each request."""

@@ -34,7 +34,8 @@ class LoggedPrediction(Value):
 
     ``example`` holds the inputs, or their redacted form; ``output`` is ``{"label": ...}`` for
     classification, else what the problem answers. ``probabilities`` (label -> probability) and
-    ``confidence`` are ``None`` where the problem has none.
+    ``confidence`` are ``None`` where the problem has none; so is ``embedding_digest`` where the
+    model shows no hidden states.
     """
 
     prediction_id: Identifier

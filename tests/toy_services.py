@@ -56,6 +56,9 @@ class ToyModel:
         self.prepared += len(prepared)
         return self.answer([row.request for row in prepared])
 
+    def embedding_digests(self, prepared: Sequence[ToyRow]) -> list[str | None]:
+        return [None] * len(prepared)
+
     def answer(self, requests: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         if self.defect is not None:
             raise self.defect

@@ -32,11 +32,16 @@ _DEFAULT_STRIDE = 64  # of checkpoints from before there were windows
 
 @dataclass(frozen=True)
 class PreparedRow:
-    """A request as a model reads it; ``token_ids`` are ``None`` where it is more than a list."""
+    """A request as a model reads it.
+
+    ``token_ids`` are ``None`` where it is more than a list; ``opening`` are the ids that are read
+    first: of a text in several windows those of the first.
+    """
 
     content: Content
     tokens: int
     token_ids: list[int] | None = None
+    opening: list[int] | None = None
 
 
 class Predictor:
@@ -120,12 +125,14 @@ class Predictor:
         encoded = self._encode(rows_of(contents))
         if type(encoded) is Encoded:  # one list of ids for each row and nothing beside it
             pairs = zip(contents, encoded.token_ids, strict=True)
-            return [PreparedRow(content, len(ids), ids) for content, ids in pairs]
+            return [PreparedRow(content, len(ids), ids, ids) for content, ids in pairs]
         lengths = encoded.lengths
         if len(lengths) == len(contents):
-            return [PreparedRow(*pair) for pair in zip(contents, lengths, strict=True)]
+            triples = zip(contents, lengths, encoded.token_ids, strict=True)
+            return [PreparedRow(content, n, opening=ids) for content, n, ids in triples]
         if len(contents) == 1:  # read in several windows
-            return [PreparedRow(contents[0], sum(lengths))]
+            opening = next(iter(encoded.token_ids), None)
+            return [PreparedRow(contents[0], sum(lengths), opening=opening)]
         return [self.prepare([request])[0] for request in requests]
 
     def answer_prepared(self, prepared: Sequence[PreparedRow]) -> list[Mapping[str, Any]]:

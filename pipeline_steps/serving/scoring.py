@@ -72,14 +72,14 @@ class Scorer:
     def _score(self, rows: list[Row], model: VersionedModel) -> list[Row]:
         """Return the rows that the model could answer; where one fails, it fails alone."""
         try:
-            answers = _answers(rows, model)
+            answers = answers_and_digests(rows, model)
         except ROW_ERRORS as error:
             if len(rows) > 1:
                 return [done for row in rows for done in self._score([row], model)]
             rows[0].ticket.fail(not_answered(error))
             return []
-        for row, said in zip(rows, answers, strict=True):
-            row.answer = Answer(said, logged(row, said, model, self.redactor))
+        for row, (said, digest) in zip(rows, answers, strict=True):
+            row.answer = Answer(said, logged(row, said, digest, model, self.redactor))
         return rows
 
     def _note(self, n: int, seconds: float) -> None:
@@ -89,15 +89,25 @@ class Scorer:
         self.waiting.seconds_a_row = known + _SMOOTHING * (seconds / n - known)
 
 
-def _answers(rows: list[Row], model: VersionedModel) -> list[Mapping[str, Any]]:
-    """Return a model's answers; what another model has prepared is read anew."""
-    if all(row.prepared_by is model for row in rows):
-        return model.answer_prepared([row.prepared for row in rows])
-    return model.answer([row.request for row in rows])
+def answers_and_digests(
+    rows: list[Row], model: VersionedModel
+) -> list[tuple[Mapping[str, Any], str | None]]:
+    """Return a model's answers, each with the digest of its embedding.
+
+    What another model has prepared is read anew.
+    """
+    known = all(row.prepared_by is model for row in rows)
+    prepared = [r.prepared for r in rows] if known else model.prepare([r.request for r in rows])
+    said = model.answer_prepared(list(prepared))
+    return list(zip(said, model.embedding_digests(list(prepared)), strict=True))
 
 
 def logged(
-    row: Row, said: Mapping[str, Any], model: VersionedModel, redactor: Redactor
+    row: Row,
+    said: Mapping[str, Any],
+    digest: str | None,
+    model: VersionedModel,
+    redactor: Redactor,
 ) -> LoggedPrediction:
     """Return what is kept of a row and its answer.
 
@@ -117,7 +127,7 @@ def logged(
         and {name: float(f"{value:.{_DIGITS}g}") for name, value in probabilities.items()},
         "confidence": said.get("score"),
         "segment": row.ticket.segment,
-        "embedding_digest": None,
+        "embedding_digest": digest,
     }
     return unchecked(LoggedPrediction, fields)
 

@@ -11,7 +11,7 @@ from pipeline_steps.errors import ROW_ERRORS, TrafficError
 from pipeline_steps.serving.commits import Log
 from pipeline_steps.serving.metrics import Metrics
 from pipeline_steps.serving.redaction import Redactor
-from pipeline_steps.serving.scoring import logged
+from pipeline_steps.serving.scoring import answers_and_digests, logged
 from pipeline_steps.serving.tickets import Row, VersionedModel
 from pipeline_steps.serving.waiting import WaitingRows
 from pipeline_steps.traffic_rows import LoggedPrediction
@@ -61,17 +61,18 @@ class Shadow:
             outcome = self._log(rows, model)
             self.metrics.shadow_rows.labels(outcome).inc(len(rows))
 
-    def _entry(self, row: Row, said: Mapping[str, Any], model: VersionedModel) -> LoggedPrediction:
-        entry = logged(row, said, model, self.redactor)
+    def _entry(
+        self, row: Row, answer: tuple[Mapping[str, Any], str | None], model: VersionedModel
+    ) -> LoggedPrediction:
+        entry = logged(row, *answer, model, self.redactor)
         if row.answer is None:
             return entry
         return entry.model_copy(update={"prediction_id": row.answer.logged.prediction_id})
 
     def _log(self, rows: list[Row], model: VersionedModel) -> str:
         try:
-            answers = model.answer([row.request for row in rows])
-            pairs = zip(rows, answers, strict=True)
-            self.log.append([self._entry(row, said, model) for row, said in pairs])
+            pairs = zip(rows, answers_and_digests(rows, model), strict=True)
+            self.log.append([self._entry(row, answer, model) for row, answer in pairs])
         except (*ROW_ERRORS, TrafficError):
             return "failed"
         return "logged"

@@ -48,6 +48,10 @@ class VersionedModel(Protocol):
         """Return the answer to each request that this model has prepared."""
         ...
 
+    def embedding_digests(self, prepared: list[Any]) -> Sequence[str | None]:
+        """Return the digest of what the model made of each row that it has just answered."""
+        ...
+
     def answer(self, requests: list[Request]) -> list[Mapping[str, Any]]:
         """Return the answer to each request."""
         ...

@@ -16,6 +16,7 @@ from toy_services import toy_service
 
 from flows.serving import LoadedVersion
 from pipeline_steps.generation_params import GenerationParams
+from pipeline_steps.inference.embedding_digests import BITS
 from pipeline_steps.inference.examples_file import rows_of
 from pipeline_steps.inference.fastest_precision import in_precision
 from pipeline_steps.inference.learners.catalog import get_learner
@@ -78,6 +79,9 @@ def test_what_is_served_is_what_the_model_says_alone(problem: str, tmp_path: Pat
                 assert answer.said[name] == value
     assert len(kept) == len(requests)
     assert all(row.prediction.output for row in kept)
+    digests = [row.prediction.embedding_digest or "" for row in kept]
+    assert {len(digest) for digest in digests} == {BITS // 4}
+    assert len(set(digests)) > 1
 
 
 @pytest.mark.parametrize("problem", sorted(PROBLEMS))

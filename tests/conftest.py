@@ -87,6 +87,21 @@ def external_datasets() -> Path:
     return Path(directory)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _run_fresh() -> Iterator[Any]:
+    """Do once what registries take seconds for; yield how a smoke test starts its own process."""
+    import warm_registry
+
+    yield warm_registry.install(starts=True)
+    warm_registry.stop()
+
+
+@pytest.fixture
+def fresh_smoke_tests(_run_fresh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let smoke tests start a process of their own, as users' do."""
+    monkeypatch.setattr("pipeline_steps.registry.smoke_test._run", _run_fresh)
+
+
 @pytest.fixture(autouse=True)
 def _no_registry_left_behind() -> Iterator[None]:
     """Forget the MLflow server that a test, or a fixture of several, has set for the process."""

@@ -65,6 +65,7 @@ class WarmCommands:
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
+        importlib.import_module("warm_registry").start()  # its commands can only ask it
         self.process = subprocess.Popen(
             [sys.executable, "-P", str(HERE / "warm_commands.py")],
             stdin=subprocess.PIPE,
@@ -85,7 +86,8 @@ class WarmCommands:
         ``settings``: ``environment`` (variables to add), ``stops`` (a file of the points that were
         passed: see :class:`Stops`), ``only`` (points to stop at), ``how`` (the signal), ``during``
         (a step that is interrupted after a second), ``skip`` (steps left out), ``file_bytes`` (no
-        file may grow beyond), ``task`` (``module.function``, run in place of a command).
+        file may grow beyond), ``fresh`` (a smoke test starts a process of its own), ``task``
+        (``module.function``, run in place of a command).
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -267,13 +269,17 @@ def serve() -> None:
         importlib.import_module(module)
     # Only now: before, the directory tests/flows would be taken for the package.
     sys.path.append(str(HERE))
+    run_fresh = importlib.import_module("warm_registry").install()
     # A child shares what was imported: a collection that looked at all of it would copy it.
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            end_after(run, json.loads(line))
+            request = json.loads(line)
+            if request.get("fresh"):
+                importlib.import_module("pipeline_steps.registry.smoke_test")._run = run_fresh
+            end_after(run, request)
         _, status = os.waitpid(child, 0)
         print(json.dumps([child, os.waitstatus_to_exitcode(status)]), flush=True)  # noqa: T201
 

@@ -101,7 +101,9 @@ def test_a_run_interrupted_in_every_step_says_so_and_converges(
 def test_ctrl_c_in_the_smoke_test_ends_the_process_that_it_started(
     holdfast: WarmCommands, trained: Trained, prepared: Path
 ) -> None:
-    ended = holdfast("train", "--json", cwd=prepared, during="promote_version", **_WITHOUT_DVC)
+    ended = holdfast(
+        "train", "--json", cwd=prepared, during="promote_version", fresh=True, **_WITHOUT_DVC
+    )
     assert ended.code == 130
     assert ended.stderr == "holdfast: interrupted; the same command goes on from here\n"
     wait_until(lambda: not session(ended.pid))

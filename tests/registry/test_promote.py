@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_registry
 from registry_builders import MODEL, decision, recorded_answers, register_checkpoint
 
 from pipeline_steps.errors import PromotionError
@@ -25,6 +26,10 @@ CHAMPION_MOVED, CONFIRMED = "champion_moved", "promotion_confirmed"
 _PATIENCE = 200.0  # seconds, on a busy machine
 PROMOTE = """
 import json, os, signal, sys
+
+request = json.loads(sys.argv[1])
+sys.path.append(request["tests"])
+import warm_registry
 from pipeline_steps.errors import PromotionError
 from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.promote import promote
@@ -32,7 +37,7 @@ from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.registry.tracking import Tracker
 from pipeline_steps.gate_types import GateDecision
 
-request = json.loads(sys.argv[1])
+warm_registry.install()
 
 
 def at_boundary(phase):
@@ -98,12 +103,13 @@ def start_promoter(
     wait: str | None = None,
 ) -> subprocess.Popen[str]:
     """Return a process that promotes, dies where it is told to, or waits there for a line."""
+    warm_registry.start()
     candidate = tracker.version(MODEL, version)
     said = decision(candidate, tracker.version(MODEL, champion))
     request = {
         "tracking_uri": tracker.tracking_uri, "ledger": ledger_url, "version": version,
         "decision": said.model_dump(mode="json"), "rows": [row.model_dump() for row in rows],
-        "die": die, "wait": wait,
+        "die": die, "wait": wait, "tests": str(Path(warm_registry.__file__).parent),
     }  # fmt: skip
     return subprocess.Popen(
         [sys.executable, "-P", "-c", PROMOTE, json.dumps(request)],
@@ -129,6 +135,7 @@ def ledger_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
+@pytest.mark.usefixtures("fresh_smoke_tests")
 def test_the_first_version_becomes_champion(stocked: Tracker, ledger: Ledger, answers) -> None:
     stocked.set_alias(MODEL, "challenger", 1)
     phases: list[str] = []
@@ -279,6 +286,7 @@ def test_an_artifact_whose_code_is_gone_leaves_the_champion(
     assert_failed(tracker, ledger, "No module named")
 
 
+@pytest.mark.usefixtures("fresh_smoke_tests")
 def test_an_artifact_that_does_not_answer_in_time_leaves_the_champion(
     stocked: Tracker, ledger: Ledger, answers
 ) -> None:

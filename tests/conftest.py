@@ -88,8 +88,8 @@ def external_datasets() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _run_fresh() -> Iterator[Any]:
-    """Do once what registries take seconds for; yield how a smoke test starts its own process."""
+def _real_registry() -> Iterator[Any]:
+    """Do once what registries take seconds for; yield the product's own ways."""
     import warm_registry
 
     yield warm_registry.install(starts=True)
@@ -97,9 +97,9 @@ def _run_fresh() -> Iterator[Any]:
 
 
 @pytest.fixture
-def fresh_smoke_tests(_run_fresh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_smoke_tests(_real_registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let smoke tests start a process of their own, as users' do."""
-    monkeypatch.setattr("pipeline_steps.registry.smoke_test._run", _run_fresh)
+    monkeypatch.setattr("pipeline_steps.registry.smoke_test._run", _real_registry.run)
 
 
 @pytest.fixture(autouse=True)

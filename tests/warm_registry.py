@@ -24,7 +24,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 _IMPORTED = ("mlflow.pyfunc", "pandas", "torch", "transformers")
 _PATIENCE = 120.0
@@ -38,25 +38,41 @@ def _directory() -> Path:
     return directory
 
 
-def install(*, starts: bool = False) -> Callable[[Path, float], int | None]:
+class Real(NamedTuple):
+    """The product's own ways, in the place of which copies and forks stand."""
+
+    new_database: Callable[[Path], Path]
+    run: Callable[[Path, float], int | None]
+
+    def put_back(self, *, database: bool, smoke_test: bool) -> None:
+        from pipeline_steps.registry import mlflow_database
+        from pipeline_steps.registry import smoke_test as smoke_test_module
+
+        if database:
+            mlflow_database._new_database = self.new_database
+        if smoke_test:
+            smoke_test_module._run = self.run
+
+
+def install(*, starts: bool = False) -> Real:
     """Let this process, and those that it forks, use the copies and the forks.
 
-    Returns what starts a fresh process for a smoke test. Where ``starts``, the process that forks
+    Returns what they stand for. Where ``starts``, the process that forks
     is started when it is first asked; else somebody must have done so.
     """
     from pipeline_steps.registry import mlflow_database, smoke_test
 
-    make_anew, run_fresh = mlflow_database._new_database, smoke_test._run
+    real = Real(mlflow_database._new_database, smoke_test._run)
 
     def copied(directory: Path) -> Path:
         kept = _directory() / "database"
         if not kept.exists():
-            make_anew(directory).replace(kept)
+            real.new_database(directory).replace(kept)
         return Path(shutil.copy(kept, directory / "database"))
 
     mlflow_database._new_database = copied
     smoke_test._run = answer_after_a_start if starts else answer_in_a_fork
-    return run_fresh
+    return real
 
 
 def answer_in_a_fork(directory: Path, timeout: float) -> int | None:

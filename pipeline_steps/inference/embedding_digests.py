@@ -58,12 +58,16 @@ class EmbeddingDigests:
         # One column is a step of writing: what was asked has been read before.
         if ids is None or states is None or ids.shape[1] == 1:
             return
-        mask = named.get("attention_mask")
-        is_token = torch.ones_like(ids) if mask is None else mask
+        is_token = _is_token(ids, named.get("attention_mask"))
         digests = digests_of(mean_states(states, is_token))
         kept = is_token.bool().cpu().numpy()
         for row, keep, digest in zip(ids.cpu().numpy(), kept, digests, strict=True):
             self._found[_key(row[keep])] = digest
+
+
+def _is_token(ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Return which ids are no padding; a mask that a learnt prefix made longer loses it again."""
+    return torch.ones_like(ids) if mask is None else mask[:, -ids.shape[1] :]
 
 
 def mean_states(states: torch.Tensor, is_token: torch.Tensor) -> _NDArray:

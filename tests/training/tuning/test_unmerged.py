@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -12,9 +13,21 @@ from transformers import (
     AutoModelForTokenClassification,
     GPT2LMHeadModel,
 )
-from tuned_models import ENCODERS, LABELS, METHODS, ROWS, TARGETS, logits, train, with_head
+from tuned_models import (
+    ARCHITECTURES,
+    ENCODERS,
+    LABELS,
+    METHODS,
+    REFUSED,
+    ROWS,
+    TARGETS,
+    logits,
+    train,
+    with_head,
+)
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.embedding_digests import EmbeddingDigests
 from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.inference.tokenization import load_tokenizer
@@ -191,3 +204,18 @@ def test_a_predictor_answers_from_such_a_checkpoint(method, bases, tmp_path) -> 
     torch.testing.assert_close(
         torch.from_numpy(predictor.logits(texts)), logits(tuned_, rows), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "architecture"),
+    [pair for pair in itertools.product(("full", *HOOKED), ARCHITECTURES) if pair not in REFUSED],
+)
+def test_rows_have_digests_of_their_embeddings_but_behind_a_prompt(
+    method, architecture, bases
+) -> None:
+    """A prompt stands where the ids were, so rows cannot be told apart by them."""
+    model = tuned(bases, method, architecture)
+    digests = EmbeddingDigests(model)
+    logits(model)
+    expected = 0 if method == "prompt" else len({tuple(row) for row in ROWS})
+    assert len(set(digests.take(ROWS)) - {None}) == expected

@@ -10,7 +10,7 @@ class PairedDifference(Value):
     """Candidate minus champion in one metric over the same rows.
 
     ``p_value`` is that of "the candidate is better", ``p_worse`` that of "it is worse"; both are
-    one-sided.
+    one-sided. ``resolution``: below it neither can come out, where they were drawn.
     """
 
     name: str
@@ -23,6 +23,7 @@ class PairedDifference(Value):
     n: int
     greater_is_better: bool = True
     p_worse: float | None = None
+    resolution: float = 0.0
 
 
 class PairedSlice(Value):

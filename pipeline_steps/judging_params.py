@@ -103,7 +103,9 @@ class EvaluateParams(Section):
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     """Coverage of the intervals."""
     bootstrap_resamples: Positive = 1_000
-    """Resamples behind each interval."""
+    """Resamples behind each interval, and swaps behind each p-value that is not computed."""
+    max_swaps: Positive = 10_000
+    """Swaps behind a p-value that few of them tell; the finer it must be, the more it takes."""
     seed: int = 0
     """Same seed, same intervals."""
     calibration_bins: Positive = 15

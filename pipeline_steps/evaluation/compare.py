@@ -11,7 +11,7 @@ from pipeline_steps.comparison_types import PairedComparison, PairedDifference
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.intervals import bias_corrected_interval, tango_interval
 from pipeline_steps.evaluation.paired_slices import paired_slices
-from pipeline_steps.evaluation.paired_tests import mcnemar_p, swap_tests
+from pipeline_steps.evaluation.paired_tests import Swaps, mcnemar_p, swap_tests
 from pipeline_steps.evaluation.reading import read_scored
 from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
 from pipeline_steps.evaluation.stress.churn import churn
@@ -84,7 +84,9 @@ def paired_differences(
     points, other = point_metrics(candidate), point_metrics(champion)
     names = [n for n in asked or points if math.isfinite(points[n]) and math.isfinite(other[n])]
     gains = {n: (points[n] - other[n]) * (1 if candidate.directions[n] else -1) for n in names}
-    p_values = _p_values(candidate, champion, gains, params)
+    # Of some metrics, which are those of a slice, only harm is asked.
+    swaps = Swaps(params.bootstrap_resamples, params.max_swaps, params.seed, better=not asked)
+    p_values = _p_values(candidate, champion, gains, swaps)
     intervals = _intervals(candidate, champion, params, names)
     return tuple(
         PairedDifference(
@@ -98,13 +100,14 @@ def paired_differences(
             n=len(candidate),
             greater_is_better=candidate.directions[name],
             p_worse=p_values[name][1],
+            resolution=0.0 if name in candidate.shares else swaps.resolution,
         )
         for name in names
     )
 
 
 def _p_values(
-    candidate: ScoredRows, champion: ScoredRows, gains: dict[str, float], params: EvaluateParams
+    candidate: ScoredRows, champion: ScoredRows, gains: dict[str, float], swaps: Swaps
 ) -> dict[str, tuple[float, float]]:
     """Return the p-values of "better" and "worse"; shares of rows need no swaps."""
     wins, losses = discordant_rows(candidate, champion)
@@ -112,8 +115,7 @@ def _p_values(
     found = dict.fromkeys(candidate.shares, exact)
     rest = {name: gain for name, gain in gains.items() if name not in found}
     if rest:
-        resamples, seed = params.bootstrap_resamples, params.seed
-        found |= swap_tests(candidate, champion, rest, resamples, seed)
+        found |= swap_tests(candidate, champion, rest, swaps)
     return found
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pipeline_steps.evaluation.scored import ScoredRows
 
+Array = np.ndarray[Any, Any]
 _CHUNK = 64
+_ENOUGH_HITS = 10
 _ROUNDING = 1e-12
 
 
@@ -33,12 +37,35 @@ def mcnemar_p(only_candidate: int, only_champion: int) -> float:
     return float(min(1.0, np.exp(logs - discordant * np.log(2.0)).sum()))
 
 
+@dataclass(frozen=True)
+class Swaps:
+    """How many random swaps a test draws, and from which seed.
+
+    ``first`` are drawn for every p-value, more, up to ``most``, where few of them told for it;
+    those of "better" may do without, which saves most of the time where only harm is asked about.
+    """
+
+    first: int
+    most: int
+    seed: int
+    better: bool = True
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """After how many swaps the test may stop."""
+        found = [self.first]
+        while found[-1] < self.most:
+            found.append(min(2 * found[-1], self.most))
+        return tuple(found)
+
+    @property
+    def resolution(self) -> float:
+        """The smallest p-value that can come out."""
+        return 1.0 / (1 + self.looks[-1])
+
+
 def swap_tests(
-    candidate: ScoredRows,
-    champion: ScoredRows,
-    gains: Mapping[str, float],
-    resamples: int,
-    seed: int,
+    candidate: ScoredRows, champion: ScoredRows, gains: Mapping[str, float], swaps: Swaps
 ) -> dict[str, tuple[float, float]]:
     """Return the p-values of "better" and "worse" by randomly swapping the outputs of a row.
 
@@ -52,40 +79,67 @@ def swap_tests(
         The same rows in the same order.
     gains : mapping of str to float
         Candidate minus champion in each metric, signed so that more is better.
-    resamples : int
-        Number of random swaps.
-    seed : int
-        Same seed, same swaps.
+    swaps : Swaps
+        How many; the same ones for all metrics.
+
+    Notes
+    -----
+    A p-value is final at the first of ``swaps.looks`` by which ten swaps showed as much. Looking
+    several times does not make it wrong more often: at any level, think of the first look whose
+    final p-values, (1 + 10) / (1 + drawn) and more, begin at or below it. Those of the looks before
+    lie above the level, and whatever goes on beyond it was at or below the level there too. So "at
+    or below" is never more frequent than in a test of that one look.
 
     References
     ----------
     Noreen (1989), "Computer-intensive methods for testing hypotheses"; Yeh (2000), "More accurate
     tests for the statistical significance of result differences", COLING 2000, section 3.2.
+    Besag and Clifford (1991), "Sequential Monte Carlo p-values", Biometrika 78, 301-304.
     """
-    both = candidate.followed_by(champion)
-    generator = np.random.default_rng((seed, 2))  # not the stream that draws the bootstrap rows
-    reached = {name: [1, 1] for name in gains}
-    for start in range(0, resamples, _CHUNK):
-        size = min(_CHUNK, resamples - start)
-        keep = generator.integers(0, 2, size=(size, len(candidate))).astype(np.float64)
-        ours = both.weighted(np.hstack([keep, 1.0 - keep]))
-        theirs = both.weighted(np.hstack([1.0 - keep, keep]))
-        for name, gain in gains.items():
-            sign = 1.0 if candidate.directions[name] else -1.0
-            swapped = sign * (ours[name] - theirs[name])
-            reached[name][0] += int((swapped >= gain - _ROUNDING).sum())
-            reached[name][1] += int((swapped <= gain + _ROUNDING).sum())
-    total = 1 + resamples
-    return {name: (better / total, worse / total) for name, (better, worse) in reached.items()}
+    drawing = _Drawing(candidate, champion, swaps.seed)
+    open_, found = {(name, side): 0 for name in gains for side in ("better", "worse")}, {}
+    drawn = 0
+    for look in swaps.looks:
+        for swapped in drawing.gains(look - drawn):
+            for name, side in open_:
+                open_[name, side] += _as_much(swapped[name], gains[name], side)
+        drawn = look
+        found |= {one: (1 + hits) / (1 + drawn) for one, hits in open_.items()}
+        open_ = {one: hits for one, hits in open_.items() if _goes_on(one[1], hits, swaps)}
+        if not open_:
+            break
+    return {name: (found[name, "better"], found[name, "worse"]) for name in gains}
 
 
-def swap_p_values(
-    candidate: ScoredRows,
-    champion: ScoredRows,
-    gains: Mapping[str, float],
-    resamples: int,
-    seed: int,
-) -> dict[str, float]:
-    """Return the p-value of "the candidate is better" in each metric; see :func:`swap_tests`."""
-    tests = swap_tests(candidate, champion, gains, resamples, seed)
-    return {name: better for name, (better, _) in tests.items()}
+def _goes_on(side: str, hits: int, swaps: Swaps) -> bool:
+    return hits < _ENOUGH_HITS and (swaps.better or side == "worse")
+
+
+def _as_much(swapped: Array, gain: float, side: str) -> int:
+    """Return how many swaps show a gain, or a loss, as large as the observed one."""
+    if side == "better":
+        return int((swapped >= gain - _ROUNDING).sum())
+    return int((swapped <= gain + _ROUNDING).sum())
+
+
+class _Drawing:
+    """Draws swaps of the outputs of two models, on and on."""
+
+    def __init__(self, candidate: ScoredRows, champion: ScoredRows, seed: int) -> None:
+        self.n = len(candidate)
+        self.directions = candidate.directions
+        self.both = candidate.followed_by(champion)
+        # Not the stream that draws the bootstrap rows.
+        self.generator = np.random.default_rng((seed, 2))
+
+    def gains(self, swaps: int) -> Iterator[dict[str, Array]]:
+        """Yield the gain of swapped pairs in each metric, some swaps at a time."""
+        for start in range(0, swaps, _CHUNK):
+            size = min(_CHUNK, swaps - start)
+            keep = self.generator.integers(0, 2, size=(size, self.n)).astype(np.float64)
+            ours = self.both.weighted(np.hstack([keep, 1.0 - keep]))
+            theirs = self.both.weighted(np.hstack([1.0 - keep, keep]))
+            yield {
+                name: (ours[name] - theirs[name]) * (1.0 if up else -1.0)
+                for name, up in self.directions.items()
+            }

@@ -34,6 +34,7 @@ from pipeline_steps.registry.alpha_account import Account, account
 from pipeline_steps.registry.gate_axes import gain_axes, may_be_unsure
 from pipeline_steps.registry.gate_bounds import ceilings, floor_check
 from pipeline_steps.registry.gate_integrity import integrity_check
+from pipeline_steps.registry.gate_resolution import unresolved_gains, unresolved_harm
 from pipeline_steps.registry.gate_tests import Harm, gains, harms, shown_worse
 from pipeline_steps.types import Value
 
@@ -79,7 +80,8 @@ def gate(
     GateDecision
         REJECT if a piece is missing or contradicts another, a floor or ceiling is not kept, or the
         candidate is shown to be worse; HOLD if candidate and champion are the same checkpoint, or
-        no gain is shown; INCONCLUSIVE if there are too few rows to tell; PROMOTE otherwise.
+        no gain is shown; INCONCLUSIVE if there are too few rows, or random swaps, to tell;
+        PROMOTE otherwise.
 
     Notes
     -----
@@ -124,13 +126,18 @@ def policy_digest(policy: GateParams) -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    """What the comparisons say: harm, gains, and the accounts of the sets that gains rest on."""
+    """What the comparisons say: harm, gains, and the accounts of the sets that gains rest on.
+
+    ``blurred_*``: what to do where p-values were drawn too coarsely for what is asked.
+    """
 
     harms: Sequence[Harm]
     worse: set[str]
     gains: Sequence[GateCheck]
     alpha: float | None
     accounts: tuple[tuple[str, str, Account], ...] = ()
+    blurred_harm: tuple[str, ...] = ()
+    blurred_gains: tuple[str, ...] = ()
 
     @property
     def spent(self) -> dict[str, float]:
@@ -159,6 +166,8 @@ def _compared(
         gains=gains(comparisons, axes, policy, alpha or 0.0, noise),
         alpha=alpha,
         accounts=accounts,
+        blurred_harm=unresolved_harm(tests, policy),
+        blurred_gains=unresolved_gains(comparisons, axes, alpha or 0.0),
     )
 
 
@@ -240,11 +249,14 @@ def _weigh(
         return Verdict.REJECT, worse
     unsure = [test for test in found.harms if test.must_pass and not test.passed]
     few = [c for c in comparisons if _few(c.n, policy) and not may_be_unsure(c.suite, policy)]
-    if unsure or few:
+    if unsure or few or found.blurred_harm:
         reasons = [t.check(worse=False).reason for t in unsure] + [t.rows_wanted() for t in unsure]
         words = f"has fewer rows than the policy asks for ({policy.min_rows})"
-        return Verdict.INCONCLUSIVE, [*reasons, *(f"{c.suite} {words}: {c.n}" for c in few)]
+        reasons += [*(f"{c.suite} {words}: {c.n}" for c in few), *found.blurred_harm]
+        return Verdict.INCONCLUSIVE, reasons
     missing = [check.reason for check in found.gains if not check.passed]
+    if missing and len(missing) == len(found.blurred_gains):
+        return Verdict.INCONCLUSIVE, [*missing, *found.blurred_gains]
     if missing:
         worn = [check.reason for check in found.checks if _is_worn(check)]
         return Verdict.HOLD, missing + worn

@@ -124,6 +124,14 @@ def shown_worse(tests: Sequence[Harm], policy: GateParams) -> set[str]:
     return {test.axis for test in tests if fallen[test.axis] and not test.passed}
 
 
+def harm_level(tests: Sequence[Harm], policy: GateParams) -> float:
+    """Return below which p-value harm is shown on the axis where it is plainest."""
+    if not tests:
+        return 0.0
+    level = (1.0 - tests[0].confidence) / 2.0
+    return level / len(tests) if policy.holm else level
+
+
 def gains(
     comparisons: Sequence[PairedComparison],
     axes: Sequence[str],

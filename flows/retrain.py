@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flows.pipeline import Call, call_directly
@@ -32,14 +33,21 @@ from flows.retraining.material import (
 )
 from flows.retraining.triggers import Trigger, ask, labelled_rows
 from flows.train import train_candidate
+from flows.training_cost import measured, read_cost
 from flows.training_plan import plan_training
 from flows.workspace import Workspace, locked
 from pipeline_steps.errors import HoldfastError
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.gate_types import GateCheck, GateDecision, Repair
-from pipeline_steps.registry.admission import ADMITTED, EVENTS, FAILED, FINISHED, RESUMED, last_of
 from pipeline_steps.registry.ledger import LedgerEntry
 from pipeline_steps.registry.repair import judge_repair
+from pipeline_steps.registry.retrain_history import (
+    ADMITTED,
+    FAILED,
+    FINISHED,
+    RESUMED,
+    last_of,
+)
 from pipeline_steps.reporting.retrain_report import RetrainRecord, render_retrain
 from pipeline_steps.types import Value
 
@@ -100,9 +108,11 @@ def retrain(
         if ended is not None and ended.event == FINISHED:  # by who held the lock before
             return _finished(workspace, name)
         try:
-            return _run(workspace, entry, rows, call)
+            with measured(_cost_path(workspace, entry)):
+                return _run(workspace, entry, rows, call)
         except HoldfastError as error:
-            _close(workspace, FAILED, name, f"failed: {error.received}", {})
+            taken = {"minutes": _minutes(_seconds(workspace, entry))}
+            _close(workspace, FAILED, name, f"failed: {error.received}", taken)
             raise
 
 
@@ -121,7 +131,7 @@ def _run(
     workspace: Workspace, entry: LedgerEntry, rows: Sequence[RawFields], call: Call
 ) -> RetrainResult:
     """Return the result of an admitted trigger: from labelled rows to the verdict on the repair."""
-    started = time.perf_counter()
+    started, earlier = time.perf_counter(), _seconds(workspace, entry)
     name = str(entry.evidence["trigger"])
     version = call(add_dataset_version, workspace, name, fresh_rows(workspace, rows))
     datasets = prepare_data(workspace, call=call)
@@ -130,7 +140,7 @@ def _run(
     as_retrained = replace(workspace, params=params)
     run = _candidate(as_retrained, material, call)
     repair = call(judge_window, as_retrained, run)
-    seconds = round(time.perf_counter() - started, 2)
+    seconds = round(earlier + time.perf_counter() - started, 2)
     result = RetrainResult(
         trigger=name,
         answer="RETRAIN",
@@ -224,8 +234,23 @@ def _evidence(result: RetrainResult) -> dict[str, Any]:
         "fingerprint": None if run is None else run.fingerprint,
         "dataset": None if dataset is None else dataset.digest,
         "repair": None if repair is None else repair.model_dump(mode="json"),
-        "minutes": round(result.seconds / 60, 3),
+        "minutes": _minutes(result.seconds),
     }
+
+
+def _cost_path(workspace: Workspace, entry: LedgerEntry) -> Path:
+    """Return the file for what one admission cost: in several parts where it was interrupted."""
+    name = str(entry.evidence["trigger"])
+    return retrain_directory(workspace, name) / f"cost-{entry.sequence}.json"
+
+
+def _seconds(workspace: Workspace, entry: LedgerEntry) -> float:
+    cost = read_cost(_cost_path(workspace, entry))
+    return 0.0 if cost is None else cost.wall_seconds
+
+
+def _minutes(seconds: float) -> float:
+    return round(seconds / 60, 3)
 
 
 def _close(
@@ -241,8 +266,7 @@ def _close(
 
 
 def _entries(workspace: Workspace) -> list[LedgerEntry]:
-    entries = open_ledger(workspace).entries(workspace.params.register_.model_name)
-    return [entry for entry in entries if entry.event in EVENTS]
+    return open_ledger(workspace).entries(workspace.params.register_.model_name)
 
 
 def _finished(workspace: Workspace, trigger: str) -> RetrainResult:

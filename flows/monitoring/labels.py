@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from flows.monitoring.references import keep_reference, kept_reference
-from flows.monitoring.verdicts import past_retrains
 from flows.monitoring.windows import fresh_state, open_store, seen_as
 from flows.registry_access import open_ledger
 from flows.retraining.dataset_version import fresh_rows
@@ -24,6 +23,7 @@ from pipeline_steps.monitoring.monitored_rows import Seen
 from pipeline_steps.monitoring.reference import Reference, accept
 from pipeline_steps.monitoring.tickets import LabelRequest, Ticket, draw_requests, judged
 from pipeline_steps.monitoring.window import explain
+from pipeline_steps.registry.retrain_history import past_retrains
 from pipeline_steps.traffic_rows import TrafficRow
 from pipeline_steps.types import ModelVersion
 

@@ -12,9 +12,10 @@ from flows.retraining.traffic_rows import traffic_rows
 from flows.retraining.triggers import rows_needed
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainDecision
-from pipeline_steps.monitoring.decide import Budget, Facts, RetrainRun, Worth, decide
+from pipeline_steps.monitoring.decide import Budget, Facts, Worth, decide
 from pipeline_steps.monitoring.tickets import Ticket
 from pipeline_steps.registry.ledger import LedgerEntry
+from pipeline_steps.registry.retrain_history import past_retrains
 from pipeline_steps.types import ModelVersion
 
 DRIFT_VERDICT = "drift_verdict"
@@ -58,32 +59,6 @@ def record_verdicts(workspace: Workspace) -> list[LedgerEntry]:
     return entries
 
 
-def past_retrains(entries: Sequence[LedgerEntry]) -> tuple[RetrainRun, ...]:
-    """Return the retrains that the ledger tells of, oldest first."""
-    runs: dict[str, RetrainRun] = {}
-    for entry in entries:
-        trigger = str(entry.evidence.get("trigger"))
-        if entry.event == "retrain_admitted":
-            runs[trigger] = RetrainRun(
-                started_at=datetime.fromisoformat(entry.created_at),
-                minutes=0.0,
-                outcome="running",
-                ticket=entry.evidence.get("ticket"),
-            )
-        elif entry.event in ("retrain_finished", "retrain_failed") and trigger in runs:
-            runs[trigger] = runs[trigger].model_copy(update=_end(entry))
-    return tuple(runs.values())
-
-
-def _end(entry: LedgerEntry) -> dict[str, object]:
-    promoted = entry.event == "retrain_finished" and bool(entry.evidence.get("promoted"))
-    failed = "failed" if entry.event == "retrain_failed" else "rejected"
-    return {
-        "minutes": float(entry.evidence.get("minutes", 0.0)),
-        "outcome": "promoted" if promoted else failed,
-    }
-
-
 def _budget(workspace: Workspace) -> Budget:
     """Return what a retrain may cost: the same numbers by which it is admitted."""
     params = workspace.params.retrain
@@ -97,10 +72,9 @@ def _budget(workspace: Workspace) -> Budget:
 def _facts(
     workspace: Workspace, version: ModelVersion, tickets: Sequence[Ticket], now: datetime
 ) -> Facts:
-    entries = open_ledger(workspace).entries(version.name)
-    runs = past_retrains(entries)
+    runs = past_retrains(open_ledger(workspace).entries(version.name))
     ticket = _most_pressing(tickets, version)
-    ended = [run.minutes for run in runs if run.outcome != "running"]
+    whole = [run.minutes for run in runs if run.outcome in ("promoted", "rejected")]
     return Facts(
         model_name=version.name,
         version=version.version,
@@ -112,7 +86,7 @@ def _facts(
         rows_a_day=_rows_a_day(workspace, now),
         n_labelled=0 if ticket is None else _n_labelled(workspace, ticket),
         least_labelled=rows_needed(workspace.params),
-        minutes=ended[-1] if ended else 0.0,
+        minutes=whole[-1] if whole else 0.0,
         runs=runs,
     )
 

@@ -15,18 +15,15 @@ from pipeline_steps.data_preparation.additions import ADDITIONS
 from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import ConfigurationError, UsageError
 from pipeline_steps.params import Params
-from pipeline_steps.registry.admission import (
+from pipeline_steps.registry.admission import Answer, Request, admit
+from pipeline_steps.registry.ledger import LedgerEntry
+from pipeline_steps.registry.retrain_history import (
     ADMITTED,
-    EVENTS,
     FAILED,
-    FINISHED,
-    Answer,
-    Request,
-    admit,
     last_of,
+    past_retrains,
     unfinished,
 )
-from pipeline_steps.registry.ledger import LedgerEntry
 from pipeline_steps.types import Value
 
 Kind = Literal["drift", "scheduled", "labelled"]
@@ -74,19 +71,13 @@ def _attempt(workspace: Workspace, ticket: str, rows: Sequence[RawFields]) -> in
     retrain needs; until then the ticket is the same event.
     """
     entries = open_ledger(workspace).entries(workspace.params.register_.model_name)
-    triggers = dict.fromkeys(
-        e.evidence["trigger"] for e in entries if e.event == ADMITTED and _is_for(e, ticket)
-    )
-    if not triggers:
+    runs = [run for run in past_retrains(entries) if run.ticket == ticket]
+    if not runs:
         return 0
-    end = last_of([e for e in entries if e.event in EVENTS], [*triggers][-1])
-    in_vain = end is not None and end.event == FINISHED and not end.evidence["promoted"]
+    n_triggers = len({run.trigger for run in runs})
+    in_vain = runs[-1].outcome == "rejected"
     enough = len(fresh_rows(workspace, rows)) >= rows_needed(workspace.params)
-    return len(triggers) if in_vain and enough else len(triggers) - 1
-
-
-def _is_for(entry: LedgerEntry, ticket: str) -> bool:
-    return bool(entry.evidence["ticket"] == ticket)
+    return n_triggers if in_vain and enough else n_triggers - 1
 
 
 def ask(
@@ -161,7 +152,7 @@ def interrupted(workspace: Workspace) -> list[Trigger]:
             ticket=entry.evidence["ticket"],
             labelled=entry.evidence["labelled"],
         )
-        for entry in unfinished([e for e in entries if e.event in EVENTS])
+        for entry in unfinished(entries)
     ]
 
 

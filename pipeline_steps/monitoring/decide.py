@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Literal
 
 from pydantic import NonNegativeFloat, PositiveInt
 
@@ -12,20 +11,11 @@ from pipeline_steps.digests import value_digest
 from pipeline_steps.drift_types import RetrainDecision, RetrainVerdict
 from pipeline_steps.errors import counted
 from pipeline_steps.monitoring.confirm import Harm
+from pipeline_steps.retrain_runs import RetrainRun, failures_in_a_row, last_end, minutes_spent
 from pipeline_steps.types import Value
 
-_WEEK = timedelta(days=7)
 _LETTERS = 32
 Answer = tuple[RetrainVerdict, str]
-
-
-class RetrainRun(Value):
-    """A retrain of the past; ``minutes`` of the machine it took."""
-
-    started_at: datetime
-    minutes: NonNegativeFloat
-    outcome: Literal["running", "promoted", "rejected", "failed"]
-    ticket: str | None = None
 
 
 class Budget(Value):
@@ -80,7 +70,7 @@ def decide(facts: Facts, budget: Budget, worth: Worth) -> RetrainDecision:
     NO_NEW_EVIDENCE: nothing is harmful, or all of it was acted on. WAIT: time, labels or a running
     retrain will change the answer. REFUSE: a person must change something first.
     """
-    left = minutes_left(facts.runs, budget, facts.now)
+    left = max(budget.minutes_a_week - minutes_spent(facts.runs, facts.now), 0.0)
     objection = next(_objections(facts, budget, worth, left), None)
     verdict, reason = objection or (RetrainVerdict.RETRAIN, _why(facts))
     about = {
@@ -102,23 +92,6 @@ def decide(facts: Facts, budget: Budget, worth: Worth) -> RetrainDecision:
         window=facts.window,
         minutes_left=round(left, 2),
     )
-
-
-def minutes_left(runs: Sequence[RetrainRun], budget: Budget, now: datetime) -> float:
-    """Return the minutes that retrains may still take in the seven days that end now."""
-    spent = sum(run.minutes for run in runs if run.started_at > now - _WEEK)
-    return max(budget.minutes_a_week - spent, 0.0)
-
-
-def failures_in_a_row(runs: Sequence[RetrainRun]) -> int:
-    """Return how many of the last retrains ended without a promotion, back to the last that did."""
-    ended = [run for run in sorted(runs, key=lambda r: r.started_at) if run.outcome != "running"]
-    count = 0
-    for run in reversed(ended):
-        if run.outcome == "promoted":
-            break
-        count += 1
-    return count
 
 
 def _objections(facts: Facts, budget: Budget, worth: Worth, left: float) -> Iterator[Answer]:
@@ -151,7 +124,7 @@ def _of_the_past(facts: Facts, budget: Budget, worth: Worth) -> Iterator[Answer]
         )
     if any(run.outcome == "running" for run in facts.runs):
         yield RetrainVerdict.WAIT, "a retrain is running"
-    last = max((run.started_at for run in facts.runs), default=None)
+    last = last_end(facts.runs)
     if last is not None and facts.now - last < timedelta(hours=budget.cool_down_hours):
         until = last + timedelta(hours=budget.cool_down_hours)
         yield RetrainVerdict.WAIT, f"the cool-down lasts until {until.isoformat('T', 'minutes')}"

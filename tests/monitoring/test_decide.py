@@ -8,15 +8,8 @@ import pytest
 
 from pipeline_steps.drift_types import RetrainVerdict
 from pipeline_steps.monitoring.confirm import confirm
-from pipeline_steps.monitoring.decide import (
-    Budget,
-    Facts,
-    RetrainRun,
-    Worth,
-    decide,
-    failures_in_a_row,
-    minutes_left,
-)
+from pipeline_steps.monitoring.decide import Budget, Facts, Worth, decide
+from pipeline_steps.retrain_runs import RetrainRun, failures_in_a_row, minutes_spent
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 HARM = confirm([1.0] * 12 + [0.0] * 4, line=0.06, alpha=0.05)
@@ -33,8 +26,12 @@ def facts(**more):
 
 
 def run(days_ago, outcome="promoted", minutes=30.0, ticket=None):
+    """Return a retrain that ended some days ago, or that runs since then."""
     at = NOW - timedelta(days=days_ago)
-    return RetrainRun(started_at=at, minutes=minutes, outcome=outcome, ticket=ticket)
+    return RetrainRun(
+        trigger="retrain-1", started_at=at, ended_at=None if outcome == "running" else at,
+        minutes=minutes, outcome=outcome, ticket=ticket,
+    )  # fmt: skip
 
 
 def verdict(*, budget=None, worth=None, **more):
@@ -108,13 +105,19 @@ def test_a_hundred_events_an_hour_admit_one_retrain_a_cool_down() -> None:
         harmful = facts(now=now, runs=runs, ticket=f"drift-{minute}", minutes=30.0)
         if decide(harmful, Budget(), Worth(hysteresis=0.0)).verdict == RetrainVerdict.RETRAIN:
             admitted += 1
-            ended = RetrainRun(started_at=now, minutes=30.0, outcome="promoted")
-            runs = (*runs, ended)
+            days_ago = (NOW - now) / timedelta(days=1)
+            runs = (*runs, run(days_ago))
     assert admitted == 2
+
+
+def test_the_cool_down_begins_where_a_retrain_ends() -> None:
+    long = run(0.5).model_copy(update={"started_at": NOW - timedelta(days=2)})
+    assert "cool-down lasts until 2026-05-21T00:00" in verdict(runs=(long,)).reasons[0]
 
 
 def test_minutes_of_a_week_and_failures_are_counted_from_the_past() -> None:
     runs = (run(8, minutes=500.0), run(6, minutes=100.0), run(1, minutes=50.0))
-    assert minutes_left(runs, Budget(minutes_a_week=600.0), NOW) == 450.0
+    assert minutes_spent(runs, NOW) == 150.0
+    assert verdict(runs=runs, budget=Budget(minutes_a_week=600.0)).minutes_left == 450.0
     assert failures_in_a_row((run(5, "failed"), run(4), run(3, "rejected"), run(2, "failed"))) == 2
     assert failures_in_a_row((run(5, "failed"), run(1, "running"))) == 1

@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 
-from pipeline_steps.registry.admission import (
+from pipeline_steps.registry.admission import Request, admit
+from pipeline_steps.registry.ledger import Ledger, LedgerEntry
+from pipeline_steps.registry.retrain_history import (
     ADMITTED,
     EVENTS,
     FAILED,
     FINISHED,
     RESUMED,
-    Request,
-    admit,
     unfinished,
 )
-from pipeline_steps.registry.ledger import Ledger, LedgerEntry
 from pipeline_steps.retrain_params import RetrainParams
 
 POLICY = RetrainParams(cool_down_hours=0.0, failures_in_a_row=3)

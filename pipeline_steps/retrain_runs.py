@@ -14,13 +14,14 @@ from pydantic import NonNegativeFloat
 from pipeline_steps.types import Value
 
 _WEEK = timedelta(days=7)
-Outcome = Literal["running", "promoted", "rejected", "failed"]
+Outcome = Literal["running", "waiting", "promoted", "rejected", "failed"]
 
 
 class RetrainRun(Value):
     """One admission of a trigger and what became of it.
 
-    ``minutes`` of the machine it took; ``looked_at``: it ended before a person said to go on.
+    ``waiting``: it ended, and a person has yet to let its version be champion. ``minutes`` of the
+    machine it took; ``looked_at``: it ended before a person said to go on.
     """
 
     trigger: str
@@ -45,15 +46,13 @@ def minutes_spent(runs: Sequence[RetrainRun], now: datetime) -> float:
 def failures_in_a_row(runs: Sequence[RetrainRun]) -> int:
     """Return how many of the last retrains brought no new champion.
 
-    Counted back to one that did, or to the last that a person has looked at.
+    Counted back to one that did, or to the last that a person has looked at. One that waits for a
+    person is neither.
     """
+    settled = [run for run in runs if run.outcome not in ("running", "waiting")]
     count = 0
-    for run in sorted(_ended(runs), key=lambda run: run.ended_at or run.started_at, reverse=True):
+    for run in sorted(settled, key=lambda run: run.ended_at or run.started_at, reverse=True):
         if run.outcome == "promoted" or run.looked_at:
             break
         count += 1
     return count
-
-
-def _ended(runs: Sequence[RetrainRun]) -> list[RetrainRun]:
-    return [run for run in runs if run.outcome != "running"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from flows.approval import lapse
 from flows.monitoring.windows import open_store
 from flows.registry_access import open_ledger
 from flows.retraining.dataset_version import fresh_rows
@@ -31,6 +32,7 @@ def decide_retrain(
     budget: Budget | None = None,
 ) -> RetrainDecision:
     """Return whether to train again, and keep the decision until the ledger holds it."""
+    lapse(workspace)  # a request without an answer in time was refused
     facts = _facts(workspace, version, tickets, now or datetime.now(UTC))
     worth = Worth.model_validate(workspace.params.monitor.worth.model_dump())
     decision = decide(facts, budget or _budget(workspace), worth)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from flows.approval import lapse
 from flows.registry_access import champion_version, open_ledger
 from flows.retraining.dataset_version import RawFields, file_rows, fresh_rows
 from flows.workspace import Workspace
@@ -97,6 +98,7 @@ def ask(
             expected="a model that was trained, judged and promoted",
             fix="holdfast train",
         )
+    lapse(workspace)  # a request without an answer in time was refused
     fresh = fresh_rows(workspace, rows)
     params = workspace.params
     about = {

@@ -124,6 +124,8 @@ def _of_the_past(facts: Facts, budget: Budget, worth: Worth) -> Iterator[Answer]
         )
     if any(run.outcome == "running" for run in facts.runs):
         yield RetrainVerdict.WAIT, "a retrain is running"
+    if any(run.outcome == "waiting" and run.ticket == facts.ticket for run in facts.runs):
+        yield RetrainVerdict.WAIT, "the version of its retrain waits for a person: holdfast approve"
     last = last_end(facts.runs)
     if last is not None and facts.now - last < timedelta(hours=budget.cool_down_hours):
         until = last + timedelta(hours=budget.cool_down_hours)

@@ -17,8 +17,8 @@ from pipeline_steps.errors import counted
 from pipeline_steps.registry.ledger import Draft, Ledger, LedgerEntry
 from pipeline_steps.registry.retrain_history import (
     ADMITTED,
-    EVENTS,
     FINISHED,
+    TOLD,
     WAITS,
     last_of,
     past_retrains,
@@ -93,7 +93,7 @@ def admit(
         same = [e for e in entries if e.event == WAITS and e.evidence == evidence]
         return same[-1] if same else _waits(actor, reason, evidence)
 
-    return ledger.decide(model_name, EVENTS, rule)
+    return ledger.decide(model_name, TOLD, rule)
 
 
 def _waits(actor: str, reason: str, evidence: dict[str, Any]) -> Draft:

@@ -22,6 +22,7 @@ from pipeline_steps.types import ModelVersion
 REGISTERED, REQUESTED = "registered", "approval_requested"
 APPROVED, REFUSED, EXPIRED = "approval_given", "approval_refused", "approval_expired"
 _ANSWERS = (APPROVED, REFUSED, EXPIRED)
+APPROVAL_EVENTS = (REQUESTED, *_ANSWERS)
 State = Literal["waiting", "approved", "refused", "expired"]
 _STATES: dict[str, State] = {APPROVED: "approved", REFUSED: "refused", EXPIRED: "expired"}
 
@@ -88,7 +89,11 @@ def request_approval(
 
 def approvals(ledger: Ledger, model_name: str) -> list[Approval]:
     """Return every request about a model with its state, oldest first."""
-    entries = ledger.entries(model_name)
+    return approvals_in(ledger.entries(model_name))
+
+
+def approvals_in(entries: Sequence[LedgerEntry]) -> list[Approval]:
+    """Return every request among the entries about one model with its state, oldest first."""
     answers = {e.evidence["request"]: e for e in reversed(entries) if e.event in _ANSWERS}
     return [_approval(e, answers.get(e.sequence)) for e in entries if e.event == REQUESTED]
 

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from pipeline_steps.registry.approvals import APPROVAL_EVENTS, approvals_in
+from pipeline_steps.registry.champions import version_of
+from pipeline_steps.registry.ledger import CHAMPION_MOVED
 from pipeline_steps.registry.ledger_chain import LedgerEntry
 from pipeline_steps.retrain_runs import Outcome, RetrainRun
 
 ADMITTED, WAITS = "retrain_admitted", "retrain_not_admitted"
 FINISHED, FAILED, RESUMED = "retrain_finished", "retrain_failed", "retrain_resumed"
 EVENTS = (ADMITTED, WAITS, FINISHED, FAILED, RESUMED)
+TOLD = (*EVENTS, CHAMPION_MOVED, *APPROVAL_EVENTS)
+"""What the past of retrains is read from: a version may become champion after its retrain ended."""
 _ENDS = (FINISHED, FAILED)
 
 
@@ -35,8 +40,11 @@ def unfinished(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
 def past_retrains(entries: Sequence[LedgerEntry]) -> tuple[RetrainRun, ...]:
     """Return the retrains that the ledger tells of, oldest first.
 
-    A trigger that failed and was admitted anew has one run for each admission.
+    A trigger that failed and was admitted anew has one run for each admission. One whose version a
+    person let pass later was promoted all the same.
     """
+    moved = {version_of(e): e.sequence for e in entries if e.event == CHAMPION_MOVED}
+    waiting = {a.version for a in approvals_in(entries) if a.state == "waiting"}
     runs: dict[int, RetrainRun] = {}
     current: dict[str, int] = {}
     for entry in entries:
@@ -45,7 +53,10 @@ def past_retrains(entries: Sequence[LedgerEntry]) -> tuple[RetrainRun, ...]:
             runs[entry.sequence], current[trigger] = _begun(entry), entry.sequence
         elif entry.event in _ENDS and trigger in current:
             admitted = current.pop(trigger)
-            runs[admitted] = runs[admitted].model_copy(update=_end(entry))
+            version = entry.evidence.get("version")
+            promoted = moved.get(version, 0) > entry.sequence
+            outcome = _outcome(entry, promoted=promoted, waits=version in waiting)
+            runs[admitted] = runs[admitted].model_copy(update=_end(entry, outcome))
         elif entry.event == RESUMED:
             runs = {at: _looked_at(run) for at, run in runs.items()}
     return tuple(runs.values())
@@ -59,18 +70,20 @@ def _begun(entry: LedgerEntry) -> RetrainRun:
     )
 
 
-def _end(entry: LedgerEntry) -> dict[str, Any]:
+def _end(entry: LedgerEntry, outcome: Outcome) -> dict[str, Any]:
     return {
         "ended_at": datetime.fromisoformat(entry.created_at),
         "minutes": float(entry.evidence.get("minutes", 0.0)),
-        "outcome": _outcome(entry),
+        "outcome": outcome,
     }
 
 
-def _outcome(entry: LedgerEntry) -> Outcome:
+def _outcome(entry: LedgerEntry, *, promoted: bool, waits: bool) -> Outcome:
     if entry.event == FAILED:
         return "failed"
-    return "promoted" if entry.evidence.get("promoted") else "rejected"
+    if promoted or entry.evidence.get("promoted"):
+        return "promoted"
+    return "waiting" if waits else "rejected"
 
 
 def _looked_at(run: RetrainRun) -> RetrainRun:

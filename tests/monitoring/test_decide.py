@@ -55,6 +55,7 @@ def test_confirmed_harm_asks_for_a_retrain_of_its_window() -> None:
         ({"runs": (run(3, ticket="drift-1"),)}, "NO_NEW_EVIDENCE", "was promoted already"),
         ({"runs": (run(0.5),)}, "WAIT", "the cool-down lasts until 2026-05-21T00:00"),
         ({"runs": (run(2, "running"),)}, "WAIT", "a retrain is running"),
+        ({"runs": (run(2, "waiting", ticket="drift-1"),)}, "WAIT", "waits for a person"),
         ({"runs": tuple(run(d, "rejected") for d in (9, 8, 7.5))}, "REFUSE", "a person must look"),
         ({"minutes": 601.0}, "REFUSE", "a week has 600"),
         ({"minutes": 300.0, "runs": (run(5, minutes=400.0),)}, "WAIT", "200 are left"),
@@ -120,4 +121,4 @@ def test_minutes_of_a_week_and_failures_are_counted_from_the_past() -> None:
     assert minutes_spent(runs, NOW) == 150.0
     assert verdict(runs=runs, budget=Budget(minutes_a_week=600.0)).minutes_left == 450.0
     assert failures_in_a_row((run(5, "failed"), run(4), run(3, "rejected"), run(2, "failed"))) == 2
-    assert failures_in_a_row((run(5, "failed"), run(1, "running"))) == 1
+    assert failures_in_a_row((run(5, "failed"), run(2, "waiting"), run(1, "running"))) == 1

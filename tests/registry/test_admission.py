@@ -118,6 +118,16 @@ def test_a_promotion_closes_the_circuit_again(ledger: Ledger) -> None:
         end(ledger, f"t{number}", promoted=number % 3 == 2)
 
 
+def test_retrains_that_people_let_pass_never_open_the_circuit(ledger: Ledger) -> None:
+    for version in range(2, 8):
+        assert answer(ask(ledger, f"t{version}")) == "RETRAIN"
+        end(ledger, f"t{version}", promoted=False, version=version)
+        ledger.move_champion(
+            "desk", expected=None if version == 2 else version - 1, new=version, actor="eve",
+            reason="approved", evidence={},
+        )  # fmt: skip
+
+
 def test_a_failed_trigger_may_be_admitted_anew(ledger: Ledger) -> None:
     ask(ledger, "t")
     end(ledger, "t", FAILED)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_steps.registry.ledger import LedgerEntry
+from pipeline_steps.registry.approvals import APPROVED, EXPIRED, REFUSED, REQUESTED
+from pipeline_steps.registry.ledger import CHAMPION_MOVED, LedgerEntry
 from pipeline_steps.registry.retrain_history import (
     ADMITTED,
     FAILED,
@@ -58,6 +60,36 @@ def test_what_a_person_has_looked_at_counts_no_more() -> None:
 def test_a_retrain_at_work_is_no_failure_yet() -> None:
     [run] = past_retrains(entries(*ended("a", FAILED)[:1], (RESUMED, {})))
     assert (run.outcome, run.ended_at, run.looked_at) == ("running", None, False)
+
+
+def awaited(version: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return a retrain whose version waits for a person."""
+    request = {"version": version, "hours": 1.0, "report": "r", "champion_digest": "c"}
+    [admitted, finished] = ended(f"t{version}", FINISHED, version=version, promoted=False)
+    return [admitted, (REQUESTED, request), finished]
+
+
+def test_a_retrain_is_no_failure_while_its_version_waits_for_a_person() -> None:
+    told = [*awaited(2), *awaited(3), *awaited(4)]
+    runs = past_retrains(entries(*told))
+    assert [run.outcome for run in runs] == ["waiting"] * 3
+    assert failures_in_a_row(runs) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"), [(APPROVED, "promoted"), (REFUSED, "rejected"), (EXPIRED, "rejected")]
+)
+def test_the_answer_of_a_person_decides_how_a_retrain_ended(answer: str, outcome: str) -> None:
+    moved = [(CHAMPION_MOVED, {"version": 2, "previous": 1})] if answer == APPROVED else []
+    told = [*awaited(2), (answer, {"version": 2, "request": 2}), *moved]
+    runs = past_retrains(entries(*told))
+    assert [run.outcome for run in runs] == [outcome]
+    assert failures_in_a_row(runs) == (outcome == "rejected")
+
+
+def test_a_champion_that_was_one_before_the_retrain_ended_says_nothing_of_it() -> None:
+    told = [(CHAMPION_MOVED, {"version": 2, "previous": 1}), *ended("t", FINISHED, version=2)]
+    assert failures_in_a_row(past_retrains(entries(*told))) == 1
 
 
 END = st.sampled_from(["promoted", "rejected", "failed", "killed"])

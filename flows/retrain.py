@@ -133,7 +133,7 @@ def _run(
     """Return the result of an admitted trigger: from labelled rows to the verdict on the repair."""
     started, earlier = time.perf_counter(), _seconds(workspace, entry)
     name = str(entry.evidence["trigger"])
-    version = call(add_dataset_version, workspace, name, fresh_rows(workspace, rows))
+    version = call(add_dataset_version, workspace, name, fresh_rows(workspace, rows, name))
     datasets = prepare_data(workspace, call=call)
     material = call(retrain_material, workspace, datasets, version)
     params = call(retrain_params, workspace, material, int(entry.evidence["champion"]))

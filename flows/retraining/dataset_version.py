@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 from flows.dvc_locks import remove_dead_locks
+from flows.registry_access import open_ledger
 from flows.workspace import Workspace
+from pipeline_steps.data_params import SourceParams
 from pipeline_steps.data_preparation.additions import (
     ADDITIONS,
     WINDOW,
@@ -26,6 +28,8 @@ from pipeline_steps.data_preparation.readers import RawRow, RowReader, require_c
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import ConfigurationError, DataError, HoldfastError
 from pipeline_steps.files import atomic_directory, remove_partial_files
+from pipeline_steps.registry.ledger import LedgerEntry
+from pipeline_steps.registry.retrain_history import failed_triggers, has_failed
 from pipeline_steps.types import Value
 
 RawFields = Mapping[str, Any]
@@ -50,7 +54,8 @@ def add_dataset_version(
     """Return the dataset version with new labelled rows; those of a name are written once.
 
     Killed at any point, the next call goes on: the directory of the files appears whole, the list
-    of sources after it, DVC's record last.
+    of sources after it, DVC's record last. Rows of a trigger that has failed before are replaced by
+    those that it now brings, and what other failed triggers added is no longer read.
 
     Parameters
     ----------
@@ -59,7 +64,8 @@ def add_dataset_version(
     name : str
         Of the trigger; names the directory.
     rows : sequence of mapping
-        As the workspace's raw files hold them; read only where the files are not there yet.
+        As the workspace's raw files hold them; read only where the files are not there yet, or are
+        those of a retrain that failed.
 
     Raises
     ------
@@ -73,12 +79,10 @@ def add_dataset_version(
     remove_partial_files(workspace.root / ADDITIONS)
     directory = ADDITIONS / name
     paths = {part: (directory / f"{part}.jsonl").as_posix() for part in (_TRAIN, WINDOW)}
-    if not (workspace.root / directory).exists():
+    anew = has_failed(_entries(workspace), name)
+    if not (workspace.root / directory).exists() or (anew and rows):
         _write(workspace, workspace.root / directory, rows)
-    sources = next_additions(
-        read_additions(workspace.root), paths, workspace.params.retrain.kept_windows
-    )
-    write_additions(workspace.root, sources)
+    write_additions(workspace.root, _sources(workspace, name, paths))
     return DatasetVersion(
         name=name,
         train=paths[_TRAIN],
@@ -87,6 +91,16 @@ def add_dataset_version(
         n_window=_n_lines(workspace.root / paths[WINDOW]),
         digest=track_additions(workspace.root),
     )
+
+
+def _sources(workspace: Workspace, name: str, paths: dict[str, str]) -> tuple[SourceParams, ...]:
+    """Return the list with the files of a trigger at its end, without those of failed retrains."""
+    entries = _entries(workspace)
+    gone = failed_triggers(entries)
+    if has_failed(entries, name):  # its window is the newest, whatever stood behind it
+        gone.add(name)
+    earlier = [s for s in read_additions(workspace.root) if Path(s.path).parent.name not in gone]
+    return next_additions(earlier, paths, workspace.params.retrain.kept_windows)
 
 
 def refuse_unconnected(root: Path) -> None:
@@ -101,9 +115,26 @@ def refuse_unconnected(root: Path) -> None:
         )
 
 
-def fresh_rows(workspace: Workspace, rows: Sequence[RawFields]) -> list[RawFields]:
-    """Return the rows that no retrain was given before: what was learnt from is no news."""
-    files = sorted((workspace.root / ADDITIONS).glob("*/*.jsonl"))
+def fresh_rows(
+    workspace: Workspace, rows: Sequence[RawFields], trigger: str | None = None
+) -> list[RawFields]:
+    """Return the rows that no retrain was given before: what was learnt from is no news.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its ledger says which retrains failed: what they were given is still to be learnt from.
+    rows : sequence of mapping
+        As the workspace's raw files hold them.
+    trigger : str, optional
+        The one that asks: what it was given itself does not count.
+    """
+    unlearnt = {trigger, *failed_triggers(_entries(workspace))}
+    files = [
+        file
+        for file in sorted((workspace.root / ADDITIONS).glob("*/*.jsonl"))
+        if file.parent.name not in unlearnt
+    ]
     columns = [name for name in workspace.params.ingest.columns.model_dump().values() if name]
 
     def key(row: RawFields) -> str:
@@ -149,6 +180,10 @@ def track_additions(root: Path) -> str:
         )
     record = yaml.safe_load((root / f"{ADDITIONS}.dvc").read_text(encoding="utf-8"))
     return str(record["outs"][0]["md5"])
+
+
+def _entries(workspace: Workspace) -> list[LedgerEntry]:
+    return open_ledger(workspace).entries(workspace.params.register_.model_name)
 
 
 def _write(workspace: Workspace, directory: Path, rows: Sequence[RawFields]) -> None:

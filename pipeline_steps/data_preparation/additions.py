@@ -22,7 +22,8 @@ MANIFEST = ADDITIONS / "sources.yaml"
 WINDOW = "window"
 EARLIER = "earlier_"  # and the id of the retrain: the suite of its window once there is a newer one
 _HEADER = "# Raw files that retrains added, read after ingest.sources of params.yaml; written by\n"
-_HEADER += "# `holdfast retrain`. A file below this directory is never edited.\n"
+_HEADER += "# `holdfast retrain`. A file below this directory is never edited;\n"
+_HEADER += "# DVC keeps what a retrain that failed had added, and was replaced.\n"
 _SOURCES = TypeAdapter(tuple[SourceParams, ...])
 
 

@@ -37,6 +37,17 @@ def unfinished(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
     return [entry for entry in last if entry is not None and entry.event == ADMITTED]
 
 
+def failed_triggers(entries: Sequence[LedgerEntry]) -> set[str]:
+    """Return the triggers whose last retrain failed: they may be admitted anew."""
+    last = {str(e.evidence["trigger"]): e.event for e in entries if e.event in (ADMITTED, *_ENDS)}
+    return {trigger for trigger, event in last.items() if event == FAILED}
+
+
+def has_failed(entries: Sequence[LedgerEntry], trigger: str) -> bool:
+    """Return whether a retrain of this trigger has ever failed."""
+    return any(e.event == FAILED and e.evidence["trigger"] == trigger for e in entries)
+
+
 def past_retrains(entries: Sequence[LedgerEntry]) -> tuple[RetrainRun, ...]:
     """Return the retrains that the ledger tells of, oldest first.
 

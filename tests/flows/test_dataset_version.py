@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.registry_access import open_ledger
 from flows.retraining import dataset_version
 from flows.retraining.dataset_version import add_dataset_version, track_additions
 from flows.workspace import Workspace
@@ -67,6 +68,42 @@ def test_a_version_is_restored_by_dvc(workspace: Workspace) -> None:
     record.write_bytes(kept)
     dvc(workspace.root, "checkout", "--force", "data/additions.dvc")
     assert files(workspace.root) == before
+
+
+def tell(workspace: Workspace, event: str, trigger: str) -> None:
+    name = workspace.params.register_.model_name
+    about = {"trigger": trigger, "kind": "scheduled"}
+    open_ledger(workspace).append(event, model_name=name, actor="a", reason="r", evidence=about)
+
+
+def test_rows_of_a_retrain_that_failed_are_replaced_by_those_that_it_brings_anew(
+    workspace: Workspace,
+) -> None:
+    tell(workspace, "retrain_admitted", "one")
+    add_dataset_version(workspace, "one", ROWS)
+    assert add_dataset_version(workspace, "one", ROWS[:5]).n_train == 16  # interrupted: they stand
+    tell(workspace, "retrain_failed", "one")
+    tell(workspace, "retrain_admitted", "one")
+    more = [*ROWS, *({"text": f"more {i}", "label": "l0"} for i in range(8))]
+    added = add_dataset_version(workspace, "one", more)
+    assert added.n_train + added.n_window == len(more)
+    assert add_dataset_version(workspace, "one", []) == added
+    assert [source.role for source in read_additions(workspace.root)] == ["train", "suite:window"]
+
+
+def test_what_a_failed_retrain_added_is_no_longer_read_once_another_brings_rows(
+    workspace: Workspace,
+) -> None:
+    """They come again with the next one: on both sides of it they would show it its own window."""
+    tell(workspace, "retrain_admitted", "one")
+    add_dataset_version(workspace, "one", ROWS)
+    tell(workspace, "retrain_failed", "one")
+    added = add_dataset_version(workspace, "two", ROWS)
+    assert [source.path for source in read_additions(workspace.root)] == [added.train, added.window]
+    tell(workspace, "retrain_admitted", "one")
+    add_dataset_version(workspace, "one", ROWS[:10])
+    roles = [source.role for source in read_additions(workspace.root)]
+    assert roles == ["train", "suite:earlier_two", "train", "suite:window"]
 
 
 class Killed(BaseException):

@@ -13,8 +13,13 @@ from builders import write_jsonl
 from tiny_workspaces import change_params, make_workspace, shifted_rows
 from warm_commands import WarmCommands
 
+from flows.registry_access import open_ledger
+from flows.retrain import retrain as run_trigger
+from flows.retraining.dataset_version import add_dataset_version
 from flows.retraining.material import Material, retrain_params
+from flows.retraining.triggers import Trigger
 from flows.workspace import Workspace
+from pipeline_steps.errors import StorageError
 from pipeline_steps.registry.gate_axes import may_be_unsure
 
 
@@ -120,6 +125,35 @@ def test_rows_that_were_learnt_from_are_no_new_evidence(
     later.with_name("few.jsonl").write_text("".join(lines) + '{"text": "new", "label": "plus"}\n')
     [answer] = retrain(holdfast, root, "--labelled", later.with_name("few.jsonl"))
     assert answer["reason"] == ("1 new labelled row; 100 are needed to learn from and to judge on")
+
+
+def failing_after(last: Any) -> Any:
+    """Return what calls steps, and fails once one of them is done."""
+
+    def call(step: Any, /, *args: Any, **kwargs: Any) -> Any:
+        result = step(*args, **kwargs)
+        if step is last:
+            raise StorageError("no space is left", expected="space", fix="make room")
+        return result
+
+    return call
+
+
+def test_a_retrain_that_failed_costs_its_minutes_and_keeps_its_evidence(
+    trained: tuple[Path, dict[str, Any]],
+) -> None:
+    root = trained[0]
+    trigger = Trigger(kind="labelled", labelled=drift(root))
+    workspace = Workspace.open(root)
+    for _ in range(2):
+        with pytest.raises(StorageError, match="no space is left"):
+            run_trigger(workspace, trigger, call=failing_after(add_dataset_version))
+    entries = open_ledger(workspace).entries(workspace.params.register_.model_name)
+    admitted, failed = ([e.evidence for e in entries if e.event == event]
+                        for event in ("retrain_admitted", "retrain_failed"))  # fmt: skip
+    n_rows = len(shifted_rows())
+    assert [evidence["n_fresh"] for evidence in admitted] == [n_rows, n_rows]
+    assert all(evidence["minutes"] > 0.0 for evidence in failed)
 
 
 KILLED_AT = ["Ledger.decide", "add_dataset_version", "finetune_model", "promote_version"]

@@ -126,6 +126,26 @@ def test_rows_that_were_added_are_not_fresh(workspace: Workspace) -> None:
     assert fresh_rows(workspace, rows) == [rows[1]]
 
 
+def test_rows_of_a_retrain_that_failed_are_fresh_until_one_has_learnt_from_them(
+    workspace: Workspace,
+) -> None:
+    """Otherwise a retrain that a full disk stopped would have used up its evidence for ever."""
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "x"}]
+    added = workspace.root / "data/additions/one"
+    added.mkdir(parents=True)
+    (added / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    about = {"trigger": "one", "kind": "scheduled", "ticket": None, "labelled": None}
+    write(workspace, "retrain_admitted", **about)
+    assert fresh_rows(workspace, rows) == []
+    write(workspace, "retrain_failed", trigger="one")
+    assert fresh_rows(workspace, rows) == rows
+    write(workspace, "retrain_admitted", **about)
+    assert fresh_rows(workspace, rows) == []
+    assert fresh_rows(workspace, rows, "one") == rows  # what it writes anew itself
+    write(workspace, "retrain_finished", trigger="one", promoted=True)
+    assert fresh_rows(workspace, rows) == []
+
+
 def test_a_labelled_file_must_have_the_mapped_columns(workspace: Workspace, tmp_path: Path) -> None:
     file = tmp_path / "new.csv"
     file.write_text("text,intent\na,b\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from tiny_models import WORDS, save_tiny_model
 
 from pipeline_steps.errors import CheckpointError
 from pipeline_steps.evaluation.attacks.readings import slips
+from pipeline_steps.inference.normalising import lexicon as lexicon_module
 from pipeline_steps.inference.normalising.building import ascii_folds, build_normaliser
 from pipeline_steps.inference.normalising.characters import unmasked, visible
 from pipeline_steps.inference.normalising.edits import slip
@@ -163,6 +165,25 @@ def test_a_rare_word_stands_for_a_frequent_neighbour_where_that_is_asked() -> No
     )
 
 
+def test_a_word_of_any_length_is_read_in_no_time() -> None:
+    lexicon = Lexicon(WEIGHTS)
+    start = time.process_time()
+    for letters in ("a", "terrible", "wonderful"):
+        assert lexicon.mended(letters * 20_000) == letters * 20_000
+    assert time.process_time() - start < 1.0
+    assert lexicon.mended("wonderfulwonderful") == "wonderful wonderful"
+    assert lexicon.mended("wonderfulxyz") == "wonderfulxyz"
+
+
+def test_readings_of_words_from_outside_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lexicon_module, "_MOST_KEPT", 4)
+    lexicon = Lexicon(WEIGHTS)
+    for word in ("terible", "qqqqa", "qqqqb", "qqqqc", "qqqqd", "terible"):
+        lexicon.mended(word)
+    assert len(lexicon._mended) <= 4
+    assert lexicon.mended("terible") == "terrible"
+
+
 def test_lookalikes_of_unicode_are_folded_and_other_scripts_stay() -> None:
     folds = ascii_folds()
     for plain, others in lookalikes().items():
@@ -193,6 +214,14 @@ def test_it_is_saved_with_the_tokenizer_and_read_with_it(tmp_path) -> None:
     assert found is not None
     assert found.digest == made.digest
     assert load_normaliser(base) is None
+
+
+def test_what_is_too_long_for_a_word_is_not_learnt(tmp_path) -> None:
+    tokenizer = load_tokenizer(save_tiny_model(tmp_path / "base"))
+    long = "k" * 65
+    made = build_normaliser([f"word {long} {long[1:]}"], tokenizer, NormalisationParams())
+    assert long not in made.weights
+    assert {"word", long[1:]} <= set(made.weights)
 
 
 def test_an_altered_normaliser_is_refused(tmp_path) -> None:

@@ -14,6 +14,8 @@ from pipeline_steps.normalisation_params import NormalisationParams
 
 _SHARE_OF_FIRST = 0.1
 """Of a text's words, that of the most frequent one; word r has 1 / r of it (Zipf 1935)."""
+_MOST_LETTERS = 64
+"""Of a known word: what is longer is an address or a key, and mending takes the cube of letters."""
 
 
 def build_normaliser(
@@ -50,7 +52,7 @@ def _weights(texts: Iterable[str], tokenizer: Any, base_weight: float) -> dict[s
         for rank, name in enumerate(dict.fromkeys(map(str.lower, names)), start=1):
             more = base_weight * first / rank
             weights[name] = round(weights.get(name, 0.0) + more, 4)
-    return weights
+    return {word: weight for word, weight in weights.items() if len(word) <= _MOST_LETTERS}
 
 
 def ascii_folds() -> dict[str, str]:

@@ -9,6 +9,8 @@ from pipeline_steps.inference.normalising.edits import shortened, slip
 
 _LEAST_LETTERS = 3
 _LEAST_PART = 3
+_MOST_KEPT = 1 << 16
+"""Unknown words whose reading is remembered; they come from outside, so there is no end of them."""
 
 
 class Lexicon:
@@ -36,6 +38,7 @@ class Lexicon:
             self._heads[word] = head or word
             if head is None:
                 self._enter(word)
+        self._longest = max(map(len, weights), default=0)
         self._mended: dict[str, str] = {}
 
     def _stronger(self, word: str, absorption: float) -> str | None:
@@ -52,18 +55,26 @@ class Lexicon:
         return word in self._heads
 
     def mended(self, word: str) -> str:
-        """Return what a word in lower case was meant to be: a head, two of them, or itself."""
+        """Return what a word in lower case was meant to be: a head, two of them, or itself.
+
+        The work has a bound that no word from outside can move: one too long to be two known words
+        is itself.
+        """
         known = self._heads.get(word)
         if known is not None:
             return known
+        if not _LEAST_LETTERS <= len(word) <= 2 * self._longest:
+            return word
         found = self._mended.get(word)
-        if found is None:
-            found = self._mended[word] = self._mend(word)
+        return self._kept(word) if found is None else found
+
+    def _kept(self, word: str) -> str:
+        if len(self._mended) >= _MOST_KEPT:
+            self._mended.clear()
+        found = self._mended[word] = self._mend(word)
         return found
 
     def _mend(self, word: str) -> str:
-        if len(word) < _LEAST_LETTERS:
-            return word
         return self._best(word) or self._parted(word) or self._further(word) or word
 
     def _best(self, word: str, floor: float = 0.0) -> str | None:
@@ -99,7 +110,7 @@ class Lexicon:
         The first letter stays: few misspellings are there (Kukich 1992), and the prefixes that turn
         a meaning round (``unlucky``) are two slips.
         """
-        if len(word) < 2 * _LEAST_LETTERS:
+        if not 2 * _LEAST_LETTERS <= len(word) <= self._longest + 2:
             return None
         scores: dict[str, float] = {}
         for between in _one_slip_back(word):

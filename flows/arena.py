@@ -64,7 +64,7 @@ class Arena:
 
         victim = exact_victim(checkpoint.path)
         every = pq.read_table(test.path).to_pylist()
-        rows = drawn_rows(every, params.n_examples, params.seed)
+        rows = drawn_rows(every, params.n_examples, params.seed, target=params.target)
         names = {"checkpoint_digest": checkpoint.digest, "dataset_digest": test.digest}
         scout = scouting_victim(victim, checkpoint.path, params.scout)
         services = Services(victim, checkpoint.base_model, others(every, rows, params.seed))

@@ -75,7 +75,7 @@ class AttackParams(Section):
     bound: Share | None = None
     """Score of a row, or overlap, at and below which it is broken; null: the problem's own."""
     target: str | None = None
-    """The label that every row is to get, where a row has one label; null: any wrong one."""
+    """The label that rows of other labels are to get, one a row; null: any wrong one."""
     words: Literal["all", "context", "named"] = "all"
     """named: words of entities, of spans or of the question alone; context: all but those."""
     scout: Literal["auto", "none", "bf16"] = "auto"

@@ -122,7 +122,8 @@ def attack_model(
     model, judged = call(match_model_and_rows, asked)
     refuse_mistakes(model.problem, attack, GateParams(), "")
     clean = judged[0]
-    drawn = tuple(dict(r) for r in drawn_rows(clean.rows, attack.n_examples, attack.seed))
+    picked = drawn_rows(clean.rows, attack.n_examples, attack.seed, target=attack.target)
+    drawn = tuple(dict(row) for row in picked)
     rows = Judged(clean.name, clean.kind, drawn, clean.source, clean.set_aside)
     rest = tuple(dict(row) for row in others(clean.rows, drawn, attack.seed)[:_HELD_OUT])
     with _kept(asked.directory) as directory, _notes() as notes:

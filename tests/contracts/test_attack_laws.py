@@ -14,7 +14,7 @@ from toy_victims import SERVICES, attacked, passage_of
 
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS, DISTRACTORS
 from pipeline_steps.evaluation.attacks.constraints import edit_distance
-from pipeline_steps.evaluation.attacks.goals import Answer, Judged
+from pipeline_steps.evaluation.attacks.goals import Answer, Goal, Judged
 from pipeline_steps.evaluation.attacks.oracle import AnswerBook, Oracle
 from pipeline_steps.evaluation.attacks.passage import Passage
 from pipeline_steps.evaluation.attacks.pool import Attacked, Limits, Pool
@@ -107,7 +107,7 @@ def test_edits_keep_what_the_attack_promises(name: str, text: str, seed: int) ->
         assert not {old.lower() for old, _ in pairs} & STOP_WORDS
 
 
-class _AnyChange:
+class _AnyChange(Goal):
     """A goal that harm alone leads to: no row of a structured problem is ever broken."""
 
     def judge(self, answer: Answer) -> Judged:

@@ -66,9 +66,10 @@ def test_a_targeted_attack_counts_only_the_label_that_it_wants(
     root, _ = trained
     [found] = attack(holdfast, root, "--examples", "20", "--target", "plus")
     for result in found["results"]:
-        wanted = result["clean_prediction"] == "plus"
-        assert (result["status"] == "wrong") == wanted
-        assert (result["status"] == "broken") == (not wanted and result["prediction"] == "plus")
+        assert result["truth"] != "plus"
+        wrong = result["clean_prediction"] != result["truth"]
+        assert (result["status"] == "wrong") == wrong
+        assert (result["status"] == "broken") == (not wrong and result["prediction"] == "plus")
 
 
 def test_an_attack_in_the_parameters_is_a_suite_of_every_candidate(

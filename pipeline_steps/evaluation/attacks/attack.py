@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_steps.attack_types import AttackResult
+from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.attacks.constraints import changed_words
 from pipeline_steps.evaluation.attacks.goals import Answer
 from pipeline_steps.evaluation.attacks.oracle import Oracle, Tally
@@ -63,11 +64,33 @@ def row_read(row: Row, problem: Offer, result: AttackResult) -> dict[str, Any]:
     return Passage.of(row, problem).changed(edits)
 
 
-def drawn_rows(rows: Sequence[Row], n: int, seed: int) -> list[Row]:
-    """Return ``n`` of the rows, in their order; which ones depends on their ids and the seed."""
-    keys = {row["example_id"]: _draw(seed, str(row["example_id"])) for row in rows}
+def drawn_rows(rows: Sequence[Row], n: int, seed: int, *, target: str | None = None) -> list[Row]:
+    """Return ``n`` of the rows, in their order; which ones depends on their ids and the seed.
+
+    Rows that truly have the label ``target`` are left out: no attack can bring them to it.
+
+    Raises
+    ------
+    DataError
+        If all have it.
+    """
+    keys = {
+        row["example_id"]: _draw(seed, str(row["example_id"]))
+        for row in rows
+        if target is None or row["label"] != target
+    }
+    if rows and not keys:
+        raise _all_have(target, len(rows))
     chosen = set(sorted(keys, key=lambda name: keys[name])[:n])
     return [row for row in rows if row["example_id"] in chosen]
+
+
+def _all_have(target: str | None, n: int) -> DataError:
+    return DataError(
+        f"attack.target is {target!r}, which all {n} rows have already",
+        expected="rows of another label, which an attack can bring to that one",
+        fix="set attack.target to another label, or to null",
+    )
 
 
 def others(rows: Sequence[Row], drawn: Sequence[Row], seed: int) -> list[Row]:

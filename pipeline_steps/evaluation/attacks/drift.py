@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline_steps.evaluation.attacks.goals import SURENESS, Answer, Judged
+from pipeline_steps.evaluation.attacks.goals import SURENESS, Answer, Goal, Judged
 from pipeline_steps.evaluation.attacks.oracle import Victim, content_key
 from pipeline_steps.evaluation.attacks.passage import Row
 
 
 @dataclass(frozen=True)
-class Drift:
+class Drift(Goal):
     """A text that shares few words with the one that the unchanged row got.
 
     After the non-overlapping attack of Cheng et al. (2020, Seq2Sick), which compares word by word

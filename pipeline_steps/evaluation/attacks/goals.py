@@ -45,9 +45,13 @@ class Goal(Protocol):
         """Return how far an answer is what the attack wants."""
         ...
 
+    def lost(self, clean: Answer) -> bool:
+        """Return whether a row is answered wrongly as it stands, and so not attacked."""
+        return self.judge(clean).broken
+
 
 @dataclass(frozen=True)
-class WrongLabel:
+class WrongLabel(Goal):
     """Any label but the true one; harm is the probability of the others."""
 
     labels: tuple[str, ...]
@@ -63,8 +67,8 @@ class WrongLabel:
 
 
 @dataclass(frozen=True)
-class ThisLabel:
-    """One label that the attacker wants; rows that truly have it are broken from the start."""
+class ThisLabel(Goal):
+    """One label that the attacker wants on rows that truly have another one."""
 
     labels: tuple[str, ...]
     wanted: str
@@ -76,6 +80,10 @@ class ThisLabel:
         else:
             harm = float(answer.probabilities[self.labels.index(self.wanted)])
         return Judged(answer.predicted == self.wanted, harm)
+
+    def lost(self, clean: Answer) -> bool:
+        """Return whether the label of a row is wrong as it stands, whichever wrong one it is."""
+        return clean.predicted != clean.truth
 
 
 def _share_of(answer: Answer, label: str) -> float:
@@ -89,7 +97,7 @@ def _share_of(answer: Answer, label: str) -> float:
 
 
 @dataclass(frozen=True)
-class WrongAnswer:
+class WrongAnswer(Goal):
     """A structured answer that is not exactly the truth, or whose score falls to a bound.
 
     Parameters

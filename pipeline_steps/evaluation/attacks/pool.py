@@ -114,9 +114,9 @@ class Pool:
         return [self._begun(p, answer, seed) for p, answer in zip(passages, clean, strict=True)]
 
     def _begun(self, passage: Passage, clean: Answer, seed: int) -> _Run | Attacked:
-        judged = self.oracle.goal.judge(clean)
-        if judged.broken:
+        if self.oracle.goal.lost(clean):
             return Attacked(passage, "wrong", {}, clean, clean, 0)
+        judged = self.oracle.goal.judge(clean)
         attempt = Attempt(passage, judged, seeded(seed, passage.example_id))
         run = _Run(passage, self.search(attempt), clean, judged.harm)
         _go_on(run, None)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from flows.attack_goals import goal_of, offer_of
 from pipeline_steps.errors import ConfigurationError
-from pipeline_steps.evaluation.attacks.attack import Outcome, attack_rows
+from pipeline_steps.evaluation.attacks.attack import Outcome, attack_rows, drawn_rows
 from pipeline_steps.evaluation.attacks.attackable import Attackable
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS
 from pipeline_steps.evaluation.attacks.distractors import (
@@ -272,8 +272,9 @@ def test_a_text_that_drifts_from_what_was_written_before_is_broken_without_a_tru
 
 
 def test_a_target_label_is_the_only_one_that_counts_and_its_own_rows_are_not_attacked() -> None:
-    outcome = attacked("relation_extraction", rows_of("relation_extraction"), target=LABELS[0])
-    assert [r.status for r in outcome.results] == ["wrong", "broken"] * 3
+    rows = drawn_rows(rows_of("relation_extraction"), 6, 0, target=LABELS[0])
+    outcome = attacked("relation_extraction", rows, target=LABELS[0])
+    assert [(r.status, r.truth) for r in outcome.results] == [("broken", LABELS[1])] * 3
     assert {r.prediction for r in outcome.results} == {LABELS[0]}
 
 

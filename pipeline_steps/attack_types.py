@@ -15,7 +15,8 @@ class AttackResult(Value):
     (all that the constraints allow was tried) or ``unknown`` (the search or its budget ended).
     ``perturbed`` is the most harmful text found, ``n_changed`` how many of its ``n_words`` differ.
     ``written`` stands in the place of the words numbered ``edited``: with the row, that is what was
-    read. ``similarity``: cosine of both texts' vectors, of broken rows.
+    read. ``harm``: how near the goal the exact model's answer to that text is; it orders texts of
+    one row. ``similarity``: cosine of both texts' vectors, of broken rows.
     """
 
     example_id: str
@@ -28,6 +29,7 @@ class AttackResult(Value):
     n_queries: int
     n_changed: int
     n_words: int
+    harm: float = 0.0
     edited: tuple[int, ...] = ()
     written: tuple[str, ...] = ()
     similarity: float | None = None

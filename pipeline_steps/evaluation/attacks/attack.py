@@ -121,6 +121,7 @@ def _result(attacked: Attacked) -> AttackResult:
         n_queries=attacked.n_queries,
         n_changed=changed_words(passage, attacked.edits),
         n_words=passage.n_read,
+        harm=attacked.harm,
         edited=tuple(sorted(attacked.edits)),
         written=tuple(attacked.edits[word] for word in sorted(attacked.edits)),
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline_steps.evaluation.attacks.goals import SURENESS, Answer, Goal, Judged
+from pipeline_steps.evaluation.attacks.goals import Answer, Goal, Judged, doubt
 from pipeline_steps.evaluation.attacks.oracle import Victim, content_key
 from pipeline_steps.evaluation.attacks.passage import Row
 
@@ -32,8 +32,7 @@ class Drift(Goal):
         """Return whether the overlap with the clean answer is at the bound or below."""
         assert answer.clean is not None  # noqa: S101 - BesideClean says it
         overlap = word_overlap(_text(answer.clean), _text(answer.predicted))
-        harm = 1.0 - overlap + SURENESS * (1.0 - answer.confidence)
-        return Judged(overlap <= self.bound, harm)
+        return Judged(overlap <= self.bound, 1.0 - overlap + doubt(answer))
 
 
 class BesideClean:

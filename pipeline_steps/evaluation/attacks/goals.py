@@ -96,6 +96,11 @@ def _share_of(answer: Answer, label: str) -> float:
     return sure if answer.predicted == label else 1.0 - sure
 
 
+def doubt(answer: Answer) -> float:
+    """Return how unsure an answer is, as a harm that only decides between equal ones."""
+    return SURENESS * (1.0 - float(np.nan_to_num(answer.confidence, nan=1.0)))
+
+
 @dataclass(frozen=True)
 class WrongAnswer(Goal):
     """A structured answer that is not exactly the truth, or whose score falls to a bound.
@@ -117,8 +122,7 @@ class WrongAnswer(Goal):
     def judge(self, answer: Answer) -> Judged:
         """Return whether the score is at the bound or below; sureness decides between equals."""
         value = self._score(answer)
-        harm = 1.0 - value + SURENESS * (1.0 - float(np.nan_to_num(answer.confidence, nan=1.0)))
-        return Judged(value <= self.bound, harm)
+        return Judged(value <= self.bound, 1.0 - value + doubt(answer))
 
     def _score(self, answer: Answer) -> float:
         """Return the score of one answer; where it is undefined, whether the answer is right."""

@@ -42,7 +42,8 @@ class Attacked:
 
     ``status``: ``wrong`` (answered wrongly before anything was changed), ``broken``, ``unbroken``
     (all that the constraints allow was tried) or ``unknown`` (the search or its budget ended).
-    ``edits`` and ``last`` are the most harmful candidate and the exact victim's answer to it.
+    ``edits`` and ``last`` are the most harmful candidate and the exact victim's answer to it,
+    ``harm`` that of this answer.
     """
 
     passage: Passage
@@ -51,6 +52,7 @@ class Attacked:
     clean: Answer
     last: Answer
     n_queries: int
+    harm: float
 
 
 @dataclass(eq=False)
@@ -114,9 +116,9 @@ class Pool:
         return [self._begun(p, answer, seed) for p, answer in zip(passages, clean, strict=True)]
 
     def _begun(self, passage: Passage, clean: Answer, seed: int) -> _Run | Attacked:
-        if self.oracle.goal.lost(clean):
-            return Attacked(passage, "wrong", {}, clean, clean, 0)
         judged = self.oracle.goal.judge(clean)
+        if self.oracle.goal.lost(clean):
+            return Attacked(passage, "wrong", {}, clean, clean, 0, judged.harm)
         attempt = Attempt(passage, judged, seeded(seed, passage.example_id))
         run = _Run(passage, self.search(attempt), clean, judged.harm)
         _go_on(run, None)
@@ -171,8 +173,11 @@ class Pool:
         for run, last in zip(ended, answers, strict=True):
             exhausted = run.found is not None and run.found.exhausted
             unbroken: Status = "unbroken" if exhausted else "unknown"
-            status: Status = "broken" if self.oracle.goal.judge(last).broken else unbroken
-            yield Attacked(run.passage, status, run.edits, run.clean, last, run.n_queries)
+            judged = self.oracle.goal.judge(last)
+            status: Status = "broken" if judged.broken else unbroken
+            yield Attacked(
+                run.passage, status, run.edits, run.clean, last, run.n_queries, judged.harm
+            )
 
 
 def seeded(seed: int, example_id: str) -> random.Random:

@@ -65,18 +65,24 @@ def worst_case(runs: Runs, confidence: float) -> WorstCase:
 def worst_runs(runs: Runs) -> list[str]:
     """Return for each row the name of the run that harms it most, the first of equals.
 
-    Of those that break it, the one that changes the fewest words.
+    One that breaks it before one that does not, then the more harmful answer, and of answers that
+    harm alike the one to fewer changed words.
     """
     _refuse_other_rows(runs)
     several = list(runs.values())
-    return [
-        min(runs, key=lambda name: (_RANK[runs[name][i].status], runs[name][i].n_changed))
-        for i in range(len(several[0]))
-    ]
+    return [min(runs, key=lambda name: _mildness(runs[name][i])) for i in range(len(several[0]))]
+
+
+def _mildness(result: AttackResult) -> tuple[bool, float, int]:
+    held = result.status not in ("wrong", "broken")
+    return held, -result.harm, result.n_changed
 
 
 def _merged(several: Sequence[AttackResult], worst: AttackResult) -> AttackResult:
-    return worst.model_copy(update={"n_queries": sum(result.n_queries for result in several)})
+    """Return the worst text with what all runs together say and cost."""
+    status = min((result.status for result in several), key=_RANK.__getitem__)
+    n_queries = sum(result.n_queries for result in several)
+    return worst.model_copy(update={"status": status, "n_queries": n_queries})
 
 
 def _alone(runs: Runs) -> tuple[Alone, ...]:

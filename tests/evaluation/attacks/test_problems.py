@@ -24,8 +24,8 @@ from pipeline_steps.evaluation.attacks.distractors import (
     other_question,
     statement,
 )
-from pipeline_steps.evaluation.attacks.drift import BesideClean, row_key, word_overlap
-from pipeline_steps.evaluation.attacks.goals import Answer
+from pipeline_steps.evaluation.attacks.drift import BesideClean, Drift, row_key, word_overlap
+from pipeline_steps.evaluation.attacks.goals import Answer, Judged
 from pipeline_steps.evaluation.attacks.oracle import AnswerBook, Oracle
 from pipeline_steps.evaluation.attacks.passage import Passage
 from pipeline_steps.judging_params import AttackParams
@@ -269,6 +269,12 @@ def test_a_text_that_drifts_from_what_was_written_before_is_broken_without_a_tru
     assert {result.status for result in outcome.results} == {"broken"}
     assert [word_overlap(json.loads(r.clean_prediction)["text"], json.loads(r.prediction)["text"])
             for r in outcome.results] == [0.0] * 6  # fmt: skip
+
+
+def test_a_written_text_without_a_score_has_a_harm_that_can_be_compared() -> None:
+    said = json.dumps({"text": "one two"})
+    answer = Answer("", said, float("nan"), clean=said)
+    assert Drift().judge(answer) == Judged(broken=False, harm=0.0)
 
 
 def test_a_target_label_is_the_only_one_that_counts_and_its_own_rows_are_not_attacked() -> None:

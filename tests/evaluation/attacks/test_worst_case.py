@@ -34,6 +34,25 @@ def test_of_two_texts_that_break_a_row_the_one_with_fewer_changes_is_shown() -> 
     assert worst_runs({"x": [far], "y": [near], "z": [near]}) == ["y"]
 
 
+def test_of_two_attacks_that_break_nothing_the_more_harmful_answer_counts() -> None:
+    runs = {
+        "mild": [result(1, "unknown", harm=0.0, n_changed=1)],
+        "harsh": [result(1, "unbroken", harm=0.2, n_changed=3)],
+    }
+    assert worst_runs(runs) == ["harsh"]
+    (row,) = worst_case(runs, 0.95).results
+    assert (row.status, row.harm) == ("unknown", 0.2)  # one of the searches came to no end
+
+
+@given(st.lists(st.tuples(st.sampled_from(STATUSES), st.floats(0, 1)), min_size=1, max_size=5))
+def test_no_run_harms_a_row_more_than_its_worst_case(found: list[tuple[str, float]]) -> None:
+    runs = {f"a{i}": [result(1, status, harm=harm)] for i, (status, harm) in enumerate(found)}
+    (worst,) = worst_case(runs, 0.95).results
+    broken = {harm for status, harm in found if status == "broken"}
+    assert worst.harm == max(broken or {harm for _, harm in found})
+    assert (worst.status == "broken") == bool(broken)
+
+
 @given(
     st.lists(st.lists(st.sampled_from(STATUSES), min_size=6, max_size=6), min_size=1, max_size=4)
 )

@@ -75,7 +75,7 @@ class Arena:
     ) -> tuple[Outcome, AttackCost]:
         """Return what an attack makes of rows, by default of all, and what it cost."""
         recipe, ranking = ATTACKS[name], self.params.ranking
-        oracle = self.oracle()
+        oracle = self.oracle(None if recipe.unscouted else self.scout)
         before = self._counts()
         outcome = attack_rows(
             self.rows if rows is None else rows,
@@ -95,10 +95,10 @@ class Arena:
         )
         return outcome, cost
 
-    def oracle(self) -> Oracle:
+    def oracle(self, scout: AnswerBook | None = None) -> Oracle:
         """Return what answers and judges rows; what was answered before costs nothing."""
         goal = goal_of(self.problem, self.victim.labels, self.params)
-        return Oracle(goal, self.exact, self.scout)
+        return Oracle(goal, self.exact, scout)
 
     def breaks(self, name: str, results: Sequence[AttackResult]) -> list[bool]:
         """Return whether texts that an attack found, here or elsewhere, break this checkpoint."""

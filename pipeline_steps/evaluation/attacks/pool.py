@@ -171,13 +171,16 @@ class Pool:
                 run.edits = run.found.edits
         answers = self.oracle.exact([run.passage.changed(run.edits) for run in ended])
         for run, last in zip(ended, answers, strict=True):
-            exhausted = run.found is not None and run.found.exhausted
-            unbroken: Status = "unbroken" if exhausted else "unknown"
+            unbroken: Status = "unbroken" if self._proven(run) else "unknown"
             judged = self.oracle.goal.judge(last)
             status: Status = "broken" if judged.broken else unbroken
             yield Attacked(
                 run.passage, status, run.edits, run.clean, last, run.n_queries, judged.harm
             )
+
+    def _proven(self, run: _Run) -> bool:
+        """Return whether all was tried on the victim itself: a scout's no proves nothing."""
+        return run.found is not None and run.found.exhausted and self.oracle.scout is None
 
 
 def seeded(seed: int, example_id: str) -> random.Random:

@@ -23,7 +23,8 @@ class Recipe:
     """An attack of the literature, as it is run here.
 
     ``needs``: the services that its search asks beside the victim. ``ranked``: whether words are
-    ranked, so that ``attack.ranking`` means something.
+    ranked, so that ``attack.ranking`` means something. ``unscouted``: the model that is judged
+    answers all, because what is said of a row rests on answers that broke nothing.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Recipe:
     made: Callable[[Ranking | None], Search]
     needs: tuple[str, ...] = ()
     ranked: bool = False
+    unscouted: bool = False
 
     def search(self, ranking: Wanted = "recipe") -> Search:
         """Return the search; one that ranks no words is the same for every ranking."""

@@ -136,6 +136,7 @@ RECIPES = named(
         "words are chosen by the answer without each, not by gradients; it breaks no row: its text "
         "is what is left when the answer still stays",
         partial(_always, Reduction(Space(Loss(), (UsableRow(),)))),
+        unscouted=True,
     ),
     Recipe(
         "textfooler",
@@ -201,6 +202,7 @@ RECIPES = named(
         "every swap, loss and neighbouring key inside one word, up to 5,000 a row: a survivor is "
         "proven unbroken by these",
         partial(_always, Exhaustive(_TYPOS, max_edits=1)),
+        unscouted=True,
     ),
     Recipe(
         "known_defence",

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from toy_victims import attacked, passage_of
+from toy_victims import LABELS, attacked, keyword_victim, passage_of
 
 from pipeline_steps.evaluation.attacks.constraints import (
     MaxChangedShare,
@@ -16,8 +16,12 @@ from pipeline_steps.evaluation.attacks.constraints import (
     UsableRow,
 )
 from pipeline_steps.evaluation.attacks.exhaustive import size
+from pipeline_steps.evaluation.attacks.goals import WrongLabel
 from pipeline_steps.evaluation.attacks.keyboard_moves import InnerEdits, TextBuggerMoves
+from pipeline_steps.evaluation.attacks.oracle import AnswerBook, Oracle
+from pipeline_steps.evaluation.attacks.pool import Pool
 from pipeline_steps.evaluation.attacks.pwws import softmax
+from pipeline_steps.evaluation.attacks.recipes import RECIPES
 from pipeline_steps.evaluation.attacks.spelling import DeepWordBugMoves
 from pipeline_steps.evaluation.attacks.unseen import Invisible
 from pipeline_steps.noise.word_forms import are_opposites, like_cased, same_lemma
@@ -103,6 +107,13 @@ def test_a_row_that_survives_every_typo_is_unbroken_and_one_too_big_is_unknown()
     assert attacked("typos_proof", [passage_of("a good film")])["0"].status == "broken"
     cut = attacked("typos_proof", [passage_of("good great great film")], max_queries=5)["0"]
     assert cut.status == "unknown"
+
+
+def test_a_search_that_a_scout_answered_proves_nothing() -> None:
+    passage = passage_of("good great great film")
+    oracle = Oracle(WrongLabel(LABELS), AnswerBook(keyword_victim), AnswerBook(keyword_victim))
+    (found,) = Pool(oracle, RECIPES["typos_proof"].search()).attack([passage], seed=0)
+    assert found.status == "unknown"
 
 
 def test_the_strong_search_of_a_cascade_is_spent_on_survivors_alone() -> None:

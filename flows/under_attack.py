@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from flows.arena import results_path
 from flows.attack_runs import WORST_CASE, Attacks
@@ -18,6 +19,7 @@ from pipeline_steps.attack_types import (
     UnderAttack,
     WorstOfAll,
 )
+from pipeline_steps.digests import value_digest
 from pipeline_steps.evaluation.attacks.budget import budget_curve, queries
 from pipeline_steps.evaluation.attacks.measures import held
 from pipeline_steps.evaluation.attacks.results_file import read_results
@@ -60,10 +62,7 @@ class Opponent:
         self, suite: str, ours: Sequence[AttackResult], confidence: float
     ) -> tuple[Transfer, ...]:
         """Return what each version's texts do to the other; asked once, then read from a file."""
-        other = self.attacks.checkpoint.digest[:16]
-        path = self.own.path(suite, f"-{self.own.params.seeds}-against-{other}").with_suffix(
-            ".json"
-        )
+        path = self._transfers_path(suite, ours, confidence)
         if path.exists():
             found = json.loads(path.read_text(encoding="utf-8"))
             return tuple(Transfer.model_validate(transfer) for transfer in found)
@@ -77,6 +76,12 @@ class Opponent:
         content = [transfer.model_dump(mode="json") for transfer in crossed]
         write_text_atomically(path, json.dumps(content))
         return crossed
+
+    def _transfers_path(self, suite: str, ours: Sequence[AttackResult], confidence: float) -> Path:
+        """Return a file named by all that it tells of: which texts of whom, and under what name."""
+        texts = [[result.model_dump() for result in side] for side in (ours, self.results[suite])]
+        key = value_digest([self.name, self.attacks.checkpoint.digest, confidence, texts])
+        return self.own.path(suite, f"-against-{key[:16]}").with_suffix(".json")
 
 
 def summarise_attacks(

@@ -26,7 +26,9 @@ _OPTIONS: dict[str, Any] = {
     "noise": Annotated[list[str] | None, typer.Option(help="KIND:LEVEL, noise put on --data.")],
     "max_length": Annotated[int | None, typer.Option(min=2, help="Tokens that are read.")],
     "tracking_uri": Annotated[str | None, typer.Option(help="Where models:/ and runs:/ stand.")],
-    "format": Annotated[str | None, typer.Option(help="Of an address: huggingface or mlflow.")],
+    "format": Annotated[
+        str | None, typer.Option(help="Of an address: huggingface, mlflow, holdfast.")
+    ],
     "header": Annotated[
         list[str] | None, typer.Option(help="NAME=VARIABLE, a header from the environment.")
     ],

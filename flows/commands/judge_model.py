@@ -108,7 +108,7 @@ def _named(options: Mapping[str, Any]) -> NamedModel:
     kind = kind_of(address)
     if kind in ("checkpoint", "directory") or Path(address).is_dir():
         address = str(Path(address).expanduser().resolve())
-    forms = {"huggingface", "mlflow"}
+    forms = {"huggingface", "mlflow", "holdfast"}
     usual = "mlflow" if address.partition("?")[0].endswith(_MLFLOW_PATH) else "huggingface"
     form = options["format"] or usual
     if form not in forms:

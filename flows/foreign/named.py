@@ -38,7 +38,7 @@ class NamedModel(Value):
     unanswerable: bool = True
     max_length: int | None = None
     tracking_uri: str | None = None
-    format: Literal["huggingface", "mlflow"] = "huggingface"
+    format: Literal["huggingface", "mlflow", "holdfast"] = "huggingface"
     headers: dict[str, str] = Field(default={})
     timeout: float = 60.0
     batch_rows: int = 32

@@ -264,7 +264,8 @@ class _HttpAsker:
         )
 
     def __call__(self, requests: Sequence[Mapping[str, Any]]) -> Asked:
-        names = {} if self.send_as is None else {next(iter(requests[0])): self.send_as}
+        named = self.send_as not in (None, BARE)
+        names = {next(iter(requests[0])): str(self.send_as)} if named else {}
         return self.endpoint.ask([_sent(request, names) for request in requests])
 
 

@@ -17,7 +17,7 @@ import httpx
 
 from pipeline_steps.errors import EndpointError
 
-Format = Literal["huggingface", "mlflow"]
+Format = Literal["huggingface", "mlflow", "holdfast"]
 _WAIT_AND_TRY_AGAIN = (429, 503)
 _OK = 200
 _RETRIES = 5
@@ -33,8 +33,10 @@ class Endpoint:
     ----------
     url : str
         Where it answers.
-    format : {"huggingface", "mlflow"}
-        ``{"inputs": [...]}``, or ``{"dataframe_split": ...}`` as ``/invocations`` reads it.
+    format : {"huggingface", "mlflow", "holdfast"}
+        ``{"inputs": [...]}`` with bare values where a row has but one, the same with all fields
+        named as ``holdfast serve`` reads it, or ``{"dataframe_split": ...}`` as ``/invocations``
+        does.
     headers : mapping
         Sent with each request; never shown.
     timeout : float
@@ -119,6 +121,7 @@ class Endpoint:
             401: "name a variable that holds what it wants: --header Authorization=VARIABLE",
             403: "name a variable that holds what it wants: --header Authorization=VARIABLE",
             404: "check the path of the address, such as /invocations of an MLflow server",
+            422: "where holdfast serve answers: --format holdfast; or see the server's own message",
             429: "ask with fewer workers or fewer rows at a time (--workers, --batch-rows)",
             503: "wait until the server has loaded its model, then run the command again",
         }
@@ -159,6 +162,8 @@ def _without_user(url: str) -> str:
 
 
 def _body(batch: Sequence[Mapping[str, Any]], form: Format) -> dict[str, Any]:
+    if form == "holdfast":
+        return {"inputs": [dict(request) for request in batch]}
     if form == "huggingface":
         return {"inputs": [_input(request) for request in batch]}
     columns = list(dict.fromkeys(name for request in batch for name in request))
@@ -167,9 +172,8 @@ def _body(batch: Sequence[Mapping[str, Any]], form: Format) -> dict[str, Any]:
 
 
 def _input(request: Mapping[str, Any]) -> Any:
-    """Return what Hugging Face reads of a request: a text, or a text with its pair."""
-    values = list(request.values())
-    return values[0] if len(values) == 1 else {"text": values[0], "text_pair": values[1]}
+    """Return what Hugging Face reads of a request: a value alone, or all by their names."""
+    return next(iter(request.values())) if len(request) == 1 else dict(request)
 
 
 def _wait(response: httpx.Response, attempt: int) -> float:

@@ -133,7 +133,7 @@ def as_strings(column: str, value: Any) -> list[str] | None:
     """
     if value is None:
         return None
-    content = _from_json(value) if isinstance(value, str) and value[:1] == "[" else value
+    content = json_or_text(value) if isinstance(value, str) and value[:1] == "[" else value
     if isinstance(content, str):
         return content.split()
     if isinstance(content, list | tuple) and all(isinstance(item, str) for item in content):
@@ -161,7 +161,7 @@ def as_names(column: str, value: Any) -> list[str] | None:
     """
     if value is None:
         return None
-    content = _from_json(value.strip()) if _is_listed(value) else value
+    content = json_or_text(value.strip()) if _is_listed(value) else value
     if isinstance(content, str) and not _is_listed(content):
         return [name for part in re.split("[;|]", content) if (name := part.strip())]
     if isinstance(content, list | tuple):
@@ -190,7 +190,7 @@ def as_texts(column: str, value: Any) -> list[str] | None:
     """
     if value is None:
         return None
-    content = _from_json(value) if isinstance(value, str) and value[:1] == "[" else value
+    content = json_or_text(value) if isinstance(value, str) and value[:1] == "[" else value
     if isinstance(content, str):
         return [content]
     if isinstance(content, list | tuple) and all(isinstance(item, str) for item in content):
@@ -200,7 +200,7 @@ def as_texts(column: str, value: Any) -> list[str] | None:
     raise NotAValueError(column, value, "text")
 
 
-def _from_json(value: str) -> Any:
+def json_or_text(value: str) -> Any:
     """Return what a text says as JSON; a text that merely begins like a list stays a text."""
     try:
         return json.loads(value)
@@ -244,7 +244,7 @@ def as_objects(column: str, value: Any) -> list[dict[str, Any]] | None:
     """
     if value is None:
         return None
-    content = _from_json(value) if isinstance(value, str) else value
+    content = json_or_text(value) if isinstance(value, str) else value
     if isinstance(content, dict) and _are_columns(content):
         names, columns = list(content), list(content.values())
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

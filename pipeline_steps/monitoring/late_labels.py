@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline_steps.fields import NotAValueError, as_objects, json_or_text
 from pipeline_steps.problems.multi_label_classification import labels_of
 from pipeline_steps.problems.ner import tokens_and_tags
 from pipeline_steps.problems.question_answering import answers
@@ -59,10 +60,15 @@ def raw_answer(request: Mapping[str, Any], label: Any) -> dict[str, Any]:
     [{'text': 'Ann', 'start': 7}]
     >>> raw_answer({"text": "Ann met Bo", "head_start": 0, "head_end": 3}, "met")["head_span"]
     [0, 3]
+
+    Of a context that was redacted the log does not know the original: an answer is moved to the
+    nearest place where the kept text has it.
     """
     given = dict(label) if isinstance(label, Mapping) else _anywhere(request, label)
     if "messages" in request:  # a conversation that ends with the reply holds what is learnt
         given = {"messages": _with_reply(request["messages"], given.get("target")), **given}
+    if "context" in request and "answers" in given:
+        given["answers"] = _placed(str(request["context"]), given["answers"])
     if "tags" in given and request.get("text") and not request.get("tokens"):
         given = {"tokens": str(request["text"]).split(), **given}
     return {**_spans(request), **given}
@@ -76,6 +82,27 @@ def _anywhere(request: Mapping[str, Any], label: Any) -> dict[str, Any]:
     return found
 
 
+def _placed(context: str, given: Any) -> Any:
+    """Return answers where the logged context has them: a redaction before them moves its text.
+
+    What is no list of answers stays as it is, and is set aside when the row is read.
+    """
+    try:
+        found = as_objects("answers", given)
+    except NotAValueError:
+        return given
+    return None if found is None else [_at_its_place(context, answer) for answer in found]
+
+
+def _at_its_place(context: str, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    text, start = answer.get("text"), answer.get("start", answer.get("answer_start"))
+    if not isinstance(text, str) or not text or not isinstance(start, int):
+        return answer
+    places = [match.start() for match in re.finditer(f"(?={re.escape(text)})", context)]
+    nearest = min(places, key=lambda place: abs(place - start), default=start)
+    return {"text": text, "start": nearest}
+
+
 def _spans(request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         f"{name}_span": [request[f"{name}_start"], request[f"{name}_end"]]
@@ -85,7 +112,8 @@ def _spans(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_reply(messages: Any, reply: Any) -> Any:
-    said = json.loads(messages) if isinstance(messages, str) and messages[:1] == "[" else messages
+    is_json = isinstance(messages, str) and messages.lstrip()[:1] == "["
+    said = json_or_text(messages) if is_json else messages
     if not isinstance(said, list) or reply is None:
         return said
     first = reply[0] if isinstance(reply, list) else reply

@@ -1,16 +1,19 @@
 """What the traffic log keeps of a row: without what the rules name, and still in one piece.
 
 Where a row counts words or characters (tags, spans), the count stays right: words are replaced one
-by one, and offsets follow the text.
+by one, and offsets follow the text. Of a conversation in JSON what is said is replaced, message by
+message: a rule that is laid over the notation takes a part of an escape for a part of a word.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline_steps.problems.conversation import as_messages, as_objects_of
 from pipeline_steps.serve_params import Redaction
 
 REPEATED = {
@@ -40,7 +43,7 @@ class Redactor:
         output = {n: v if n in _NAMES else self._any(v) for n, v in output.items()}
         if "tags" in said:
             return {"tokens": self._words(list(said["tokens"]))}, output
-        example = {name: self._any(value) for name, value in request.items()}
+        example = {name: self._input(name, value) for name, value in request.items()}
         for name, offsets in _OFFSETS.items():
             if name in request:
                 for values in (example, output):
@@ -52,6 +55,16 @@ class Redactor:
         for pattern, replacement in self.rules:
             text = _replaced(pattern, replacement, text)
         return text
+
+    def _input(self, name: str, value: Any) -> Any:
+        is_json = name == "messages" and isinstance(value, str) and value.lstrip()[:1] == "["
+        return self._conversation(value) if is_json else self._any(value)
+
+    def _conversation(self, text: str) -> str:
+        """Return roles and redacted contents, which is all that a model reads of the messages."""
+        said = as_objects_of(as_messages("messages", text) or [])
+        kept = [{**each, "content": self.text(each["content"])} for each in said]
+        return json.dumps(kept, ensure_ascii=False)
 
     def _any(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -72,14 +72,13 @@ class Scorer:
     def _score(self, rows: list[Row], model: VersionedModel) -> list[Row]:
         """Return the rows that the model could answer; where one fails, it fails alone."""
         try:
-            answers = answers_and_digests(rows, model)
+            for row, (said, digest) in zip(rows, answers_and_digests(rows, model), strict=True):
+                row.answer = Answer(said, logged(row, said, digest, model, self.redactor))
         except ROW_ERRORS as error:
             if len(rows) > 1:
                 return [done for row in rows for done in self._score([row], model)]
             rows[0].ticket.fail(not_answered(error))
             return []
-        for row, (said, digest) in zip(rows, answers, strict=True):
-            row.answer = Answer(said, logged(row, said, digest, model, self.redactor))
         return rows
 
     def _note(self, n: int, seconds: float) -> None:

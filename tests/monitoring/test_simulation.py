@@ -155,6 +155,22 @@ def test_what_was_asked_and_its_late_label_are_the_row_that_a_retrain_reads(prob
         assert {name: getattr(content, name) for name in wanted} == wanted
 
 
+def test_a_late_label_is_put_where_the_redacted_context_has_it() -> None:
+    request = {"question": "who?", "context": "Ann: [email] is the address of Ann."}
+    label = {"answers": [{"text": "Ann", "start": 47}, {"text": "gone", "answer_start": 5}]}
+    assert raw_answer(request, label)["answers"] == [
+        {"text": "Ann", "start": 31},
+        {"text": "gone", "start": 5},
+    ]
+    for odd in (None, [], "Ann", [7]):
+        assert raw_answer(request, {"answers": odd})["answers"] == odd
+
+
+def test_a_logged_conversation_that_is_no_json_any_more_is_left_for_validation() -> None:
+    request = {"messages": '[{"role": "user", "content": "\\[email]"}]'}
+    assert raw_answer(request, "hello")["messages"] == request["messages"]
+
+
 def test_labels_cannot_move_where_no_row_has_one() -> None:
     stream = Stream("label-only", rows=1, start=START)
     with pytest.raises(DataError, match="the rows of ner have no label"):

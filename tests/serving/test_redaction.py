@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -52,6 +53,40 @@ def test_lists_and_texts_within_them_are_redacted() -> None:
     example, output = DEFAULT.kept(request, {"reply": "x@y.de", "place": 0, "score": 1.0})
     assert example["messages"] == '[{"role": "user", "content": "[email]"}]'
     assert (example["candidates"], output) == (["[email]", "b"], {"place": 0})
+
+
+TURNS = st.lists(
+    st.tuples(st.sampled_from(["user", "assistant"]), st.text('a@.x1 \n\t"\\éu\ud800', min_size=1)),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@given(TURNS, st.booleans(), st.sampled_from([DEFAULT, Redactor([Redaction(pattern="u|n|[0-9]")])]))
+def test_a_conversation_is_kept_as_one_with_each_message_redacted(
+    turns: list[tuple[str, str]], ascii_only: bool, redactor: Redactor
+) -> None:
+    said = [{"role": role, "content": content} for role, content in turns]
+    sent = f" {json.dumps(said, ensure_ascii=ascii_only)}"
+    kept = redactor.kept({"messages": sent}, {"reply": "a"})[0]["messages"]
+    assert json.loads(kept) == [
+        {**each, "content": redactor.text(each["content"])} for each in said
+    ]
+
+
+def test_an_escape_before_an_address_is_no_part_of_it() -> None:
+    sent = json.dumps([{"role": "user", "content": "write to\nann@x.org"}])
+    kept = DEFAULT.kept({"messages": sent}, {"reply": "a"})[0]["messages"]
+    assert json.loads(kept) == [{"role": "user", "content": "write to\n[email]"}]
+    assert DEFAULT.kept({"messages": "I am ann@x.org"}, {"reply": "a"})[0] == {
+        "messages": "I am [email]"
+    }
+
+
+def test_of_a_message_only_what_a_model_reads_is_kept() -> None:
+    deep = "[" * 900 + "]" * 900
+    sent = f'[{{"role": "user", "content": "a", "mail": "x@y.de", "more": {deep}}}]'
+    kept = DEFAULT.kept({"messages": sent}, {"reply": "a"})[0]["messages"]
+    assert kept == '[{"role": "user", "content": "a"}]'
 
 
 @given(st.lists(st.text("abcd", min_size=1, max_size=4), min_size=1, max_size=8))

@@ -37,7 +37,7 @@ class ToyModel:
     version: int = 1
     name: str = "toy"
     seconds: float = 0.0
-    defect: type[BaseException] | None = None
+    defect: BaseException | type[BaseException] | None = None
     open: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
     prepared: int = 0

@@ -100,12 +100,14 @@ class PredictBody:
             content = self.problem.example(request)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(f"inputs.{place}: {error!r}", self.problem) from error
-        row: Mapping[str, Any] = {
+        texts = {
             "text": content.text,
             "text_pair": content.text_pair,
             "target": content.target,
-            "label": None,
         }
+        if not all(_is_whole(text) for text in texts.values() if text is not None):
+            raise _unreadable(f"inputs.{place}: half of a surrogate pair", self.problem)
+        row: Mapping[str, Any] = {**texts, "label": None}
         flaws = [flaw for flaw in self.problem.find_flaws(row) if flaw not in _UNASKED]
         if flaws:
             raise _unreadable(f"inputs.{place}: {', '.join(flaws)}", self.problem)
@@ -130,6 +132,18 @@ def validated(model: type[BaseModel], body: bytes) -> Any:
             expected="a body as /docs shows it",
             fix="mend the fields named above and send the request again",
         ) from error
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether a text has all its characters: no tokenizer reads half of a surrogate pair.
+
+    JSON within JSON may name one; the parser of the body lets none pass.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unreadable(received: str, problem: Problem) -> RefusedRequestError:

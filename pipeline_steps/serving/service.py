@@ -36,6 +36,12 @@ class Service:
     on_failure : callable
         Called once when a thread of the service died or it could not get ready; nothing is
         answered from then on.
+
+    Attributes
+    ----------
+    recent : deque of Request
+        The last rows that were answered. One that no model can answer is none of them: it would
+        keep every new version from its place.
     """
 
     def __init__(
@@ -119,7 +125,6 @@ class Service:
         except HoldfastError:
             self._open.discard(ticket)
             raise
-        self.recent.extend(requests[-_REMEMBERED:])
         return ticket.future
 
     def switch(self, model: VersionedModel) -> None:
@@ -141,6 +146,7 @@ class Service:
 
     def _hand_on(self, rows: list) -> None:  # type: ignore[type-arg]
         self.commits.put(rows)
+        self.recent.extend(row.request for row in rows[-_REMEMBERED:])
         if self.shadow is not None:
             self.shadow.put(rows)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from pipeline_steps.errors import HoldfastError
+from pipeline_steps.errors import ROW_ERRORS, HoldfastError
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.serving.service import Service
 from pipeline_steps.serving.shadow import Shadow
@@ -135,12 +135,13 @@ class ChampionWatch:
     def _try(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except (HoldfastError, OSError, ValueError, KeyError, RuntimeError) as error:
+        except (*ROW_ERRORS, OSError, MemoryError) as error:
             self.service.metrics.swaps.labels("failed").inc()
             if self.service.model is None:
                 self.service.error = error if isinstance(error, HoldfastError) else None
                 raise
-            self.say(f"holdfast: {error}\n  the version in place goes on answering")
+            said = error if isinstance(error, HoldfastError) else repr(error)
+            self.say(f"holdfast: {said}\n  the version in place goes on answering")
 
 
 def sample_request(problem: str) -> Request:

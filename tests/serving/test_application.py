@@ -31,6 +31,7 @@ class Registry:
         self.number: int | None = 1
         self.challenging: int | None = None
         self.broken: set[int] = set()
+        self.defects: dict[int, Exception] = {}
         self.models: dict[int, ToyModel] = {}
 
     def champion(self) -> int | None:
@@ -42,7 +43,7 @@ class Registry:
     def load(self, number: int) -> ToyModel:
         if number in self.broken:
             raise HoldfastError(f"{number} is damaged", expected="a sound one", fix="restore it")
-        self.models[number] = ToyModel(version=number)
+        self.models[number] = ToyModel(version=number, defect=self.defects.get(number))
         return self.models[number]
 
 
@@ -200,6 +201,26 @@ def test_the_champion_is_followed_and_a_damaged_one_is_not(tmp_path: Path) -> No
         assert (health.status_code, health.json()["precision"]) == (200, {"precision": "fp32"})
 
 
+def test_a_row_that_no_version_can_answer_keeps_no_new_one_away(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        assert ask(made, "bad").status_code == 500
+        assert ask(made, "sound").status_code == 200
+        made.registry.number = 2
+        until(lambda: made.get("/ready").json()["version"] == 2)
+        assert made.registry.models[2].batches == [["a b c"], ["sound"]]
+
+
+@pytest.mark.parametrize("defect", [TypeError, IndexError, MemoryError])
+def test_whatever_a_new_version_fails_with_the_old_one_goes_on(
+    tmp_path: Path, defect: type[Exception]
+) -> None:
+    with client(tmp_path) as made:
+        made.registry.defects, made.registry.number = {2: defect("cannot be warmed up")}, 2
+        until(lambda: any("cannot be warmed up" in line for line in made.said))
+        assert ask(made, "a").json()["predictions"][0]["version"] == 1
+        assert not made.service.failed
+
+
 def test_the_challenger_is_followed_too(tmp_path: Path) -> None:
     with client(tmp_path) as made:
         made.registry.challenging = 5
@@ -247,6 +268,11 @@ def test_every_problem_reads_its_own_requests(problem: str) -> None:
         ("question_answering", {"question": " ", "context": "a"}, "question_missing"),
         ("response_selection", {"messages": "[]", "candidates": ["a", "b"]}, "inputs.0"),
         ("response_selection", {"messages": "[]", "candidates": ["a", "a"]}, "repeated"),
+        (
+            "dialogue",
+            {"messages": json.dumps([{"role": "user", "content": "\ud800"}])},
+            "half of a surrogate pair",
+        ),
     ],
 )
 def test_rows_that_no_model_can_read_are_refused(problem: str, row: Any, said: str) -> None:

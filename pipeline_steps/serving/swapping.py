@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from pipeline_steps.errors import ROW_ERRORS, HoldfastError
@@ -14,6 +15,7 @@ from pipeline_steps.serving.shadow import Shadow
 from pipeline_steps.serving.tickets import Request, VersionedModel
 
 _RETENTION_SECONDS = 3_600.0
+_LONGEST_PAUSE = 600.0
 _SAMPLES: dict[str, Any] = {
     "head_start": 0, "head_end": 1, "tail_start": 2, "tail_end": 3,
     "messages": '[{"role": "user", "content": "a b c"}]', "candidates": ["a", "b"],
@@ -36,11 +38,47 @@ class Versions(Protocol):
         ...
 
 
+class Pauses:
+    """When a version that could not be loaded is tried again: each time after twice as long.
+
+    Parameters
+    ----------
+    first : float
+        Seconds after the first failure.
+    clock : callable
+        Seconds, never going back.
+    """
+
+    def __init__(self, first: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.first = first
+        self.clock = clock
+        self._failed: dict[int, tuple[float, float]] = {}
+
+    def over(self, number: int) -> bool:
+        """Return whether a version may be tried now."""
+        until, _ = self._failed.get(number, (float("-inf"), 0.0))
+        return self.clock() >= until
+
+    @contextmanager
+    def trying(self, number: int) -> Iterator[None]:
+        """Begin a longer pause where the block fails, and forget the version where it does not."""
+        _, last = self._failed.get(number, (0.0, self.first / 2))
+        loaded = False
+        try:
+            yield
+            loaded = True
+        finally:
+            self._failed.pop(number, None)
+            if not loaded:
+                pause = min(2 * last, _LONGEST_PAUSE)
+                self._failed[number] = (self.clock() + pause, pause)
+
+
 class ChampionWatch:
     """Polls for the champion, and for the challenger where one is shadowed.
 
     Until the first champion is in place an error ends the service. Later ones are said and tried
-    again at the next look, while the old champion goes on answering.
+    again after a pause, while the old champion goes on answering.
 
     Parameters
     ----------
@@ -71,6 +109,8 @@ class ChampionWatch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._guarded, name="champion", daemon=True)
         self._forgotten_at = float("-inf")
+        # Who becomes champion is tried at once, whatever happened to it in the shadow.
+        self._champions, self._challengers = (Pauses(service.params.poll_seconds) for _ in "ab")
 
     def start(self) -> None:
         """Begin to look."""
@@ -91,46 +131,56 @@ class ChampionWatch:
                 self.service.fail(self.service.error)
 
     def _run(self) -> None:
-        self._try(self.look)
+        self.look()
         if not self.service.ready:
             return
         while not self._stop.wait(self.service.params.poll_seconds):
-            self._try(self.look)
+            self.look()
             if time.monotonic() - self._forgotten_at > _RETENTION_SECONDS:
                 self._forgotten_at = time.monotonic()
                 self._try(self.forget)
 
     def look(self) -> None:
         """Put today's champion in place, and today's challenger in its shadow."""
-        number = self.versions.champion()
-        model = self.service.model
-        if number is not None and (model is None or model.version != number):
-            self._swap(number)
+        self._try(self._look_for_champion)
         if self.service.shadow is not None:
-            self._look_for_challenger(self.service.shadow)
+            shadow = self.service.shadow
+            self._try(lambda: self._look_for_challenger(shadow))
 
-    def _swap(self, number: int) -> None:
-        new = self._loaded(number)
-        old = self.service.model
+    def _look_for_champion(self) -> None:
+        old, number = self.service.model, self.versions.champion()
+        new = None if number is None else self._loaded(number, old, self._champions)
+        if new is None:
+            return
         self.service.switch(new)
         self.service.metrics.swaps.labels("done").inc()
         before = "" if old is None else f", after version {old.version}"
         self.say(f"version {number} of {new.name} answers{before}")
 
-    def _loaded(self, number: int) -> VersionedModel:
-        """Return a version that has shown that it answers what is asked today."""
-        model = self.versions.load(number)
-        for request in (self.sample, *tuple(self.service.recent)):
-            model.answer([request])
-        return model
-
     def _look_for_challenger(self, shadow: Shadow) -> None:
         number = self.versions.challenger()
         if number is None:
             shadow.model = None
-        elif shadow.model is None or shadow.model.version != number:
-            shadow.model = self._loaded(number)
+        elif new := self._loaded(number, shadow.model, self._challengers):
+            shadow.model = new
             self.say(f"version {number} answers in the shadow")
+
+    def _loaded(
+        self, number: int, in_place: VersionedModel | None, pauses: Pauses
+    ) -> VersionedModel | None:
+        """Return a version that has shown that it answers what is asked today.
+
+        ``None``: it is in place already, or its next trial is still to come.
+        """
+        if in_place is not None and in_place.version == number:
+            return None
+        if not pauses.over(number):
+            return None
+        with pauses.trying(number):
+            model = self.versions.load(number)
+            for request in (self.sample, *tuple(self.service.recent)):
+                model.answer([request])
+        return model
 
     def _try(self, work: Callable[[], object]) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from builders import structured_examples
 from fastapi.testclient import TestClient
-from toy_services import ToyModel
+from toy_services import ToyModel, toy_service
 
 from pipeline_steps.errors import HoldfastError
 from pipeline_steps.monitoring.traffic import TrafficLog
@@ -21,7 +22,7 @@ from pipeline_steps.serving.application import build_application
 from pipeline_steps.serving.bodies import PredictBody
 from pipeline_steps.serving.refusals import RefusedRequestError
 from pipeline_steps.serving.service import Service
-from pipeline_steps.serving.swapping import ChampionWatch, sample_request
+from pipeline_steps.serving.swapping import ChampionWatch, Pauses, sample_request
 
 
 class Registry:
@@ -32,6 +33,7 @@ class Registry:
         self.challenging: int | None = None
         self.broken: set[int] = set()
         self.defects: dict[int, Exception] = {}
+        self.asked: list[int] = []
         self.models: dict[int, ToyModel] = {}
 
     def champion(self) -> int | None:
@@ -41,6 +43,7 @@ class Registry:
         return self.challenging
 
     def load(self, number: int) -> ToyModel:
+        self.asked.append(number)
         if number in self.broken:
             raise HoldfastError(f"{number} is damaged", expected="a sound one", fix="restore it")
         self.models[number] = ToyModel(version=number, defect=self.defects.get(number))
@@ -229,6 +232,47 @@ def test_the_challenger_is_followed_too(tmp_path: Path) -> None:
         until(lambda: made.service.shadow.log.count() == 1)
         made.registry.challenging = None
         until(lambda: made.service.shadow.model is None)
+
+
+def test_a_challenger_that_cannot_be_loaded_keeps_no_champion_away(tmp_path: Path) -> None:
+    registry, said = Registry(), []
+    registry.broken, registry.challenging = {5}, 5
+    with toy_service(tmp_path, shadow=True) as service:
+        service._model = None
+        ChampionWatch(service, registry, "text_classification", say=said.append).look()
+        assert service.ready
+    assert any("5 is damaged" in line for line in said)
+
+
+def test_a_version_that_cannot_be_loaded_is_tried_again_after_ever_longer_pauses() -> None:
+    now = [0.0]
+    pauses = Pauses(5.0, lambda: now[0])
+    tried = []
+    for _ in range(4_000):
+        if pauses.over(3):
+            tried.append(now[0])
+            with pytest.raises(OSError, match="no disk"), pauses.trying(3):
+                raise OSError("no disk")
+        now[0] += 1
+    assert tried[:6] == [0.0, 5.0, 15.0, 35.0, 75.0, 155.0]
+    assert {b - a for a, b in itertools.pairwise(tried[-4:])} == {600.0}
+    assert pauses.over(4)
+    with pauses.trying(3):
+        assert not pauses.over(3)
+    assert pauses.over(3)
+
+
+def test_a_damaged_version_is_not_loaded_at_every_look(tmp_path: Path) -> None:
+    registry = Registry()
+    registry.broken, registry.number = {7}, 7
+    with toy_service(tmp_path, poll_seconds=60) as service:
+        watch = ChampionWatch(service, registry, "text_classification", say=print)
+        for _ in range(5):
+            watch.look()
+        registry.number = 1
+        watch.look()
+        assert service.ready
+    assert registry.asked == [7]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

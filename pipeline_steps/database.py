@@ -87,9 +87,10 @@ class Database:
         what = self.purpose.what
         try:
             yield
-        except sa.exc.DBAPIError as error:
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:  # the driver's; the pool's
+            because = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             raise self.purpose.error(
-                f"the {what} cannot be {verb}: {error.orig}",
+                f"the {what} cannot be {verb}: {because}",
                 expected=f"a {what} at {_shown(self.engine.url)} that this user may use",
                 fix=self.purpose.fix,
             ) from error

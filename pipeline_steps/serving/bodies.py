@@ -25,6 +25,8 @@ from pipeline_steps.serving.tickets import Request
 from pipeline_steps.traffic_rows import Identifier, LateLabel
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+_Storable = Field(pattern=r"^[^\x00]*$")
+"""A text in a column of its own: PostgreSQL keeps no NUL, and would refuse a whole transaction."""
 _UNASKED = frozenset({"target_missing", "target_empty", "right_outside"})
 """What a row to be answered need not have."""
 _NAMED = 5
@@ -38,7 +40,7 @@ class GivenLabel(BaseModel):
     prediction_id: Identifier
     label: JsonValue
     labelled_at: AwareDatetime | None = None
-    source: str = Field(default="feedback", max_length=200)
+    source: Annotated[str, _Storable] = Field(default="feedback", max_length=200)
 
 
 class Feedback(BaseModel):
@@ -69,7 +71,7 @@ class PredictBody:
         self.problem: Problem = get_problem(problem)
         self.row = _row_model(self.problem, params.max_characters)
         rows = Annotated[list[self.row], Field(min_length=1, max_length=params.max_rows)]  # type: ignore[name-defined]
-        segment = Annotated[str, Field(min_length=1, max_length=128)]
+        segment = Annotated[str, _Storable, Field(min_length=1, max_length=128)]
         self.model: type[BaseModel] = create_model(
             "PredictBody", __config__=_STRICT, inputs=(rows, ...), segment=(segment | None, None)
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -263,6 +264,18 @@ def test_no_message_tells_the_password() -> None:
     with pytest.raises(TrafficError, match="cannot be read") as caught:
         TrafficLog("postgresql+psycopg://u:hunter2@127.0.0.1:1/d?password=hunter2")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_pool_without_a_free_connection_is_an_error_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, small = sa.create_engine, {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.01}
+    monkeypatch.setattr(sa, "create_engine", lambda url, **how: make(url, **{**how, **small}))
+    log = TrafficLog(f"sqlite:///{tmp_path / 'traffic.db'}")
+    with log.database.reading(), pytest.raises(TrafficError, match="cannot be written: QueuePool"):
+        log.append([prediction(0)])
+    log.append([prediction(0)])
+    log.close()
 
 
 def run_writer(url: str, name: str, times: int) -> subprocess.Popen[str]:

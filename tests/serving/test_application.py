@@ -114,6 +114,11 @@ def test_a_request_keeps_its_id_or_gets_one(tmp_path: Path) -> None:
         (b'{"inputs": [{"text": "aaaaaaaaaaa"}]}', 422, "at most 10 characters"),
         (b'{"inputs": [{"text": "a"}, {"text": "a"}, {"text": "a"}]}', 422, "at most 2 items"),
         (b'{"inputs": [{"text": "a"}], "segment": ""}', 422, "segment"),
+        (
+            rb'{"inputs": [{"text": "a"}], "segment": "a\u0000"}',
+            422,
+            "segment: String should match",
+        ),
         (b'{"inputs": [{"text": "' + b"a" * 300 + b'"}]}', 413, "more than 200 bytes"),
     ],
 )
@@ -137,6 +142,8 @@ def test_labels_that_fit_no_prediction_are_refused(tmp_path: Path) -> None:
         assert "not in the log: no" in unknown.json()["error"]["received"]
         wrong = made.post("/feedback", json={"labels": [{"prediction_id": "a b", "label": 1}]})
         assert wrong.status_code == 422
+        given = {"prediction_id": "a", "label": 1, "source": "desk\x00"}
+        assert made.post("/feedback", json={"labels": [given]}).status_code == 422
 
 
 def test_too_many_rows_of_one_address_are_refused_with_a_time(tmp_path: Path) -> None:

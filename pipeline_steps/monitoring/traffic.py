@@ -85,7 +85,7 @@ class TrafficLog:
             _refuse_unknown(given, sequences)
             newest = _newest(given)
             rows = [label_columns(sequences[id_], label) for id_, label in newest.items()]
-            return sum(self._put_label(connection, row) for row in rows)
+            return self._put_labels(connection, rows)
 
     def read(
         self, after: int = 0, limit: int = _PAGE, model_name: str | None = None
@@ -162,15 +162,18 @@ class TrafficLog:
         dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
         return dialects[self.database.engine.dialect.name].insert(table)
 
-    def _put_label(self, connection: sa.Connection, row: dict[str, Any]) -> bool:
+    def _put_labels(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> int:
+        """Write labels, many in a statement, and return how many of them stand now."""
+        if not rows:
+            return 0
         table = self.tables.labels
-        insert = self._dialect_insert(table).values(row)
+        insert = self._dialect_insert(table)
         given = {name: insert.excluded[name] for name in ("label", "labelled_at", "source")}
         newer = table.c.labelled_at < insert.excluded.labelled_at
         statement = insert.on_conflict_do_update(
             index_elements=["sequence"], set_=given, where=newer
         )
-        return connection.execute(statement.returning(table.c.sequence)).first() is not None
+        return len(connection.execute(statement.returning(table.c.sequence), rows).all())
 
     def _sequences(self, connection: sa.Connection, ids: set[str]) -> dict[str, int]:
         columns = self.tables.predictions.c

@@ -187,6 +187,22 @@ def test_the_later_of_two_labels_stands(log: TrafficLog) -> None:
     assert log.read()[0].label == label(0, None, 10)
 
 
+def test_many_labels_are_few_statements_and_counted_as_they_are_one_by_one(
+    log: TrafficLog,
+) -> None:
+    log.append([prediction(n) for n in range(1_200)])
+    assert log.add_labels([label(n, "b") for n in range(600)]) == 600
+    statements: list[str] = []
+    sa.event.listen(
+        log.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2])
+    )
+    # Of the older labels every third is passed by a newer one; 600 predictions have none yet.
+    assert log.add_labels([label(n, "c", minutes=n % 3 == 0) for n in range(1_200)]) == 800
+    assert len(statements) < 12
+    kept = [row.label.label for row in log.read() if row.label is not None]
+    assert kept == ["c" if n % 3 == 0 or n >= 600 else "b" for n in range(1_200)]
+
+
 def test_labels_of_unknown_predictions_are_refused_by_name_and_none_is_added(
     log: TrafficLog,
 ) -> None:

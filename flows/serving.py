@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHADOW_TABLE = "holdfast_shadow_traffic"
 _CHALLENGER = "challenger"
+_FORGOTTEN_AT_ONCE = 5_000
 _SWITCH_SECONDS = 0.0005
 """How long a thread that answers HTTP may keep the one that scores waiting.
 
@@ -193,15 +194,12 @@ def serve_here(
     params, log = workspace.params.serve, open_traffic_log(workspace)
     shadow = open_shadow_log(workspace) if params.shadow else None
     service = Service(params, log, shadow_log=shadow, on_failure=lambda: server.stop())  # noqa: PLW0108 - made below
-
-    def forget() -> None:
-        if params.retention_days is not None:
-            before = datetime.now(UTC) - timedelta(days=params.retention_days)
-            for each in (log, *([shadow] if shadow else [])):
-                each.forget(before)
-
+    logs = [log] if shadow is None else [log, shadow]
     problem = workspace.params.problem
-    watch = ChampionWatch(service, RegistryVersions(workspace), problem, say=say, forget=forget)
+    watch = ChampionWatch(
+        service, RegistryVersions(workspace), problem,
+        say=say, forget=lambda: forget_some(workspace, logs),
+    )  # fmt: skip
     server = Server(build_application(service, problem, watch))
     if workers > 1:  # one that takes a dead worker's place must not refuse what others can answer
         watch.look()
@@ -212,6 +210,24 @@ def serve_here(
             expected="a service that answers until it is asked to end",
             fix="report what stands above, and start it again: holdfast serve",
         )
+
+
+def forget_some(workspace: Workspace, logs: Sequence[TrafficLog]) -> int:
+    """Let logs forget rows that are older than they keep them, and return how many those were.
+
+    Some thousand at most: whoever calls has something else to do too. Where another process of
+    this workspace is at it, nothing is done.
+    """
+    days = workspace.params.serve.retention_days
+    if days is None:
+        return 0
+    before = datetime.now(UTC) - timedelta(days=days)
+    with (workspace.state / "retention.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        return sum(log.forget(before, at_most=_FORGOTTEN_AT_ONCE) for log in logs)
 
 
 def _share_cores(workers: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = ["LateLabel", "LoggedPrediction", "TrafficLog", "TrafficRow"]
 T = TypeVar("T")
 _PAGE = 10_000
 _IDS_A_QUERY = 500
+_PAUSE = 0.02
+"""Seconds in which others can write: SQLite lets nobody queue, so who comes back at once wins."""
 _NAMED = 10
 
 
@@ -119,17 +122,25 @@ class TrafficLog:
             query = sa.select(sa.func.count()).select_from(self.tables.predictions)
             return int(connection.execute(query).scalar_one())
 
-    def forget(self, before: datetime) -> int:
+    def forget(self, before: datetime, at_most: int | None = None) -> int:
         """Remove predictions from before a time with their labels and return how many those were.
 
-        It is done some thousand rows at a time, so that who appends need not wait for all of it.
+        It is done some hundred rows at a time, so that who appends need not wait for all of it.
+
+        Parameters
+        ----------
+        at_most : int, optional
+            About how many rows to remove; the next call goes on.
         """
         forgotten = 0
-        while removed := self._forget_some(microseconds(before)):
+        while at_most is None or forgotten < at_most:
+            removed = self._forget_some(microseconds(before))
+            if not removed:
+                break
             forgotten += removed
-        if forgotten and self.database.engine.dialect.name == "sqlite":
-            with self.database.reading() as connection:  # the journal holds their text too
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            time.sleep(_PAUSE)
+        if self.database.engine.dialect.name == "sqlite":
+            self._empty_journal()
         return forgotten
 
     def export(self, path: Path) -> int:
@@ -184,14 +195,23 @@ class TrafficLog:
             found.update((row.prediction_id, row.sequence) for row in rows)
         return found
 
+    def _empty_journal(self) -> None:
+        """Take the journal's text away too, unless somebody reads it: then the next call does.
+
+        To wait for readers would be to keep writers waiting.
+        """
+        with self.database.reading() as connection:
+            connection.detach()  # so that what is set here is no other connection's setting
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _forget_some(self, before: int) -> int:
         predictions, labels = self.tables.predictions, self.tables.labels
         oldest = sa.select(predictions.c.sequence).where(predictions.c.created_at < before)
         with self.database.writing() as connection:
-            some = connection.execute(oldest.limit(_PAGE)).scalars().all()
-            for sequences in _slices(some):
-                for table in (labels, predictions):
-                    connection.execute(sa.delete(table).where(table.c.sequence.in_(sequences)))
+            some = connection.execute(oldest.limit(_IDS_A_QUERY)).scalars().all()
+            for table in (labels, predictions) if some else ():
+                connection.execute(sa.delete(table).where(table.c.sequence.in_(some)))
         return len(some)
 
 

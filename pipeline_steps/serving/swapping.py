@@ -89,7 +89,8 @@ class ChampionWatch:
     say : callable
         Told what happened, for the operator.
     forget : callable
-        Called about once an hour: the retention of the log.
+        Lets the log forget some of what it must, and returns how many rows those were: called
+        about once an hour, and at each look while there are more.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class ChampionWatch:
         problem: str,
         *,
         say: Callable[[str], None],
-        forget: Callable[[], object] = lambda: None,
+        forget: Callable[[], int] = lambda: 0,
     ) -> None:
         self.service = service
         self.versions = versions
@@ -108,7 +109,7 @@ class ChampionWatch:
         self.forget = forget
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._guarded, name="champion", daemon=True)
-        self._forgotten_at = float("-inf")
+        self._forget_next = float("-inf")
         # Who becomes champion is tried at once, whatever happened to it in the shadow.
         self._champions, self._challengers = (Pauses(service.params.poll_seconds) for _ in "ab")
 
@@ -136,9 +137,13 @@ class ChampionWatch:
             return
         while not self._stop.wait(self.service.params.poll_seconds):
             self.look()
-            if time.monotonic() - self._forgotten_at > _RETENTION_SECONDS:
-                self._forgotten_at = time.monotonic()
-                self._try(self.forget)
+            if time.monotonic() >= self._forget_next:
+                self._forget_next = time.monotonic() + _RETENTION_SECONDS
+                self._try(self._forget)
+
+    def _forget(self) -> None:
+        if self.forget():
+            self._forget_next = time.monotonic()
 
     def look(self) -> None:
         """Put today's champion in place, and today's challenger in its shadow."""

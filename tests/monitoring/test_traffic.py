@@ -223,6 +223,36 @@ def test_what_is_forgotten_is_gone_with_its_label_and_cursors_stay_right(log: Tr
         log.add_labels([label(2, minutes=20)])
 
 
+def test_others_can_write_between_the_few_hundred_rows_that_are_forgotten_at_once(
+    log: TrafficLog,
+) -> None:
+    log.append([prediction(n) for n in range(1_201)])
+    commits: list[object] = []
+    sa.event.listen(log.database.engine, "commit", commits.append)
+    assert log.forget(NOON + timedelta(minutes=1_200), at_most=600) == 1_000
+    assert len(commits) == 2
+    assert log.forget(NOON + timedelta(minutes=1_200)) == 200
+    assert ids(log.read()) == ["p001200"]
+
+
+def test_an_open_reader_is_not_waited_for_and_its_journal_is_emptied_later(
+    tmp_path: Path,
+) -> None:
+    log = TrafficLog(f"sqlite:///{tmp_path / 'traffic.db'}")
+    log.append([prediction(n) for n in range(9)])
+    with log.database.reading() as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.exec_driver_sql("SELECT count(*) FROM holdfast_traffic").all()
+        began = time.monotonic()
+        assert log.forget(NOON + timedelta(days=1)) == 9
+        assert time.monotonic() - began < 10
+        reader.exec_driver_sql("ROLLBACK")
+    assert (tmp_path / "traffic.db-wal").stat().st_size > 0
+    assert log.forget(NOON + timedelta(days=1)) == 0
+    assert (tmp_path / "traffic.db-wal").stat().st_size == 0
+    log.close()
+
+
 def test_forgotten_text_is_not_left_in_the_files(tmp_path: Path) -> None:
     log = TrafficLog(f"sqlite:///{tmp_path / 'traffic.db'}")
     log.append([prediction(n, example={"text": "secret words"}) for n in range(500)])

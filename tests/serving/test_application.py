@@ -251,6 +251,21 @@ def test_a_challenger_that_cannot_be_loaded_keeps_no_champion_away(tmp_path: Pat
     assert any("5 is damaged" in line for line in said)
 
 
+def test_while_there_is_more_to_forget_it_is_gone_on_with_at_each_look(tmp_path: Path) -> None:
+    left, asked = [2, 1, 0], []
+
+    def forget() -> int:
+        asked.append(left.pop(0))
+        return asked[-1]
+
+    with toy_service(tmp_path, poll_seconds=0.01) as service:
+        watch = ChampionWatch(service, Registry(), "text_classification", say=print, forget=forget)
+        watch.start()
+        until(lambda: not left)
+        watch.close()
+    assert asked == [2, 1, 0]
+
+
 def test_a_version_that_cannot_be_loaded_is_tried_again_after_ever_longer_pauses() -> None:
     now = [0.0]
     pauses = Pauses(5.0, lambda: now[0])

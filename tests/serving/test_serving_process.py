@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +20,9 @@ import pytest
 from registry_builders import TEXTS, make_checkpoint
 from served_workspaces import add_version, make_served_workspace, move_champion, served
 
+from flows.serving import forget_some, open_traffic_log
 from flows.workspace import Workspace
-from pipeline_steps.monitoring.traffic import TrafficLog
+from pipeline_steps.monitoring.traffic import LoggedPrediction, TrafficLog
 from pipeline_steps.types import Checkpoint
 
 CLI = [sys.executable, "-c", "from flows.cli import main; main()"]
@@ -169,6 +172,25 @@ def test_too_much_load_is_refused_and_what_is_accepted_is_answered(
     assert set(load.statuses) == {200, 503}
     assert load.lost == 0
     assert set(load.acknowledged) <= set(logged(workspace))
+
+
+def test_one_process_at_a_time_forgets_what_is_too_old(tmp_path: Path) -> None:
+    workspace = make_served_workspace(tmp_path / "ws", retention_days=30)
+    log = open_traffic_log(workspace)
+    long_ago = datetime.now(UTC) - timedelta(days=31)
+    log.append([prediction(long_ago), prediction(datetime.now(UTC))])
+    with (workspace.state / "retention.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert (forget_some(workspace, [log]), log.count()) == (0, 2)
+    assert (forget_some(workspace, [log]), log.count()) == (1, 1)
+    log.close()
+
+
+def prediction(created_at: datetime) -> LoggedPrediction:
+    return LoggedPrediction(
+        prediction_id=f"p{created_at:%Y-%m-%d}", request_id="r", created_at=created_at,
+        model_name="m", version=1, example={"text": "a"}, output={"label": "a"},
+    )  # fmt: skip
 
 
 def children(pid: int) -> list[int]:

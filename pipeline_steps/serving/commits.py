@@ -1,7 +1,8 @@
 """Group commit: what was answered while one transaction ran goes into the next one together.
 
 A request is answered only after all its rows are on the disk, so many requests share the wait for
-it (Gawlick and Kinkade 1985, "Varieties of concurrency control in IMS/VS Fast Path").
+it; its rows come together or not at all, so that one that is refused and sent again is logged once
+(Gawlick and Kinkade 1985, "Varieties of concurrency control in IMS/VS Fast Path").
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.serving.metrics import Metrics
 from pipeline_steps.serving.refusals import not_logged
-from pipeline_steps.serving.tickets import Row
+from pipeline_steps.serving.tickets import Ticket
 from pipeline_steps.traffic_rows import LateLabel, LoggedPrediction
 
 
@@ -31,16 +32,16 @@ class Log(Protocol):
 
 
 class GroupCommit:
-    """The thread that logs answered rows and then answers their requests."""
+    """The thread that logs the rows of answered requests and then answers these."""
 
     def __init__(self, log: Log, metrics: Metrics) -> None:
         self.log = log
         self.metrics = metrics
-        self._answered: queue.SimpleQueue[list[Row] | None] = queue.SimpleQueue()
+        self._answered: queue.SimpleQueue[list[Ticket] | None] = queue.SimpleQueue()
 
-    def put(self, rows: list[Row]) -> None:
-        """Let rows be logged and acknowledged."""
-        self._answered.put(rows)
+    def put(self, tickets: list[Ticket]) -> None:
+        """Let requests be logged and acknowledged; each of their rows has its answer."""
+        self._answered.put(tickets)
 
     def close(self) -> None:
         """Let :meth:`run` end after what was put before."""
@@ -50,33 +51,34 @@ class GroupCommit:
         """Log and acknowledge until closed."""
         going_on = True
         while going_on:
-            rows, going_on = self._gather()
-            if rows:
-                self._commit(rows)
+            tickets, going_on = self._gather()
+            if open_ones := [ticket for ticket in tickets if not ticket.done]:
+                self._commit(open_ones)
 
-    def _gather(self) -> tuple[list[Row], bool]:
-        """Return all rows that are there, and whether more will come; wait for the first."""
-        rows: list[Row] = []
+    def _gather(self) -> tuple[list[Ticket], bool]:
+        """Return all requests that are there, and whether more will come; wait for the first."""
+        tickets: list[Ticket] = []
         more: Any = self._answered.get()
         while more is not None:
-            rows += more
+            tickets += more
             try:
                 more = self._answered.get_nowait()
             except queue.Empty:
-                return rows, True
-        return rows, False
+                return tickets, True
+        return tickets, False
 
-    def _commit(self, rows: list[Row]) -> None:
+    def _commit(self, tickets: list[Ticket]) -> None:
         began = time.perf_counter()
+        rows = [row.answer.logged for each in tickets for row in each.rows if row.answer]
         try:
-            self.log.append([row.answer.logged for row in rows if row.answer is not None])
+            self.log.append(rows)
         except TrafficError as error:
             refusal = not_logged()
             refusal.__cause__ = error
-            for row in rows:
-                row.ticket.fail(refusal)
+            for ticket in tickets:
+                ticket.fail(refusal)
             return
         self.metrics.commit_rows.observe(len(rows))
         self.metrics.commit_seconds.observe(time.perf_counter() - began)
-        for row in rows:
-            row.ticket.settle_one()
+        for ticket in tickets:
+            ticket.settle()

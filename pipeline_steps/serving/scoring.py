@@ -12,7 +12,7 @@ from pipeline_steps.errors import ROW_ERRORS
 from pipeline_steps.serving.metrics import Metrics
 from pipeline_steps.serving.redaction import Redactor
 from pipeline_steps.serving.refusals import not_answered
-from pipeline_steps.serving.tickets import Answer, Row, VersionedModel
+from pipeline_steps.serving.tickets import Answer, Row, Ticket, VersionedModel
 from pipeline_steps.serving.waiting import WaitingRows
 from pipeline_steps.traffic_rows import LoggedPrediction, unchecked
 
@@ -30,14 +30,14 @@ class Scorer:
     model : callable
         Returns the model that is in place now; a batch keeps the one that it began with.
     hand_on : callable
-        Is given the rows of a batch that have an answer.
+        Is given the requests whose last row a batch has answered.
     """
 
     def __init__(
         self,
         waiting: WaitingRows,
         model: Callable[[], VersionedModel],
-        hand_on: Callable[[list[Row]], None],
+        hand_on: Callable[[list[Ticket]], None],
         redactor: Redactor,
         metrics: Metrics,
     ) -> None:
@@ -49,13 +49,18 @@ class Scorer:
 
     def run(self) -> None:
         """Score until the queue is closed and empty."""
-        while (rows := self.waiting.take(self._prepare)) is not None:
+        while (taken := self.waiting.take(self._prepare)) is not None:
             self.metrics.waiting_rows.set(len(self.waiting))
-            began = time.perf_counter()
-            answered = self._score(rows, self.model())
-            self._note(len(rows), time.perf_counter() - began)
-            if answered:
-                self.hand_on(answered)
+            # Another row of its request has failed: nobody waits for it.
+            if rows := [row for row in taken if not row.ticket.done]:
+                self._answer(rows)
+
+    def _answer(self, rows: list[Row]) -> None:
+        began = time.perf_counter()
+        answered = self._score(rows, self.model())
+        self._note(len(rows), time.perf_counter() - began)
+        if whole := [row.ticket for row in answered if row.ticket.count_answer()]:
+            self.hand_on(whole)
 
     def _prepare(self, rows: list[Row]) -> None:
         """Let rows know their tokens; one that cannot be read fails when its turn comes."""

@@ -144,8 +144,9 @@ class Service:
             raise not_ready()
         return self._model
 
-    def _hand_on(self, rows: list) -> None:  # type: ignore[type-arg]
-        self.commits.put(rows)
+    def _hand_on(self, tickets: list[Ticket]) -> None:
+        self.commits.put(tickets)
+        rows = [row for ticket in tickets for row in ticket.rows]
         self.recent.extend(row.request for row in rows[-_REMEMBERED:])
         if self.shadow is not None:
             self.shadow.put(rows)

@@ -94,18 +94,26 @@ class Ticket:
         ticket._open = len(requests)
         return ticket
 
-    def settle_one(self) -> None:
-        """Count one more row that is answered and logged; the last one answers the request."""
+    @property
+    def done(self) -> bool:
+        """Whether the request is answered or refused."""
+        return self.future.done()
+
+    def count_answer(self) -> bool:
+        """Count one more row that is answered, and return whether it was the last; one thread."""
+        self._open -= 1
+        return self._open == 0
+
+    def settle(self) -> None:
+        """Answer the request, unless it was refused meanwhile."""
         with self._lock:
-            self._open -= 1
-            done = self._open == 0
-        if done and not self.future.done():
-            self.future.set_result([row.answer for row in self.rows if row.answer is not None])
+            if not self.done:
+                self.future.set_result([row.answer for row in self.rows if row.answer is not None])
 
     def fail(self, error: BaseException) -> None:
         """Answer the request with an error, unless it is answered."""
         with self._lock:
-            if not self.future.done():
+            if not self.done:
                 self.future.set_exception(error)
 
 

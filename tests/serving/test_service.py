@@ -81,6 +81,25 @@ def test_a_row_that_the_model_fails_on_fails_alone(tmp_path: Path) -> None:
     assert {k.example["text"] for k in rows_in(tmp_path)} == {"a", "b"}
 
 
+@pytest.mark.parametrize("batch_tokens", [4, 1_024])  # in a batch of their own, and together
+def test_of_a_request_that_fails_no_row_is_logged(tmp_path: Path, batch_tokens: int) -> None:
+    with toy_service(tmp_path, batch_tokens=batch_tokens) as service:
+        for rows in (("good", "bad"), ("good one", "bad", "good two")):
+            with pytest.raises(RefusedRequestError, match="cannot answer this row"):
+                service.submit(texts(*rows), "r").result(30)
+        assert service.submit(texts("good", "good one", "good two"), "r").result(30)
+        assert [k.example["text"] for k in rows_in(tmp_path)] == ["good", "good one", "good two"]
+
+
+def test_what_follows_a_failed_row_of_its_request_is_not_scored(tmp_path: Path) -> None:
+    model = ToyModel()
+    with toy_service(tmp_path, model, batch_tokens=1) as service:
+        future = service.submit(texts("bad", "good"), "r")
+        with pytest.raises(RefusedRequestError, match="cannot answer this row"):
+            future.result(30)
+    assert model.batches == [["bad"]]
+
+
 def test_a_row_whose_length_cannot_be_told_fails_alone(tmp_path: Path) -> None:
     with toy_service(tmp_path, max_wait_ms=20) as service:
         good, wrong = service.submit(texts("a"), "r"), service.submit([{"text": 7}], "r")

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.problem_defaults import HEADLINES
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.types import Checkpoint, DatasetRef
 
 PROBLEMS = ("text_classification", "ner", "relation_extraction", "question_answering")
-METRICS = dict(zip(PROBLEMS, ("accuracy", "entity_f1", "relation_f1", "f1"), strict=True))
 
 
 def dataset(root: Path, problem: str, name: str, n: int) -> DatasetRef:
@@ -28,7 +28,7 @@ def dataset(root: Path, problem: str, name: str, n: int) -> DatasetRef:
 def params(base: Path, problem: str = "text_classification", **settings: Any) -> FinetuneParams:
     return FinetuneParams.model_validate(
         {"base_model": str(base), "epochs": 1, "learning_rate": 1e-3, "batch_tokens": 96,
-         "precision": "fp32", "early_stopping_metric": METRICS[problem], **settings}
+         "precision": "fp32", "early_stopping_metric": HEADLINES[problem][0], **settings}
     )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,29 @@ from pipeline_steps.training.data import EncodedDataset
 from pipeline_steps.training.objectives.replay import replay_count, replay_rows
 
 
+@dataclass(frozen=True)
+class NewAndEarlier(Encoded):
+    """Token ids of new rows and of earlier ones behind them; each part says what it reads."""
+
+    parts: tuple[Encoded, Encoded]
+
+    @classmethod
+    def joined(cls, new: Encoded, earlier: Encoded) -> NewAndEarlier:
+        """Return both as one."""
+        n_truncated = new.n_truncated + earlier.n_truncated
+        return cls([*new.token_ids, *earlier.token_ids], n_truncated, (new, earlier))
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return list(itertools.chain.from_iterable(part.lengths for part in self.parts))
+
+    @property
+    def ids_read(self) -> Sequence[Sequence[int]]:
+        """All ids that a model meets in training."""
+        return list(itertools.chain.from_iterable(part.ids_read for part in self.parts))
+
+
 class ReplayedDataset(EncodedDataset):
     """New rows, and behind them the earlier ones that may come again.
 
@@ -30,10 +55,7 @@ class ReplayedDataset(EncodedDataset):
     """
 
     def __init__(self, new: EncodedDataset, earlier: EncodedDataset, share: float) -> None:
-        both = (new.encoded, earlier.encoded)
-        encoded = Encoded(
-            [ids for part in both for ids in part.token_ids], sum(part.n_truncated for part in both)
-        )
+        encoded = NewAndEarlier.joined(new.encoded, earlier.encoded)
         super().__init__(encoded, [*new.labels, *earlier.labels])
         self.n_new = len(new)
         self.share = share

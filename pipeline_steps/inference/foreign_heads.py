@@ -18,6 +18,7 @@ from transformers import (
 from pipeline_steps.errors import CheckpointError, ConfigurationError
 from pipeline_steps.inference.foreign import label_names, longest_input
 from pipeline_steps.inference.forward import best_device
+from pipeline_steps.inference.learners.body import know_padding
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.ner import NerLearner
@@ -129,8 +130,7 @@ class SpanLogits(torch.nn.Module):
 
 def _with_head(path: Path, problem: str, tokenizer: Any) -> torch.nn.Module:
     model = _load(path, _CLASSES[problem])
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    know_padding(model, tokenizer)
     if _has_token_types(model, tokenizer):
         model = ReadsPairs(model, int(tokenizer.sep_token_id))
     return SpanLogits(model) if problem == "question_answering" else model

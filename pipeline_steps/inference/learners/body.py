@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel
+from transformers import AutoModel, PreTrainedTokenizerBase
 
 from pipeline_steps.errors import CheckpointError
 from pipeline_steps.inference.learners.carried_head import carry_head
+from pipeline_steps.inference.tokenization import load_tokenizer
 
 
 def build_with_head(
@@ -41,7 +42,18 @@ def build_with_head(
     mismatched = {key[0] if isinstance(key, tuple) else key for key in loading["mismatched_keys"]}
     new = set(loading["missing_keys"]) | mismatched
     refuse_random_body(base, model, new)
+    if model.config.pad_token_id is None:
+        know_padding(model, load_tokenizer(base))
     return model, tuple(sorted(new | carry_head(model, base, labels)))
+
+
+def know_padding(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let a model's configuration name the token that fills, where it names none.
+
+    A decoder (GPT-2, Llama) classifies by the last token of a text and must tell it from padding.
+    """
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
 
 
 def build_whole(kind: Any, base: Path) -> torch.nn.Module:

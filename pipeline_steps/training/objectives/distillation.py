@@ -108,7 +108,7 @@ class HiddenDistillation:
         if self.positions == "first":
             mask = mask * (mask.cumsum(dim=1) == 1)
         by_row = (per_token * mask).sum(dim=1)
-        return (by_row if step.labels.ndim > 1 else by_row / mask.sum(dim=1).clamp_min(1)).sum()
+        return (by_row if step.labels_are_by_token else by_row / mask.sum(dim=1).clamp_min(1)).sum()
 
 
 def uniform_layers(n_student: int, n_teacher: int) -> tuple[tuple[int, int], ...]:

@@ -66,7 +66,7 @@ class Step:
     inputs : mapping of str to Tensor
         What the model is called with; ``input_ids`` (n, length) and usually ``attention_mask``.
     labels : Tensor
-        (n,) for whole texts, (n, length) for tokens.
+        (n,) or (n, numbers of a text) for whole texts, (n, length) for tokens.
     problem : TrainableProblem
         Loss and divergence.
     n_items : int
@@ -116,6 +116,14 @@ class Step:
         """1 where there is a token and 0 at padding (n, length)."""
         ids = self.inputs["input_ids"]
         return self.inputs.get("attention_mask", torch.ones_like(ids))
+
+    @property
+    def labels_are_by_token(self) -> bool:
+        """Whether each token has a class of its own.
+
+        A text may have several numbers too: places (three), or 0 and 1 by label, which are floats.
+        """
+        return self.labels.shape == self.mask.shape and not self.labels.is_floating_point()
 
     def loss_of(self, outputs: Any) -> torch.Tensor:
         """Return this batch's share of the step's loss for outputs of any pass."""

@@ -165,6 +165,21 @@ def test_by_token_labels_make_every_token_count() -> None:
     assert hidden(teacher, layers=((1, 1),))(step).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "labels", [torch.zeros(4, 3, dtype=torch.long), torch.zeros(4, 6)], ids=["places", "there"]
+)
+def test_a_text_counts_the_same_however_many_numbers_its_answer_has(labels) -> None:
+    """Places in a text, and labels that are there or not, also as many as the batch has tokens."""
+    teacher = tiny_classifier(seed=5)
+    one, several = (
+        hidden(teacher, layers=((1, 1),))(
+            make_step(tiny_classifier(), labels=given, keeps_hidden_states=True)
+        )
+        for given in (torch.zeros(4, dtype=torch.long), labels)
+    )
+    assert several.item() == one.item()
+
+
 def test_a_teacher_like_the_student_costs_nothing() -> None:
     step = make_step(tiny_classifier(), keeps_hidden_states=True)
     assert hidden(tiny_classifier(), layers=((0, 0), (2, 2)))(step).item() == 0.0

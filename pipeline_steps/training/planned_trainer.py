@@ -58,3 +58,16 @@ class PlannedTrainer(Trainer):
         batches = list(itertools.islice(epoch_iterator, num_batches))
         n_items = sum(self.problem.n_items(batch["labels"]) for batch in batches)
         return batches, processes.summed(n_items, self.args.device)
+
+    def _init_training_state(
+        self, max_steps: int, steps_per_epoch: int, n_epochs: int, checkpoint: Any, trial: Any
+    ) -> tuple[int, int]:
+        """Return how many epochs, and steps of the next one, are behind the checkpoint.
+
+        All of them, where the run was stopped there: the Trainer forgets that, and a run that was
+        killed before its result was written would be trained on.
+        """
+        behind = super()._init_training_state(
+            max_steps, steps_per_epoch, n_epochs, checkpoint, trial
+        )
+        return (n_epochs, 0) if self.control.should_training_stop else behind

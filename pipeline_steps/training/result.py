@@ -85,6 +85,7 @@ def _describe_training(
     state = trainer.state
     train = trainer.train_rows
     body_rate, head_rate = learning_rates(trainer.params)
+    trainer.planner.set_epoch(0)  # a run that was resumed at its end began no other
     return {
         "history": [
             {

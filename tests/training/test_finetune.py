@@ -18,6 +18,7 @@ from pipeline_steps.errors import CheckpointError, TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.checkpoint import load_checkpoint
 from pipeline_steps.inference.predictor import Predictor
+from pipeline_steps.training import finetune as step
 from pipeline_steps.training.finetune import finetune
 from pipeline_steps.training.resume import last_complete
 
@@ -97,6 +98,30 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(base, datasets
     resumed = run(base, datasets, broken, **settings)
     assert resumed.digest == straight.digest
     assert resumed.training["history"] == straight.training["history"]
+
+
+class Interrupted(BaseException):
+    """Ends a run where a kill would, but in this process."""
+
+
+def test_a_run_that_had_stopped_early_is_not_trained_on_after_a_kill(
+    base, datasets, tmp_path, monkeypatch
+) -> None:
+    """Killed when all was learnt and nothing written: a later epoch would have been better."""
+    settings = {"epochs": 6, "early_stopping_patience": 1, "early_stopping_metric": "accuracy"}
+    straight = run(base, datasets, tmp_path / "straight", **settings)
+    assert straight.training["steps"] < straight.training["steps_planned"]
+
+    def interrupted(*_) -> None:
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, "write_result", interrupted)
+        with pytest.raises(Interrupted):
+            run(base, datasets, tmp_path / "broken", **settings)
+    resumed = run(base, datasets, tmp_path / "broken", **settings)
+    assert resumed.digest == straight.digest
+    assert resumed.training == straight.training
 
 
 def test_a_truncated_trainer_checkpoint_is_passed_over(base, datasets, tmp_path) -> None:

@@ -10,6 +10,8 @@ from pipeline_steps.noise.catalog import SEVERITIES, KindName, rate_of
 from pipeline_steps.section import Positive, Section, Share
 
 _RATE = 0.05
+RESERVED_SUITES = ("train", "valid", "test", "behaviour", "calibration", "shadow")
+"""Names that no suite may have: they stand for a split, or for a report of another kind."""
 
 
 def _as_levels(value: Any) -> Any:

@@ -17,7 +17,7 @@ from flows.commands.raw_columns import find_columns
 from flows.commands.raw_files import named_files
 from flows.commands.raw_tracking import track_raw
 from flows.workspace import refuse_unusable
-from pipeline_steps.data_params import ColumnsParams
+from pipeline_steps.data_params import RESERVED_SUITES, ColumnsParams
 from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.files import (
@@ -72,7 +72,7 @@ def init_workspace(
     """
     directory = directory.resolve()
     refuse_unusable(directory)
-    sources = named_files(files, suites)
+    sources = named_files(files, suites, RESERVED_SUITES)
     get_problem(problem)  # an unknown one is refused before any file is read
     found = find_columns(list(sources.values()), columns or {}, problem)
     params = _params(directory, problem, sources, found, preset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline_steps.errors import ConfigurationError, DataError
@@ -11,13 +11,15 @@ from pipeline_steps.errors import ConfigurationError, DataError
 _SHOWN = 8
 
 
-def named_files(files: Mapping[str, Path | None], suites: Sequence[str]) -> dict[str, Path]:
+def named_files(
+    files: Mapping[str, Path | None], suites: Sequence[str], reserved: Collection[str] = ()
+) -> dict[str, Path]:
     """Return role -> absolute path of each file that was named, ``train`` first.
 
     Raises
     ------
     ConfigurationError
-        If a suite is not ``NAME=FILE``, or two have the same name.
+        If a suite is not ``NAME=FILE``, has a ``reserved`` name, or two have the same name.
     DataError
         If a file does not exist.
     """
@@ -27,6 +29,12 @@ def named_files(files: Mapping[str, Path | None], suites: Sequence[str]) -> dict
         if not (equals and name and file):
             raise ConfigurationError(
                 f"--suite {suite!r}", expected="NAME=FILE", fix="write it as --suite later=FILE"
+            )
+        if name in reserved:
+            raise ConfigurationError(
+                f"--suite {suite!r}: {name} is the name of a split or of another report",
+                expected=f"a name other than {', '.join(reserved)}",
+                fix=f"give the suite another name: --suite other={file}",
             )
         if f"suite:{name}" in asked:
             raise ConfigurationError(

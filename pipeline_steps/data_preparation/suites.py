@@ -9,10 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_steps.data_params import SuitesParams
+from pipeline_steps.data_params import RESERVED_SUITES, SuitesParams
 from pipeline_steps.data_preparation.examples import EXAMPLES_SCHEMA
 from pipeline_steps.data_preparation.noisy import NoiseSuite, noisy_row
-from pipeline_steps.data_preparation.split import DECLARED, SPLITS, TEST, TRAIN, VALID
+from pipeline_steps.data_preparation.split import (
+    DECLARED,
+    OUT_OF_SCOPE,
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALID,
+)
 from pipeline_steps.errors import DataError
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.noise.catalog import require_resources, resources_of
@@ -38,14 +45,16 @@ def build_suites(
     MissingDependencyError
         If a package that a kind of noise reads is not installed.
     DataError
-        If two suites would have one name.
+        If two suites would have one name, or one has that of a split or of a report.
     """
     require_resources(noise.kind for noise in params.noise)
     noises = _suites_of(params)
     remove_partial_files(root / "data")
     with atomic_directory(root / SUITES) as directory:
-        shifts = [_copy(path, directory) for path in sorted((root / SPLITS).glob("*.parquet"))]
-        entries = [entry for entry in shifts if entry is not None]
+        entries: list[dict[str, Any]] = []
+        for path in _held_out(root):
+            _refuse_taken(_name_of(path), entries)
+            entries.append(_copy(path, directory))
         for noise in noises:
             _refuse_taken(noise.name, entries)
             test = root / SPLITS / f"{TEST}.parquet"
@@ -75,10 +84,19 @@ def _noisy_valid(
     return [{**e, "name": f"{VALID}_{e['name']}", "file": f"{VALID}/{e['file']}"} for e in entries]
 
 
-def _copy(path: Path, directory: Path) -> dict[str, Any] | None:
-    """Copy a held-out partition as a suite; train, valid and test are none."""
-    if path.stem in (TRAIN, VALID, TEST):
-        return None
+def _held_out(root: Path) -> list[Path]:
+    """Return the partitions that are suites as they stand: all but train, valid and test."""
+    found = sorted((root / SPLITS).glob("*.parquet"))
+    return [path for path in found if path.stem not in (TRAIN, VALID, TEST)]
+
+
+def _name_of(path: Path) -> str:
+    """Return the name under which reports speak of a partition."""
+    return path.stem.removeprefix(DECLARED).removeprefix(OUT_OF_SCOPE)
+
+
+def _copy(path: Path, directory: Path) -> dict[str, Any]:
+    """Copy a held-out partition as a suite; the name of its file says if it is out of scope."""
     name = path.stem.removeprefix(DECLARED)
     target = directory / f"{name}.parquet"
     target.write_bytes(path.read_bytes())
@@ -102,9 +120,13 @@ def _entry(name: str, kind: str, path: Path) -> dict[str, Any]:
 
 
 def _refuse_taken(name: str, entries: list[dict[str, Any]]) -> None:
-    if name in (TEST, *(entry["name"] for entry in entries)):
+    """Refuse a name that would put one report in the place of another."""
+    fix = "rename it in suites.noise or in the source's role in params.yaml"
+    if name in RESERVED_SUITES:
         raise DataError(
-            f"two suites are called {name}",
-            expected="one suite a name",
-            fix="rename one in suites.noise or in the source's role in params.yaml",
+            f"a suite is called {name}, which is the name of a split or of another report",
+            expected=f"a name other than {', '.join(RESERVED_SUITES)}",
+            fix=fix,
         )
+    if name in (entry["name"].removeprefix(OUT_OF_SCOPE) for entry in entries):
+        raise DataError(f"two suites are called {name}", expected="one suite a name", fix=fix)

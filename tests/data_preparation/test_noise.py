@@ -11,9 +11,12 @@ from builders import rows, write_examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_steps.data_params import NoiseParams, SuitesParams
+from pipeline_steps.data_params import RESERVED_SUITES, NoiseParams, SuitesParams
 from pipeline_steps.data_preparation.suites import build_suites
 from pipeline_steps.errors import DataError
+from pipeline_steps.evaluation import shadow
+from pipeline_steps.evaluation.behaviour import cases as behaviour
+from pipeline_steps.evaluation.stress import scaling
 from pipeline_steps.noise import perturb
 
 KINDS = ("typos", "casing", "punctuation", "whitespace", "word_loss", "word_swap")
@@ -87,8 +90,38 @@ def test_suites_hold_the_test_rows_under_the_same_ids_and_the_shift_rows(tmp_pat
     assert noisy["text"] != clean["text"]
 
 
-def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
-    for name in ("train", "valid", "test", "declared__typos"):
-        write_examples(tmp_path / f"data/splits/{name}.parquet", rows(9))
-    with pytest.raises(DataError, match="two suites are called typos"):
+def write_splits(root: Path, *others: str) -> None:
+    for name in ("train", "valid", "test", *others):
+        write_examples(root / f"data/splits/{name}.parquet", rows(9))
+
+
+@pytest.mark.parametrize(
+    ("partitions", "name"),
+    [
+        (["declared__typos"], "typos"),
+        (["declared__shift_time", "shift_time"], "shift_time"),
+        (["declared__shift_domain", "shift_domain"], "shift_domain"),
+        (["declared__later", "out_of_scope__later"], "later"),
+        (["out_of_scope__typos"], "typos"),
+    ],
+)
+def test_two_suites_of_one_name_are_refused(
+    tmp_path: Path, partitions: list[str], name: str
+) -> None:
+    write_splits(tmp_path, *partitions)
+    with pytest.raises(DataError, match=f"two suites are called {name}"):
         build_suites(SuitesParams(), tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["declared__", "out_of_scope__"])
+@pytest.mark.parametrize("name", RESERVED_SUITES)
+def test_a_suite_with_the_name_of_a_split_or_a_report_is_refused(
+    tmp_path: Path, prefix: str, name: str
+) -> None:
+    write_splits(tmp_path, prefix + name)
+    with pytest.raises(DataError, match=f"a suite is called {name}"):
+        build_suites(SuitesParams(), tmp_path)
+
+
+def test_the_names_of_reports_of_other_kinds_are_reserved() -> None:
+    assert {behaviour.SUITE, scaling.SUITE, shadow.SUITE} <= set(RESERVED_SUITES)

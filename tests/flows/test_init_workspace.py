@@ -159,6 +159,16 @@ def test_a_suite_is_a_name_and_a_file(tmp_path: Path, rows: Path, suites: list[s
         init(tmp_path / "w", rows, suites=suites)
 
 
+@pytest.mark.parametrize("name", ["train", "valid", "test", "calibration"])
+def test_a_suite_that_would_stand_in_the_place_of_another_report_is_refused(
+    tmp_path: Path, rows: Path, name: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is the name of a split") as refusal:
+        init(tmp_path / "w", rows, suites=[f"{name}={rows}"])
+    assert f"--suite other={rows}" in refusal.value.fix
+    assert not (tmp_path / "w").exists()
+
+
 @pytest.mark.parametrize(
     ("option", "given", "fix"),
     [

@@ -61,7 +61,13 @@ def init(  # noqa: PLR0913, PLR0917 - one option a column
         str | None, typer.Option(help="robust: params that hold against misspelt texts.")
     ] = None,
     *,
-    force: Annotated[bool, typer.Option(help="Accept a directory that is not empty.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            help="Accept a directory that is not empty: params.yaml, dvc.yaml and data/raw are "
+            "overwritten, everything else is kept."
+        ),
+    ] = False,
 ) -> None:
     """Make a workspace from your own file: raw data, params.yaml, dvc.yaml."""
     from flows.commands.init import init_workspace

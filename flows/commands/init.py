@@ -150,7 +150,8 @@ def _claim(directory: Path, request: str, *, force: bool) -> None:
         raise ConfigurationError(
             f"{directory} is not empty",
             expected="a new or an empty directory",
-            fix="name another one; or add --force: params.yaml, dvc.yaml, data/raw are overwritten",
+            fix="name another one; or add --force: params.yaml, dvc.yaml and data/raw are "
+            "overwritten, .gitignore and .dvcignore get more lines, everything else is kept",
         )
     _record(directory, request, finished=False)
 
@@ -171,29 +172,40 @@ def _write_raw(directory: Path, sources: Mapping[str, Path]) -> None:
 
 
 def _write_texts(directory: Path, params: Params, sources: Mapping[str, Path]) -> None:
+    """Write what a workspace has beside its raw files; what may be the user's own is kept."""
+    values = _values(params, sources)
+    dvc = _template("dvc.yaml.in").substitute(values)
+    write_text_atomically(directory / "dvc.yaml", dvc)
+    write_text_atomically(directory / "params.yaml", params_text(params))
+    for name in ("gitignore", "dvcignore"):
+        _add_lines(directory / f".{name}", _text(name))
+    for name, text in (
+        ("README.md", _template("README.md").substitute(values)),
+        (".github/workflows/holdfast.yaml", _text("github.yaml")),
+        (".gitlab-ci.yml", _text("gitlab.yaml")),
+    ):
+        if not (directory / name).exists():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            write_text_atomically(directory / name, text)
+
+
+def _values(params: Params, sources: Mapping[str, Path]) -> dict[str, str]:
     raw = [_raw_path(role, original).as_posix() for role, original in sources.items()]
     rows = [f"| `{path}` | `{p.name}` |" for path, p in zip(raw, sources.values(), strict=True)]
-    values = {
+    return {
         "name": params.register_.model_name,
         "problem": params.problem,
         "raw_dependencies": "\n".join(f"      - {path}" for path in raw),
         "raw_table": "\n".join(rows),
     }
-    for name, template in (
-        ("dvc.yaml", "dvc.yaml.in"),
-        (".gitignore", "gitignore"),
-        (".dvcignore", "dvcignore"),
-        ("README.md", "README.md"),
-    ):
-        write_text_atomically(directory / name, _template(template).substitute(values))
-    write_text_atomically(directory / "params.yaml", params_text(params))
-    for name, template in (
-        (".github/workflows/holdfast.yaml", "github.yaml"),
-        (".gitlab-ci.yml", "gitlab.yaml"),
-    ):
-        if not (directory / name).exists():  # what is there may have been adapted
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            write_text_atomically(directory / name, _text(template))
+
+
+def _add_lines(path: Path, text: str) -> None:
+    """Add patterns to those that are there; all of them where one is missing: order counts."""
+    found = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not set(text.splitlines()) <= set(found.splitlines()):
+        gap = "\n" if found and not found.endswith("\n") else ""
+        write_text_atomically(path, f"{found}{gap}{text}")
 
 
 def _template(name: str) -> Template:

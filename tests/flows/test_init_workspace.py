@@ -146,6 +146,26 @@ def test_a_directory_with_other_content_is_refused_unless_forced(
 
 
 @pytest.mark.usefixtures("without_dvc")
+def test_force_keeps_the_users_own_texts_and_adds_to_what_is_ignored(
+    tmp_path: Path, rows: Path
+) -> None:
+    root = tmp_path / "w"
+    root.mkdir()
+    (root / "README.md").write_text("# my thesis\n")
+    (root / ".gitignore").write_text("secrets.env")
+    (root / ".dvcignore").write_text("drafts\n")
+    init(root, rows, force=True)
+    assert (root / "README.md").read_text() == "# my thesis\n"
+    ignored = (root / ".gitignore").read_text().splitlines()
+    assert ignored[:2] == ["secrets.env", ".holdfast/"]
+    assert ignored.index("/data/raw/*") < ignored.index("!/data/raw/*.dvc")
+    assert (root / ".dvcignore").read_text().splitlines()[:2] == ["drafts", ".holdfast"]
+    before = contents(root)
+    init(root, rows, force=True)
+    assert contents(root) == before
+
+
+@pytest.mark.usefixtures("without_dvc")
 def test_nothing_is_written_when_the_input_is_refused(tmp_path: Path, rows: Path) -> None:
     with pytest.raises(DataError, match="has no column 'lable'; did you mean 'label'"):
         init(tmp_path / "w", rows, columns={"label": "lable"})

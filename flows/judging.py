@@ -10,8 +10,8 @@ from flows.candidate import Predicted, champion_suites
 from flows.evaluation_sets import shares_with_earlier_sets
 from flows.evidence import EVIDENCE_FILE, Evidence, StoredFile, decide, stored
 from flows.prepare_data import Datasets
-from flows.registry_access import append_once, champion_version, checkpoint_of, open_ledger
-from flows.results import DECISION_FILE
+from flows.registry_access import champion_version, checkpoint_of, open_ledger, open_tracker
+from flows.results import DECISION_FILE, still_holds
 from flows.shadow_evidence import shadow_of_checkpoint
 from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
@@ -20,10 +20,10 @@ from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.gate_types import GateDecision, Look, SeedNoise
 from pipeline_steps.registry.alpha_account import looks_before, looks_of
+from pipeline_steps.registry.anchors import anchor
 from pipeline_steps.registry.gate import Beside, policy_digest
+from pipeline_steps.registry.verdicts import VERDICT, record_verdict
 from pipeline_steps.types import RECORDED, Checkpoint, Predictions
-
-VERDICT = "gate_verdict"
 
 
 def weigh_beside(
@@ -55,7 +55,7 @@ def judge(
     beside: Beside,
     evidence: Evidence,
 ) -> GateDecision:
-    """Return the gate's decision and write it to the ledger, once for each run and champion.
+    """Return the gate's decision and write it to the ledger, once for each time that it is made.
 
     A decision on disk stands if it was made against today's champion, or made this candidate the
     champion: a run that was killed after its promotion finds its own verdict again.
@@ -64,13 +64,15 @@ def judge(
     file = directory / DECISION_FILE
     if file.exists() and (directory / EVIDENCE_FILE).exists():
         earlier = GateDecision.model_validate_json(file.read_text(encoding="utf-8"))
-        if _still_holds(workspace, earlier):
+        if still_holds(workspace, earlier):
             return earlier
     decision = decide(reports, comparisons, workspace.params.gate, beside)
     write_text_atomically(directory / EVIDENCE_FILE, evidence.model_dump_json(indent=1))
-    append_once(
-        workspace,
-        VERDICT,
+    ledger, name = open_ledger(workspace), workspace.params.register_.model_name
+    record_verdict(
+        ledger,
+        name,
+        actor=workspace.settings.actor,
         reason=f"{decision.verdict}: {'; '.join(decision.reasons)}",
         evidence={
             "fingerprint": plan.fingerprint,
@@ -78,6 +80,7 @@ def judge(
             **decision.model_dump(mode="json"),
         },
     )
+    anchor(open_tracker(workspace), ledger, name)
     write_text_atomically(file, decision.model_dump_json(indent=2))
     return decision
 
@@ -175,9 +178,3 @@ def _files(workspace: Workspace, side: str, suites: Sequence[Predictions]) -> di
 
 def _champion_digest(theirs: Sequence[Predictions], checkpoint: Checkpoint) -> str:
     return theirs[0].checkpoint_digest if theirs else checkpoint.digest
-
-
-def _still_holds(workspace: Workspace, decision: GateDecision) -> bool:
-    version = champion_version(workspace)
-    today = None if version is None else version.checkpoint_digest
-    return today in (decision.champion_digest, decision.candidate_digest)

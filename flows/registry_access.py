@@ -69,6 +69,15 @@ def open_mover(workspace: Workspace) -> Mover:
     )
 
 
+def follow_ledger(workspace: Workspace) -> int | None:
+    """Return the champion after MLflow's aliases were set as the ledger says; ``None``: none.
+
+    What a promotion that was killed half-way has left undone is done.
+    """
+    move = open_mover(workspace).follow(workspace.params.register_.model_name)
+    return None if move is None else int(move.evidence["version"])
+
+
 def champion_version(workspace: Workspace) -> ModelVersion | None:
     """Return the version that the ledger names champion, or ``None`` before the first."""
     name = workspace.params.register_.model_name

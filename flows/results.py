@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.evidence import EVIDENCE, EVIDENCE_FILE
 from flows.findings import EVALUATION_FILE
-from flows.registry_access import open_tracker
+from flows.registry_access import champion_version, open_tracker
 from flows.training_plan import TrainingPlan
 from flows.version_card import CARD_FILES
 from flows.workspace import REPORT_FILE, Workspace
@@ -39,7 +39,10 @@ class TrainResult(Value):
 
 
 def find_finished(workspace: Workspace, plan: TrainingPlan) -> TrainResult | None:
-    """Return the result of a finished run with this fingerprint, or ``None``."""
+    """Return the result of a finished run with this fingerprint, or ``None``.
+
+    One whose verdict was about another champion than today's is none: it is judged anew.
+    """
     tracker = open_tracker(workspace)
     run = tracker.find_run(plan.fingerprint)
     if run is None or not run.finished:
@@ -50,9 +53,19 @@ def find_finished(workspace: Workspace, plan: TrainingPlan) -> TrainResult | Non
         tracker.download_files(run.mlflow_run_id, into=directory / EVIDENCE, under=EVIDENCE)
     if not _is_complete(directory):  # removed by hand, here and there: the run is finished anew
         return None
+    decision = (directory / DECISION_FILE).read_text(encoding="utf-8")
+    if not still_holds(workspace, GateDecision.model_validate_json(decision)):
+        return None
     text = (directory / RESULT_FILE).read_text(encoding="utf-8")
     here = {"reused": True, "report": str(directory / REPORT_FILE)}
     return TrainResult.model_validate_json(text).model_copy(update=here)
+
+
+def still_holds(workspace: Workspace, decision: GateDecision) -> bool:
+    """Return whether a decision was made against today's champion, or made its candidate that."""
+    version = champion_version(workspace)
+    today = None if version is None else version.checkpoint_digest
+    return today in (decision.champion_digest, decision.candidate_digest)
 
 
 def _is_complete(directory: Path) -> bool:

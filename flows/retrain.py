@@ -17,7 +17,7 @@ from typing import Any
 from flows.pipeline import Call, call_directly
 from flows.prepare_data import prepare_data
 from flows.registry_access import open_ledger
-from flows.results import TrainResult, find_finished, read_reports
+from flows.results import TrainResult, read_reports
 from flows.retraining.dataset_version import (
     DatasetVersion,
     RawFields,
@@ -32,7 +32,7 @@ from flows.retraining.material import (
     window_axis,
 )
 from flows.retraining.triggers import Trigger, ask, labelled_rows
-from flows.train import train_candidate
+from flows.train import finished_run
 from flows.training_cost import measured, read_cost
 from flows.training_plan import plan_training
 from flows.workspace import Workspace, locked
@@ -157,10 +157,7 @@ def _run(
 
 def _candidate(workspace: Workspace, material: Material, call: Call) -> TrainResult:
     plan = call(plan_training, workspace, material.datasets)
-    result = call(find_finished, workspace, plan)
-    if result is not None:
-        return result
-    return train_candidate(workspace, material.datasets, plan, call=call)
+    return finished_run(workspace, material.datasets, plan, call=call)
 
 
 def judge_window(workspace: Workspace, run: TrainResult) -> Repair:

@@ -30,6 +30,7 @@ from flows.record import (
     start_run,
     write_report,
 )
+from flows.registry_access import follow_ledger
 from flows.results import TrainResult, find_finished
 from flows.training_plan import TrainingPlan, plan_training
 from flows.under_attack import summarise_attacks
@@ -46,10 +47,28 @@ def train(
     started = time.perf_counter()
     datasets = prepare_data(workspace, call=call)
     plan = call(plan_training, workspace, datasets)
+    result = finished_run(workspace, datasets, plan, call=call, may_promote=may_promote)
+    return result.model_copy(update={"seconds": round(time.perf_counter() - started, 2)})
+
+
+def finished_run(
+    workspace: Workspace,
+    datasets: Datasets,
+    plan: TrainingPlan,
+    *,
+    call: Call,
+    may_promote: bool = True,
+) -> TrainResult:
+    """Return the result of a run that was finished before, or of a new one.
+
+    One that was judged against another champion than today's is judged anew, with the checkpoint
+    and the predictions that there are. What a killed promotion has left undone is done.
+    """
     result = call(find_finished, workspace, plan)
     if result is None:
-        result = train_candidate(workspace, datasets, plan, call=call, may_promote=may_promote)
-    return result.model_copy(update={"seconds": round(time.perf_counter() - started, 2)})
+        return train_candidate(workspace, datasets, plan, call=call, may_promote=may_promote)
+    call(follow_ledger, workspace)
+    return result
 
 
 def train_candidate(

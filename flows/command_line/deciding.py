@@ -91,9 +91,9 @@ def ledger_export(
 @ledger.command("follow")
 def ledger_follow(workspace: Directory = Path()) -> None:
     """Set MLflow's aliases as the ledger says: after a kill, or where one was moved by hand."""
-    from flows.commands.ledger import follow
+    from flows.registry_access import follow_ledger
 
-    version = follow(open_workspace(workspace))
+    version = follow_ledger(open_workspace(workspace))
     found = "there is no champion" if version is None else f"champion: version {version}"
     print_result(found, as_json=False)
 

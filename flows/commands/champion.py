@@ -8,10 +8,10 @@ from flows.workspace import Workspace
 from pipeline_steps.errors import UsageError
 from pipeline_steps.gate_types import GateDecision, Verdict
 from pipeline_steps.registry.approvals import approvals, refuse_unapproved
-from pipeline_steps.registry.ledger_chain import LedgerEntry
 from pipeline_steps.registry.promote import Promotion, promote
 from pipeline_steps.registry.recorded_answers import recorded_answers
 from pipeline_steps.registry.rollback import Rollback, rollback
+from pipeline_steps.registry.verdicts import last_verdict
 from pipeline_steps.types import ModelVersion
 
 
@@ -77,24 +77,15 @@ def roll_back(workspace: Workspace, to: int | None, reason: str) -> Rollback:
 
 def last_decision(workspace: Workspace, version: ModelVersion) -> GateDecision | None:
     """Return the gate's last decision about a version that the ledger knows, or ``None``."""
-    entry = last_verdict(workspace, version)
+    entry = last_verdict(open_ledger(workspace), version.name, version.checkpoint_digest)
     if entry is None:
         return None
     fields = {k: v for k, v in entry.evidence.items() if k in GateDecision.model_fields}
     return GateDecision.model_validate(fields)
 
 
-def last_verdict(workspace: Workspace, version: ModelVersion) -> LedgerEntry | None:
-    """Return the ledger's last entry of a verdict on a version, or ``None``."""
-    for entry in reversed(open_ledger(workspace).entries(version.name)):
-        judged = entry.evidence.get("candidate_digest")
-        if entry.event == "gate_verdict" and judged == version.checkpoint_digest:
-            return entry
-    return None
-
-
 def _fingerprint(workspace: Workspace, version: ModelVersion) -> str:
-    entry = last_verdict(workspace, version)
+    entry = last_verdict(open_ledger(workspace), version.name, version.checkpoint_digest)
     return "" if entry is None else str(entry.evidence.get("fingerprint", ""))
 
 

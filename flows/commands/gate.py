@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flows.commands.champion import last_verdict
 from flows.evidence import (
     EVIDENCE,
     EVIDENCE_FILE,
@@ -17,7 +16,6 @@ from flows.evidence import (
     read_evidence,
     recomputed,
 )
-from flows.judging import VERDICT
 from flows.prepare_data import read_datasets
 from flows.registry_access import champion_version, open_ledger, open_tracker
 from flows.results import DECISION_FILE
@@ -26,6 +24,7 @@ from pipeline_steps.errors import EvidenceError, RegistryError, UsageError
 from pipeline_steps.gate_types import GateDecision, Verdict
 from pipeline_steps.registry.gate import policy_digest
 from pipeline_steps.registry.tracked_runs import FINGERPRINT
+from pipeline_steps.registry.verdicts import VERDICT, last_verdict
 from pipeline_steps.types import ModelVersion, Value
 
 EXIT_CODES: Mapping[Verdict, int] = {
@@ -145,7 +144,7 @@ def _judged_in(workspace: Workspace, version: ModelVersion) -> str:
 
     One checkpoint is judged again under another policy, or once traffic was labelled.
     """
-    entry = last_verdict(workspace, version)
+    entry = last_verdict(open_ledger(workspace), version.name, version.checkpoint_digest)
     judged = None if entry is None else str(entry.evidence.get("fingerprint", ""))
     run = open_tracker(workspace).find_run(judged) if judged else None
     return version.mlflow_run_id if run is None else run.mlflow_run_id

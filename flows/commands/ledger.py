@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.registry_access import open_ledger, open_mover, open_tracker
+from flows.registry_access import open_ledger, open_tracker
 from flows.workspace import Workspace
 from pipeline_steps.errors import UsageError
 from pipeline_steps.registry.anchors import registry_problems
@@ -49,12 +49,6 @@ def export_entries(workspace: Workspace, path: Path) -> int:
         If an entry cannot be read; a copy of a broken ledger would prove nothing.
     """
     return write_export(path, open_ledger(workspace).entries())
-
-
-def follow(workspace: Workspace) -> int | None:
-    """Return the champion after MLflow's aliases were set as the ledger says; ``None``: none."""
-    move = open_mover(workspace).follow(workspace.params.register_.model_name)
-    return None if move is None else int(move.evidence["version"])
 
 
 def champion(workspace: Workspace, at: datetime | None) -> int | None:

@@ -17,6 +17,7 @@ from pipeline_steps.errors import PromotionError
 from pipeline_steps.gate_types import GateDecision
 from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.ledger_chain import LedgerEntry
+from pipeline_steps.registry.verdicts import last_verdict
 from pipeline_steps.types import ModelVersion
 
 REGISTERED, REQUESTED = "registered", "approval_requested"
@@ -53,7 +54,10 @@ def request_approval(
     hours: float,
     report: str,
 ) -> Approval:
-    """Return the request for a version that the gate lets pass; the same one is made once.
+    """Return the request for a version that the gate lets pass; one is made for each verdict.
+
+    Who answered, or let pass, an earlier request has said nothing of a version that was judged anew
+    since: against another champion, on other data, or after a rollback.
 
     Parameters
     ----------
@@ -62,7 +66,7 @@ def request_approval(
     version : ModelVersion
         What is to become champion.
     decision : GateDecision
-        The gate's PROMOTE; another champion, or another policy, needs a request of its own.
+        The gate's PROMOTE, which the ledger's last verdict on the version holds.
     actor : str
         Who asks.
     hours : float
@@ -70,7 +74,9 @@ def request_approval(
     report : str
         Where the report lies that a person reads first.
     """
+    verdict = last_verdict(ledger, version.name, version.checkpoint_digest)
     about = {
+        "verdict": None if verdict is None else verdict.sequence,
         "version": version.version,
         "checkpoint_digest": version.checkpoint_digest,
         "champion_digest": decision.champion_digest,
@@ -135,8 +141,8 @@ def answer_request(
             f"the request about version {version} was {_STATES[entry.event]} already, by "
             f"{entry.actor}: {entry.reason}",
             expected="a request that waits",
-            fix="judge the version anew (holdfast train), or: "
-            f"holdfast promote {version} --override --reason WHY",
+            fix="holdfast train asks again once it judges the version anew (against another "
+            f"champion, policy or data); or: holdfast promote {version} --override --reason WHY",
         )
     return _approval(found[-1].request, entry)
 
@@ -180,7 +186,9 @@ def refuse_unapproved(found: Sequence[Approval], version: int, champion: str | N
         raise PromotionError(
             f"the request for an approval of version {version} is {state}",
             expected="a person's approval, as register.approval asks for",
-            fix=f"holdfast approve {version}, where it waits; else holdfast train judges it anew",
+            fix=f"holdfast approve {version}, where it waits; holdfast train asks again once it "
+            "judges the version anew (against another champion, policy or data); or: "
+            f"holdfast promote {version} --override --reason WHY",
         )
 
 

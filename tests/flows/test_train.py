@@ -150,6 +150,47 @@ def test_a_run_whose_reports_are_lost_everywhere_is_finished_anew(
     assert checkpoints(root) == weights
 
 
+def test_a_reused_run_sets_the_aliases_that_a_killed_promotion_has_not_set(
+    holdfast: WarmCommands, trained: Trained
+) -> None:
+    root, _ = trained
+    holdfast(cwd=root, task="warm_commands.remove_champion_alias")
+    assert holdfast.records(root)["aliases"] == {}
+    assert train(holdfast, root)["reused"] is True
+    records = holdfast.records(root)
+    assert (records["aliases"], records["problems"]) == ({"champion": 1}, [])
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_judged_anew_whenever_another_version_has_become_champion(
+    holdfast: WarmCommands, trained: Trained
+) -> None:
+    root, first = trained
+    before = (root / "params.yaml").read_text(encoding="utf-8")
+    change_params(root, finetune={"seed": 1}, gate={"default_margin": 0.5})
+    train(holdfast, root)
+    word = ("--override", "--reason", "a person wants it")
+    assert holdfast("promote", "2", *word, cwd=root).code == 0
+    weights = checkpoints(root)
+
+    (root / "params.yaml").write_text(before, encoding="utf-8")
+    second = train(holdfast, root)
+    assert (second["fingerprint"], second["version"]) == (first["fingerprint"], 1)
+    assert (first["verdict"], second["verdict"], second["reused"]) == (
+        "PROMOTE",
+        "INCONCLUSIVE",
+        False,
+    )
+    assert train(holdfast, root)["reused"] is True
+    records = holdfast.records(root)
+    last = [e["evidence"] for e in records["ledger"] if e["event"] == "gate_verdict"][-1]
+    assert last["fingerprint"] == first["fingerprint"]
+    assert last["champion_digest"] is not None
+    assert checkpoints(root) == weights
+    assert holdfast("gate", "--candidate", "1", cwd=root).code == 12
+    assert (records["aliases"]["champion"], records["problems"]) == (2, [])
+
+
 def test_another_policy_judges_anew_and_trains_nothing(
     holdfast: WarmCommands, trained: Trained
 ) -> None:

@@ -18,6 +18,7 @@ from pipeline_steps.registry.approvals import (
     request_approval,
 )
 from pipeline_steps.registry.ledger import Ledger
+from pipeline_steps.registry.verdicts import record_verdict
 from pipeline_steps.types import ModelVersion
 
 
@@ -90,6 +91,24 @@ def test_an_approval_is_about_one_champion(ledger: Ledger) -> None:
     refuse_unapproved(found, 2, "d1")
     with pytest.raises(PromotionError, match="of version 2 is never made"):
         refuse_unapproved(found, 2, "d5")
+
+
+def test_a_version_that_is_judged_anew_is_asked_about_anew(ledger: Ledger) -> None:
+    def judge(champion: int) -> None:
+        said = decision(version(2), version(champion)).model_dump(mode="json")
+        record_verdict(ledger, MODEL, actor="ada", reason="PROMOTE", evidence=said)
+
+    judge(1)
+    ask(ledger)
+    answer(ledger, approve=False)
+    assert ask(ledger).state == "refused"  # the same verdict, the same answer
+    judge(1)
+    assert ask(ledger).state == "refused"
+    judge(5)
+    judge(1)
+    assert ask(ledger).state == ask(ledger).state == "waiting"
+    assert answer(ledger, approve=True).state == "approved"
+    refuse_unapproved(approvals(ledger, MODEL), 2, "d1")
 
 
 @pytest.mark.parametrize("person", ["ada", " Ada", "tom", "TOM"])

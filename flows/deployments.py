@@ -8,6 +8,7 @@ time and nothing else, because every scheduled retrain sweeps the verdicts that 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,15 @@ CONFIRMED = "drift.confirmed"
 _MODEL = "holdfast.model"
 _PAYLOAD = "{{ event.payload.decision }}"
 _QUIET = timedelta(seconds=60)
+_PATIENCE = timedelta(minutes=15)
+"""A retrain waits so long for a monitor at work: by its schedule the next one is due by then."""
 
 
 class Schedules(Value):
     """When the scheduled flows start (cron, UTC); ``None``: never by schedule."""
 
     monitor: str | None = "*/15 * * * *"
-    retrain: str | None = "0 3 * * 1"
+    retrain: str | None = "7 3 * * 1"  # not when the monitor starts: one of them would be refused
 
 
 @flow(name="monitor", persist_result=False)
@@ -66,9 +69,10 @@ def monitor(directory: str = ".") -> MonitorResult:
 def retrain(directory: str = ".", *, decision: str | None = None) -> list[RetrainResult]:
     """Return what became of a drift decision, or of the labels that came since.
 
-    Whatever started it, interrupted retrains and decisions that never got a run come first.
+    Whatever started it, interrupted retrains and decisions that never got a run come first. A
+    monitor at work is waited for.
     """
-    workspace = Workspace.open(Path(directory))
+    workspace = replace(Workspace.open(Path(directory)), patience=_PATIENCE)
     with failure_told(workspace, "retrain", _tell):
         results = run_retrain(
             workspace,

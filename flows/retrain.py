@@ -86,34 +86,46 @@ def retrain(
 
     Raises
     ------
+    BusyError
+        If another command holds the workspace; nothing was admitted then.
     HoldfastError
         If a step refuses. The ledger then says that the retrain failed; an interrupt or a kill
         leaves it admitted, and it goes on at the next call.
     """
+    with locked(workspace):
+        rows = _gathered(workspace, trigger, call)
+        entry = call(ask, workspace, trigger, rows, now=now or datetime.now(UTC))
+        name = str(entry.evidence["trigger"])
+        if entry.event == FINISHED:
+            return _finished(workspace, name)
+        if entry.event != ADMITTED:
+            answer = str(entry.evidence["answer"])
+            return RetrainResult(trigger=name, answer=answer, reason=entry.reason)
+        return _admitted(workspace, entry, rows, call)
+
+
+def _gathered(workspace: Workspace, trigger: Trigger, call: Call) -> list[RawFields]:
+    """Return the labelled rows of a trigger; one that was admitted and has none has failed."""
     try:
-        rows = call(labelled_rows, workspace, trigger)
+        return call(labelled_rows, workspace, trigger)
     except HoldfastError as error:
-        if trigger.name is not None:  # it was admitted: nobody is to wait for it
+        if trigger.name is not None:  # nobody is to wait for it
             _close(workspace, FAILED, trigger.name, f"failed: {error.received}", {})
         raise
-    entry = call(ask, workspace, trigger, rows, now=now or datetime.now(UTC))
-    name = str(entry.evidence["trigger"])
-    if entry.event == FINISHED:
-        return _finished(workspace, name)
-    if entry.event != ADMITTED:
-        answer = str(entry.evidence["answer"])
-        return RetrainResult(trigger=name, answer=answer, reason=entry.reason)
-    with locked(workspace):
-        ended = last_of(_entries(workspace), name)
-        if ended is not None and ended.event == FINISHED:  # by who held the lock before
-            return _finished(workspace, name)
-        try:
-            with measured(_cost_path(workspace, entry)):
-                return _run(workspace, entry, rows, call)
-        except HoldfastError as error:
-            taken = {"minutes": _minutes(_seconds(workspace, entry))}
-            _close(workspace, FAILED, name, f"failed: {error.received}", taken)
-            raise
+
+
+def _admitted(
+    workspace: Workspace, entry: LedgerEntry, rows: Sequence[RawFields], call: Call
+) -> RetrainResult:
+    """Return the result of an admitted trigger, or write to the ledger that it failed."""
+    try:
+        with measured(_cost_path(workspace, entry)):
+            return _run(workspace, entry, rows, call)
+    except HoldfastError as error:
+        taken = {"minutes": _minutes(_seconds(workspace, entry))}
+        trigger = str(entry.evidence["trigger"])
+        _close(workspace, FAILED, trigger, f"failed: {error.received}", taken)
+        raise
 
 
 def resume_triggers(workspace: Workspace, reason: str) -> None:
@@ -262,17 +274,14 @@ def _close(
     )
 
 
-def _entries(workspace: Workspace) -> list[LedgerEntry]:
-    return open_ledger(workspace).entries(workspace.params.register_.model_name)
-
-
 def _finished(workspace: Workspace, trigger: str) -> RetrainResult:
     """Return the result of a finished trigger from its file, or as much as the ledger knows."""
     path = retrain_directory(workspace, trigger) / _RESULT
     if path.exists():
         found = RetrainResult.model_validate_json(path.read_text(encoding="utf-8"))
         return found.model_copy(update={"reused": True})
-    entry = last_of(_entries(workspace), trigger)
+    entries = open_ledger(workspace).entries(workspace.params.register_.model_name)
+    entry = last_of(entries, trigger)
     if entry is None:
         raise ValueError(f"{trigger} has not finished")
     repair = Repair.model_validate(entry.evidence["repair"])

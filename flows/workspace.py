@@ -6,10 +6,13 @@ import errno
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TextIO
 
 from flows.settings import Settings, load_settings
 from flows.storage_errors import explained_storage_errors
@@ -21,17 +24,22 @@ from pipeline_steps.provenance import ATTACKING_CODE, PREDICTING_CODE, code_vers
 from pipeline_steps.types import DatasetRef
 
 REPORT_FILE = "report.html"
+_POLL_SECONDS = 0.2
 _SQLITE = "sqlite:///"
 _WITH_THE_SERVER = "mlflow-artifacts:/holdfast"
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where everything of one model lives; all paths are absolute."""
+    """Where everything of one model lives; all paths are absolute.
+
+    ``patience``: how long its lock is waited for where another command holds it.
+    """
 
     root: Path
     params: Params
     settings: Settings
+    patience: timedelta = timedelta(0)
 
     @classmethod
     def open(cls, root: Path, settings: Settings | None = None) -> Workspace:
@@ -180,21 +188,35 @@ def locked(workspace: Workspace) -> Iterator[None]:
     Raises
     ------
     BusyError
-        If another process holds it.
+        If another process holds it, and goes on to for as long as the workspace has patience.
     StorageError
         If the disk is full or cannot be written to, now or while the workspace is held.
     """
     workspace.prepare_state()
     with explained_storage_errors(), (workspace.state / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
+        _take(file, workspace)
+        workspace.remove_leftovers()
+        yield
+
+
+def _take(file: TextIO, workspace: Workspace) -> None:
+    deadline = time.monotonic() + workspace.patience.total_seconds()
+    while not _taken(file):
+        if time.monotonic() >= deadline:
             raise BusyError(
                 f"another holdfast command is at work in {workspace.root}",
                 expected="one writer a workspace",
                 fix="wait until it has finished, then run the command again",
-            ) from error
-        workspace.remove_leftovers()
-        yield
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _taken(file: TextIO) -> bool:
+    """Return whether the lock is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return False
+    return True

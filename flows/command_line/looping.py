@@ -118,7 +118,7 @@ def deploy(
     ] = "*/15 * * * *",
     retrain: Annotated[
         str, typer.Option(help="When to retrain whatever happens: cron in UTC, or never.")
-    ] = "0 3 * * 1",
+    ] = "7 3 * * 1",
     pool: Annotated[str, typer.Option(help="Work pool; made for processes if missing.")] = (
         "holdfast"
     ),

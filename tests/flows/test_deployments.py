@@ -38,7 +38,7 @@ def test_a_deployment_that_is_applied_again_is_there_once(emitted: dict[str, Any
 def test_schedules_are_those_that_were_asked_for(emitted: dict[str, Any]) -> None:
     assert emitted["schedules"] == {
         "flows.deployments.monitor": ["*/15 * * * *"],
-        "flows.deployments.retrain": ["0 3 * * 1"],
+        "flows.deployments.retrain": ["7 3 * * 1"],
         "flows.deployments.promote": [],
     }
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,13 @@ import yaml
 from flows.commands.retrain import run_retrain
 from flows.pipeline import call_directly
 from flows.registry_access import open_ledger
+from flows.retrain import retrain
 from flows.retraining.dataset_version import file_rows, fresh_rows, refuse_unconnected
 from flows.retraining.traffic_rows import raw_fields
 from flows.retraining.triggers import Trigger, drift_trigger, interrupted, never_run, trigger_id
-from flows.workspace import Workspace
+from flows.workspace import Workspace, locked
 from pipeline_steps.data_params import ColumnsParams
-from pipeline_steps.errors import ConfigurationError, DataError, UsageError
+from pipeline_steps.errors import BusyError, ConfigurationError, DataError, UsageError
 from pipeline_steps.traffic_rows import LateLabel, LoggedPrediction, TrafficRow
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -151,6 +155,30 @@ def test_a_labelled_file_must_have_the_mapped_columns(workspace: Workspace, tmp_
     file.write_text("text,intent\na,b\n")
     with pytest.raises(DataError, match="has no column 'label'"):
         file_rows(file, workspace.params)
+
+
+def test_a_retrain_that_finds_the_workspace_busy_is_not_admitted(workspace: Workspace) -> None:
+    """Admitted, it would keep every other trigger waiting until somebody sweeps."""
+    before = open_ledger(workspace).entries()
+    with locked(workspace), pytest.raises(BusyError, match="another holdfast command is at work"):
+        retrain(workspace, Trigger(kind="scheduled"))
+    assert open_ledger(workspace).entries() == before
+
+
+def test_a_patient_workspace_waits_for_who_holds_it(workspace: Workspace) -> None:
+    held, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locked(workspace):
+            held.set()
+            go.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hold)
+        assert held.wait(10)
+        threading.Timer(0.1, go.set).start()
+        with locked(replace(workspace, patience=timedelta(seconds=10))):
+            assert go.is_set()
 
 
 def test_a_workspace_whose_stages_would_not_see_added_rows_is_refused(tmp_path: Path) -> None:

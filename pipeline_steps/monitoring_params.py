@@ -58,7 +58,7 @@ class MonitorParams(Section):
     label_cap: Positive = 400
     """Labels that one ticket may ask for; then it ends unclear."""
     labels_to_train: int = Field(default=100, ge=0)
-    """Labels that a harmful ticket goes on to ask for, so that there is something to learn from."""
+    """Labels that a harmful ticket goes on to ask for, at least what a retrain needs; 0: none."""
     pool_rows: Positive = 2_000
     """Newest rows after the alarm that labels are drawn among, and that a benign ticket accepts."""
     same_cause_hours: float = Field(default=24.0, ge=0.0)

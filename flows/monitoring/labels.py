@@ -12,6 +12,7 @@ from flows.monitoring.windows import fresh_state, open_store, seen_as
 from flows.registry_access import open_ledger
 from flows.retraining.dataset_version import fresh_rows
 from flows.retraining.traffic_rows import traffic_rows
+from flows.retraining.triggers import rows_needed
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import Explanation
 from pipeline_steps.monitoring.cells import cell_of, risk_split
@@ -72,7 +73,7 @@ def _go_on(
         [(row.prediction.prediction_id, row.sequence) for row in recent],
         requests,
         at_a_time=params.labels_to_train if confirmed else params.labels_at_a_time,
-        label_cap=_to_train(workspace, ticket, requests, unanswered)
+        label_cap=most_to_train(workspace, ticket, requests, unanswered)
         if confirmed
         else params.label_cap,
         unanswered=unanswered,
@@ -80,15 +81,17 @@ def _go_on(
     store.put_ticket(ticket, new)
 
 
-def _to_train(
+def most_to_train(
     workspace: Workspace, ticket: Ticket, requests: Sequence[LabelRequest], unanswered: int
 ) -> int:
     """Return how many rows of a harmful ticket may be asked for in all.
 
-    Where retrains for it brought no new champion, as many again as the next one is to learn from:
-    it is given no row that they were given.
+    At least as many as a retrain needs: with fewer it would wait for ever. Where retrains for it
+    brought no new champion, as many again as the next one is to learn from: it is given no row that
+    they were given.
     """
     n = workspace.params.monitor.labels_to_train
+    n = max(n, rows_needed(workspace.params)) if n else 0
     runs = past_retrains(open_ledger(workspace).entries(ticket.model_name))
     if not any(run.ticket == ticket.ticket and run.outcome == "rejected" for run in runs):
         return n

@@ -117,6 +117,7 @@ def training_arguments(
         metric_for_best_model=params.early_stopping_metric,
         greater_is_better=params.early_stopping_metric != "loss",
         ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,  # none of them changes, and the unused word vectors are large
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from builders import write_examples
+from builders import structured_examples, write_examples
 from safetensors.torch import load_file
 from tiny_models import WORDS, save_tiny_model
 
@@ -26,9 +26,17 @@ def dataset(path: Path, n: int, seed: int) -> DatasetRef:
     for i in range(n):
         words = generator.choice(WORDS[:9], int(generator.integers(3, 12))).tolist()
         rows.append({"text": " ".join([*words, ("good", "bad")[i % 2]]), "label": "ab"[i % 2]})
+    return written(path, rows)
+
+
+def replies(path: Path, n: int) -> DatasetRef:
+    return written(path, structured_examples("response_selection", n))
+
+
+def written(path: Path, rows: list[dict[str, Any]]) -> DatasetRef:
     write_examples(path, rows)
     return DatasetRef(
-        name=path.stem, split=path.stem, path=path, digest=file_digest(path), n_examples=n
+        name=path.stem, split=path.stem, path=path, digest=file_digest(path), n_examples=len(rows)
     )
 
 
@@ -53,11 +61,11 @@ def params(base: Path, **settings: Any) -> FinetuneParams:
     )  # fmt: skip
 
 
-def together(data: Any, settings: FinetuneParams, root: Path) -> Any:
+def together(
+    data: Any, settings: FinetuneParams, root: Path, problem: str = "text_classification"
+) -> Any:
     root.mkdir(exist_ok=True)
-    return finetune_together(
-        2, *data, settings, root / "out", work=root / "work", problem="text_classification"
-    )
+    return finetune_together(2, *data, settings, root / "out", work=root / "work", problem=problem)
 
 
 def test_two_processes_learn_what_one_learns(data, base: Path, tmp_path: Path) -> None:
@@ -70,6 +78,18 @@ def test_two_processes_learn_what_one_learns(data, base: Path, tmp_path: Path) -
     weights = load_file(tmp_path / "alone/model.safetensors")
     for name, tensor in load_file(tmp_path / "both/out/model.safetensors").items():
         torch.testing.assert_close(tensor, weights[name], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_teach_a_bi_encoder_as_one_does(base: Path, tmp_path: Path) -> None:
+    problem = "response_selection"
+    data = [replies(tmp_path / f"{name}.parquet", n) for name, n in (("train", 60), ("valid", 9))]
+    settings = params(base, early_stopping_metric="recall_at_1")
+    alone = finetune(*data, settings, tmp_path / "out", work=tmp_path / "work", problem=problem)
+    both = together(data, settings, tmp_path / "both", problem)
+    assert both.training["steps"] == alone.training["steps"] > 2
+    for mine, theirs in zip(alone.training["history"], both.training["history"], strict=True):
+        assert theirs == pytest.approx(mine, abs=1e-4)
 
 
 @pytest.mark.parametrize(

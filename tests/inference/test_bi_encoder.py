@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from builders import structured_examples, write_examples
-from tiny_models import save_tiny_model
+from tiny_models import TARGETS, save_tiny_model
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import ConfigurationError
@@ -66,6 +66,22 @@ def test_scores_are_cosines_of_mean_states_whatever_the_batch(base) -> None:
     for row in range(5):
         place = json.loads(rows.targets[row])["right"]
         assert scores[row, 3 * row] == pytest.approx(own[row][place], abs=1e-4)
+
+
+@pytest.mark.parametrize("architecture", sorted(TARGETS))
+def test_every_weight_has_a_part_in_the_scores_also_when_it_is_loaded_again(
+    tmp_path, architecture: str
+) -> None:
+    """Several processes wait for the gradients of all weights."""
+    path = save_tiny_model(tmp_path / "base", architecture)
+    built = LEARNER.build(path, ())[0]
+    built.save_pretrained(tmp_path / "saved")
+    rows, encoded, targets = encoded_rows(path)
+    labels = LEARNER.as_tensor(targets)
+    for model in (built, LEARNER.load(tmp_path / "saved")):
+        batch = {**pad(encoded.token_ids, 0), **LEARNER.more_inputs(labels, 0)}
+        LEARNER.loss(model(**batch), labels, len(rows)).backward()
+        assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
 
 def test_the_loss_is_the_cross_entropy_among_all_replies_of_the_batch() -> None:

@@ -222,6 +222,9 @@ def _ids(
 def _scoring(model: Any) -> torch.nn.Module:
     """Return the model as one that scores; a copy of it then runs its own weights.
 
+    A pooler is taken out: nothing reads it, and several processes wait for each other's gradients
+    of all weights.
+
     Raises
     ------
     TrainingError
@@ -233,6 +236,8 @@ def _scoring(model: Any) -> torch.nn.Module:
             expected="an encoder, or a decoder alone",
             fix="set finetune.selector to cross, or name another finetune.base_model",
         )
+    if hasattr(model, "pooler"):
+        model.pooler = None
     kind = type(model)
     model.__class__ = type(kind.__name__, (_Scoring, kind), {})
     return model  # type: ignore[no-any-return]

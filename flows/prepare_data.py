@@ -12,6 +12,7 @@ import yaml
 
 from flows.dvc_locks import remove_dead_locks
 from flows.pipeline import Call, call_directly
+from flows.stage_inputs import refuse_unconnected
 from flows.stage_messages import follow
 from flows.storage_errors import explain_message
 from flows.tethered import tethered
@@ -50,7 +51,15 @@ class Datasets(Value):
 
 
 def prepare_data(workspace: Workspace, *, call: Call = call_directly) -> Datasets:
-    """Return the datasets of the workspace after bringing every data stage up to date."""
+    """Return the datasets of the workspace after bringing every data stage up to date.
+
+    Raises
+    ------
+    ConfigurationError
+        If DVC does not know that ``ingest`` reads a declared source.
+    """
+    sources = workspace.params.ingest.sources
+    refuse_unconnected(workspace.root, [source.path for source in sources])
     call(reproduce_data, workspace.root)
     return call(read_datasets, workspace.root)
 

@@ -13,6 +13,7 @@ import yaml
 
 from flows.dvc_locks import remove_dead_locks
 from flows.registry_access import open_ledger
+from flows.stage_inputs import refuse_unconnected
 from flows.workspace import Workspace
 from pipeline_steps.data_params import SourceParams
 from pipeline_steps.data_preparation.additions import (
@@ -26,7 +27,7 @@ from pipeline_steps.data_preparation.additions import (
 from pipeline_steps.data_preparation.held_back import held_back_rows
 from pipeline_steps.data_preparation.readers import RawRow, RowReader, require_columns
 from pipeline_steps.digests import value_digest
-from pipeline_steps.errors import ConfigurationError, DataError, HoldfastError
+from pipeline_steps.errors import DataError, HoldfastError
 from pipeline_steps.files import atomic_directory, remove_partial_files
 from pipeline_steps.registry.ledger import LedgerEntry
 from pipeline_steps.registry.retrain_history import failed_triggers, has_failed
@@ -74,7 +75,7 @@ def add_dataset_version(
     DataError
         If the rows lack a column that ``ingest.columns`` maps.
     """
-    refuse_unconnected(workspace.root)
+    refuse_unconnected(workspace.root, [ADDITIONS.as_posix()])
     ensure_additions(workspace.root)
     remove_partial_files(workspace.root / ADDITIONS)
     directory = ADDITIONS / name
@@ -101,18 +102,6 @@ def _sources(workspace: Workspace, name: str, paths: dict[str, str]) -> tuple[So
         gone.add(name)
     earlier = [s for s in read_additions(workspace.root) if Path(s.path).parent.name not in gone]
     return next_additions(earlier, paths, workspace.params.retrain.kept_windows)
-
-
-def refuse_unconnected(root: Path) -> None:
-    """Refuse a workspace whose stages would not see what is added."""
-    path = root / "dvc.yaml"
-    stages = yaml.safe_load(path.read_text(encoding="utf-8")).get("stages", {})
-    if ADDITIONS.as_posix() not in stages.get("ingest", {}).get("deps", []):
-        raise ConfigurationError(
-            f"the stage ingest of {path} does not depend on {ADDITIONS}",
-            expected="raw files of retrains among what the stage reads",
-            fix=f"add the line `- {ADDITIONS}` to stages.ingest.deps, then: holdfast prepare",
-        )
 
 
 def fresh_rows(

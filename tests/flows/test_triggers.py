@@ -17,12 +17,12 @@ from flows.commands.retrain import run_retrain
 from flows.pipeline import call_directly
 from flows.registry_access import open_ledger
 from flows.retrain import retrain
-from flows.retraining.dataset_version import file_rows, fresh_rows, refuse_unconnected
+from flows.retraining.dataset_version import file_rows, fresh_rows
 from flows.retraining.traffic_rows import raw_fields
 from flows.retraining.triggers import Trigger, drift_trigger, interrupted, never_run, trigger_id
 from flows.workspace import Workspace, locked
 from pipeline_steps.data_params import ColumnsParams
-from pipeline_steps.errors import BusyError, ConfigurationError, DataError, UsageError
+from pipeline_steps.errors import BusyError, DataError, UsageError
 from pipeline_steps.traffic_rows import LateLabel, LoggedPrediction, TrafficRow
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -179,12 +179,6 @@ def test_a_patient_workspace_waits_for_who_holds_it(workspace: Workspace) -> Non
         threading.Timer(0.1, go.set).start()
         with locked(replace(workspace, patience=timedelta(seconds=10))):
             assert go.is_set()
-
-
-def test_a_workspace_whose_stages_would_not_see_added_rows_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "dvc.yaml").write_text("stages: {ingest: {cmd: x, deps: [data/raw/a.csv]}}")
-    with pytest.raises(ConfigurationError, match="does not depend on data/additions"):
-        refuse_unconnected(tmp_path)
 
 
 @pytest.mark.parametrize("asked", [{}, {"trigger": "t", "scheduled": True}])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline_steps.registry.ledger_chain import LedgerEntry
 
@@ -25,15 +25,8 @@ def reign(moves: Sequence[LedgerEntry]) -> list[int]:
     A promotion adds a version. A rollback takes away all that came after the version that it went
     back to, so the next one goes further back and never to what was taken out of service.
     """
-    champions: list[int] = []
-    for move in moves:
-        version = version_of(move)
-        if kind_of(move) == ROLLBACK and version in champions:
-            while champions[-1] != version:
-                champions.pop()
-        else:
-            champions.append(version)
-    return champions
+    found = [champions for _, champions, _ in _replayed(moves)]
+    return found[-1] if found else []
 
 
 def way_back(moves: Sequence[LedgerEntry]) -> int | None:
@@ -44,11 +37,32 @@ def way_back(moves: Sequence[LedgerEntry]) -> int | None:
 
 
 def taken_out(moves: Sequence[LedgerEntry], version: int) -> LedgerEntry | None:
-    """Return the rollback that took a version out of service, unless it came back since."""
+    """Return the rollback that took a version out of service, unless it came back since.
+
+    A rollback takes out the champion and every version before it that it goes past.
+    """
     found = None
-    for move in moves:
+    for move, _, out in _replayed(moves):
         if version_of(move) == version:
             found = None
-        elif kind_of(move) == ROLLBACK and move.evidence["previous"] == version:
+        elif version in out:
             found = move
     return found
+
+
+def _replayed(
+    moves: Sequence[LedgerEntry],
+) -> Iterator[tuple[LedgerEntry, list[int], set[int]]]:
+    """Yield each move with the champions that lead to it and the versions that it took out."""
+    champions: list[int] = []
+    for move in moves:
+        version, out = version_of(move), set[int]()
+        if kind_of(move) == ROLLBACK:
+            out = {move.evidence["previous"]}
+        if kind_of(move) == ROLLBACK and version in champions:
+            kept = len(champions) - champions[::-1].index(version)
+            out |= set(champions[kept:])
+            champions = champions[:kept]
+        else:
+            champions = [*champions, version]
+        yield move, champions, out

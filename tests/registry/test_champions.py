@@ -41,6 +41,33 @@ def test_the_way_back_leads_to_another_who_was_champion(steps: list[tuple[bool, 
     assert back is None or (back in champions[:-1] and back != champions[-1])
 
 
+@given(STEPS, st.integers(1, 4))
+def test_a_rollback_takes_out_every_version_that_it_goes_past(
+    steps: list[tuple[bool, int]], target: int
+) -> None:
+    moves = past(steps)
+    champions, current = reign(moves), version_of(moves[-1])
+    back = [*moves, move(len(moves) + 1, "rollback", target, current)]
+    if target == current or target not in champions:
+        return
+    passed = set(champions) - set(reign(back))
+    for version in passed:
+        assert taken_out(back, version) == back[-1]
+    assert taken_out(back, target) is None
+    returned = [*back, move(len(back) + 1, "promotion", current, target)]
+    assert taken_out(returned, current) is None
+    for version in passed - {current}:
+        assert taken_out(returned, version) == back[-1]
+
+
+def test_a_rollback_to_a_version_further_back_takes_out_what_lies_between() -> None:
+    moves = [
+        *(move(number, "promotion", number, number - 1 or None) for number in (1, 2, 3)),
+        move(4, "rollback", 1, 3),
+    ]
+    assert [taken_out(moves, version) for version in (1, 2, 3)] == [None, moves[-1], moves[-1]]
+
+
 @given(STEPS)
 def test_going_back_again_and_again_ends(steps: list[tuple[bool, int]]) -> None:
     """Each rollback shortens what leads to today, so none goes to where one came from."""

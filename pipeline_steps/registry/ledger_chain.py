@@ -144,11 +144,13 @@ def export_problems(path: Path, hashes: Mapping[int, str]) -> list[str]:
 
 def _read_lines(path: Path) -> Iterator[LedgerEntry | str]:
     """Yield each entry of an export, or what is wrong with its line."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            yield LedgerEntry.model_validate_json(line)
-        except ValidationError:
-            yield f"line {number} is no entry of a ledger"
+    # Only \n ends a line: a reason may hold other characters at which str.splitlines breaks.
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield LedgerEntry.model_validate_json(line)
+            except ValidationError:
+                yield f"line {number} is no entry of a ledger"
 
 
 def _missing(first: int, last: int) -> str:

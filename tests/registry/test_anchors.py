@@ -113,6 +113,14 @@ def test_before_the_first_version_there_is_nothing_to_anchor(
     assert registry_problems(tracker, ledger, MODEL) == []
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c", "\r", "\n"])
+def test_a_reason_may_hold_what_ends_a_line_elsewhere(tmp_path: Path, mark: str) -> None:
+    ledger, copy = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}"), tmp_path / "copy.jsonl"
+    ledger.append("note", model_name=MODEL, actor="ada", reason=f"one{mark}two", evidence={})
+    write_export(copy, ledger.entries())
+    assert export_problems(copy, ledger.hashes()) == []
+
+
 def test_an_export_is_held_against_the_ledger(decided: Ledger, tmp_path: Path) -> None:
     copy = tmp_path / "copy.jsonl"
     assert write_export(copy, decided.entries()) == 4

@@ -48,13 +48,19 @@ def _older(anchor: str, entry: LedgerEntry) -> bool:
 
 
 def registry_problems(tracker: Tracker, ledger: Ledger, model_name: str) -> list[str]:
-    """Return where the registry and the ledger contradict each other; empty if nowhere."""
+    """Return where the registry and the ledger contradict each other; empty if nowhere.
+
+    The tags are read before the ledger: what somebody decides meanwhile is in the ledger before
+    its tag is, and no tail is taken for cut.
+    """
+    head = tracker.model_tags(model_name) or {}
+    numbers = tracker.version_numbers(model_name)
+    versions = {number: tracker.version_tags(model_name, number) for number in numbers}
     hashes, moves = ledger.hashes(), ledger.moves(model_name)
     problems = _alias_problems(tracker, model_name, moves)
-    anchors = {f"the registered model {model_name}": (tracker.model_tags(model_name) or {}, HEAD)}
+    anchors = {f"the registered model {model_name}": (head, HEAD)}
     last_moves = {version_of(move): move for move in moves}
-    for number in tracker.version_numbers(model_name):
-        tags = tracker.version_tags(model_name, number)
+    for number, tags in versions.items():
         anchors[f"version {number} of {model_name}"] = (tags, MOVE)
         if number not in last_moves and MOVE in tags:
             problems.append(
@@ -64,7 +70,7 @@ def registry_problems(tracker: Tracker, ledger: Ledger, model_name: str) -> list
         if key in tags:
             problem = anchor_problem(hashes, tags[key], where)
             problems += [] if problem is None else [problem]
-    if moves and HEAD not in next(iter(anchors.values()))[0]:
+    if moves and HEAD not in head:
         problems.append(f"the registered model {model_name} has no anchor: tag {HEAD} is missing")
     return problems
 

@@ -57,6 +57,23 @@ def test_both_sides_carry_the_same_hashes(toys: Tracker, decided: Ledger) -> Non
     assert registry_problems(toys, decided, MODEL) == []
 
 
+@pytest.mark.parametrize("reading", ["aliases", "model_tags", "version_numbers", "version_tags"])
+def test_who_writes_while_both_sides_are_read_has_cut_no_tail(
+    toys: Tracker, decided: Ledger, monkeypatch: pytest.MonkeyPatch, reading: str
+) -> None:
+    read = getattr(Tracker, reading)
+
+    def written_meanwhile(tracker: Tracker, *arguments: object) -> object:
+        with monkeypatch.context() as undisturbed:
+            undisturbed.setattr(Tracker, reading, read)
+            note(decided)
+            anchor(toys, decided, MODEL)
+        return read(tracker, *arguments)
+
+    monkeypatch.setattr(Tracker, reading, written_meanwhile)
+    assert registry_problems(toys, decided, MODEL) == []
+
+
 def test_a_tail_that_was_cut_is_found_and_stays_found(toys: Tracker, decided: Ledger) -> None:
     execute(decided, f"DELETE FROM {TABLE} WHERE sequence > 2")
     assert decided.verify() == []

@@ -14,9 +14,10 @@ from pipeline_steps.registry.ledger_chain import export_problems, write_export
 
 
 def log(workspace: Workspace) -> list[dict[str, Any]]:
-    """Return every entry of the workspace's model, oldest first."""
+    """Return every entry of the workspace's model, oldest first, as it stands there."""
     name = workspace.params.register_.model_name
-    return [entry.model_dump(mode="json") for entry in open_ledger(workspace).entries(name)]
+    entries = open_ledger(workspace).entries(name, even_altered=True)
+    return [entry.model_dump(mode="json") for entry in entries]
 
 
 def verify(workspace: Workspace, export: Path | None = None) -> list[str]:
@@ -46,7 +47,7 @@ def export_entries(workspace: Workspace, path: Path) -> int:
     Raises
     ------
     RegistryError
-        If an entry cannot be read; a copy of a broken ledger would prove nothing.
+        If an entry cannot be read or was altered; a copy of a broken ledger would prove nothing.
     """
     return write_export(path, open_ledger(workspace).entries())
 

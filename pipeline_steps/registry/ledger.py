@@ -110,7 +110,7 @@ class Ledger:
         with self.database.writing() as connection:
             earlier = connection.execute(query).first()
             if earlier is not None:
-                return entry_of(earlier)
+                return unaltered(earlier)
             return self._append(connection, event, model_name, actor, reason, evidence)
 
     def decide(self, model_name: str, events: Collection[str], rule: Rule) -> LedgerEntry:
@@ -185,13 +185,20 @@ class Ledger:
         with self.database.reading() as connection:
             return self._last_move(connection, model_name, None)
 
-    def entries(self, model_name: str | None = None) -> list[LedgerEntry]:
-        """Return all entries, oldest first, of one model or of all."""
+    def entries(
+        self, model_name: str | None = None, *, even_altered: bool = False
+    ) -> list[LedgerEntry]:
+        """Return all entries, oldest first, of one model or of all.
+
+        An altered one is an error, unless it is only to be shown (``even_altered``): nothing is
+        decided from what somebody has changed.
+        """
         query = sa.select(self.table).order_by(self.table.c.sequence)
         if model_name is not None:
             query = query.where(self.table.c.model_name == model_name)
+        read = entry_of if even_altered else unaltered
         with self.database.reading() as connection:
-            return [entry_of(row) for row in connection.execute(query)]
+            return [read(row) for row in connection.execute(query)]
 
     def moves(self, model_name: str) -> list[LedgerEntry]:
         """Return every move of the champion, oldest first; an altered one is an error."""

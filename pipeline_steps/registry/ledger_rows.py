@@ -36,7 +36,7 @@ def entry_of(row: sa.Row[Any]) -> LedgerEntry:
 
 
 def unaltered(row: sa.Row[Any]) -> LedgerEntry:
-    """Return the entry; who is champion never follows from one that somebody has changed.
+    """Return the entry; nothing is decided from one that somebody has changed.
 
     Raises
     ------

@@ -15,8 +15,16 @@ import sqlalchemy as sa
 from registry_builders import note
 
 from pipeline_steps.errors import PromotionError, RegistryError
+from pipeline_steps.registry.approvals import (
+    APPROVED,
+    REFUSED,
+    REQUESTED,
+    answer_request,
+    approvals,
+)
 from pipeline_steps.registry.ledger import CHAMPION_MOVED, GENESIS, Ledger
 from pipeline_steps.registry.ledger_schema import TABLE, append_only_triggers
+from pipeline_steps.registry.verdicts import last_verdict, record_verdict
 
 APPEND = """
 import sys
@@ -292,6 +300,33 @@ def test_nobody_is_champion_by_an_altered_entry(ledger: Ledger) -> None:
     execute_without_triggers(ledger, f"UPDATE {TABLE} SET {forged}")
     with pytest.raises(RegistryError, match="entry 1 of the ledger was altered"):
         ledger.champion("m")
+
+
+@pytest.mark.parametrize("changed", ["verdict", "approval"])
+def test_nothing_is_decided_from_an_altered_entry(ledger: Ledger, changed: str) -> None:
+    verdict = {"candidate_digest": "d2", "verdict": "HOLD"}
+    record_verdict(ledger, "m", actor="ada", reason="HOLD", evidence=verdict)
+    asked = ledger.append(
+        REQUESTED, model_name="m", actor="ada", reason="r",
+        evidence={"version": 2, "hours": 72, "champion_digest": "d1"},
+    )  # fmt: skip
+    answer_request(ledger, "m", 2, approve=False, actor="eve", reason="no")
+    assert approvals(ledger, "m")[0].request == asked
+    statements = {
+        "verdict": f"UPDATE {TABLE} SET evidence = replace(evidence, 'HOLD', 'PROMOTE')",
+        "approval": f"UPDATE {TABLE} SET event = '{APPROVED}' WHERE event = '{REFUSED}'",
+    }
+    execute_without_triggers(ledger, statements[changed])
+    number = {"verdict": 1, "approval": 3}[changed]
+    altered = f"entry {number} of the ledger was altered"
+    for decide in (
+        lambda: last_verdict(ledger, "m", "d2"),
+        lambda: approvals(ledger, "m"),
+        lambda: answer_request(ledger, "m", 2, approve=True, actor="eve", reason="yes"),
+    ):
+        with pytest.raises(RegistryError, match=altered):
+            decide()
+    assert len(ledger.entries(even_altered=True)) == 3  # people may still look at it
 
 
 def test_an_entry_that_is_appended_once_is_there_once(ledger: Ledger) -> None:

@@ -77,6 +77,26 @@ def answer(
     return found
 
 
+def answer_in_a_form(
+    workspace: Workspace, number: int, *, approve: bool, by: str, reason: str
+) -> Approval:
+    """Return the request about a version after an answer in a form that anybody can fill in.
+
+    Raises
+    ------
+    PromotionError
+        As for :func:`answer`, and if it approves where two pairs of eyes are asked for: whose eyes
+        they are, a form does not know.
+    """
+    if approve and workspace.params.register_.approval == "four_eyes":
+        raise PromotionError(
+            f"an approval of version {number} in a form, in the name of {by}",
+            expected="who approves runs the command, as register.approval: four_eyes asks for",
+            fix=f"holdfast approve {number} (the request waits on); a form can only refuse",
+        )
+    return answer(workspace, number, approve=approve, by=by, reason=reason)
+
+
 def refuse_the_proposer(workspace: Workspace, number: int, person: str) -> None:
     """Refuse a person who proposed a version, where the policy asks for two pairs of eyes."""
     if workspace.params.register_.approval == "four_eyes":

@@ -45,7 +45,8 @@ def approval_text(request: Approval) -> str:
         f"## Version {request.version} waits for a person\n\n"
         f"[The report]({link}); asked by {request.request.actor}, "
         f"refused by itself on {request.expires_at:%Y-%m-%d %H:%M} UTC.\n\n"
-        f"Resume this run with an answer, or: `holdfast approve {request.version}`, "
+        f"Resume this run with an answer, or: `holdfast approve {request.version}` "
+        "(the only way where register.approval is four_eyes), "
         f"`holdfast refuse {request.version}`\n"
     )
 

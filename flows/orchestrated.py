@@ -21,7 +21,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import prepare_data as preparation
 from flows import train as training
-from flows.approval import answer, lapse, waiting_request
+from flows.approval import answer_in_a_form, lapse, waiting_request
 from flows.candidate import evaluate_suites
 from flows.commands.champion import promote_by_hand
 from flows.judging import judge
@@ -118,7 +118,8 @@ def approval(directory: str, version: int) -> str:
 
     The run is paused, with a link to the report, until somebody resumes it with an answer, at most
     until the request expires. The ledger holds the state: an answer that was given elsewhere in the
-    meantime (``holdfast approve``) counts, and a contrary one is refused.
+    meantime (``holdfast approve``) counts, and a contrary one is refused. Where two pairs of eyes
+    are asked for, the form can only refuse.
     """
     workspace = Workspace.open(Path(directory))
     waiting = waiting_request(workspace, version)
@@ -130,7 +131,9 @@ def approval(directory: str, version: int) -> str:
     except FlowPauseTimeout:
         lapse(workspace)
         return waiting_request(workspace, version, still=False).state
-    found = answer(workspace, version, approve=said.approve, by=said.by, reason=said.reason)
+    found = answer_in_a_form(
+        workspace, version, approve=said.approve, by=said.by, reason=said.reason
+    )
     if said.approve:
         promote_by_hand(workspace, version, override=None)
     return found.state

@@ -65,6 +65,15 @@ def test_both_templates_run_the_same_commands() -> None:
         assert line in theirs
 
 
+def test_a_change_of_a_policy_starts_both() -> None:
+    github = yaml.safe_load((TEMPLATES / "github.yaml").read_text())[True]  # YAML 1.1 reads `on` so
+    gitlab = yaml.safe_load((TEMPLATES / "gitlab.yaml").read_text())
+    assert github["pull_request"]["paths"] == github["push"]["paths"]
+    assert {"params.yaml", "policies/**"} <= set(github["push"]["paths"])
+    for rule in gitlab["verdict"]["rules"]:
+        assert {"params.yaml", "policies/**/*"} <= set(rule["changes"])
+
+
 def test_only_a_push_to_main_promotes_and_nothing_else_is_skipped() -> None:
     conditions = {name: step.get("if") for name, step in github_steps().items()}
     condition = conditions.pop("promote")
@@ -178,6 +187,14 @@ def test_a_pull_request_gets_a_verdict_and_its_merge_promotes(runner: Runner) ->
     assert champion(runner, merged) == 2
     runner.job(merged, "settings", "candidate", "gate", "promote")  # a job that is run again
 
+    change_params(merged, finetune=LEARNS, gate={"default_margin": 0.2})
+    runner.job(merged, "candidate", "gate", "promote")  # another policy, and the champion itself
+    assert "## HOLD" in Path(runner.environment["GITHUB_STEP_SUMMARY"]).read_text()
+    assert champion(runner, merged) == 2
+    change_params(merged, finetune={**LEARNS, "seed": 1}, gate={"default_margin": 0.2})
+    runner.job(merged, "candidate")
+    assert runner.step(merged, "gate").returncode in (10, 11, 12)  # no better, and another one
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
@@ -227,6 +244,11 @@ def test_a_merge_request_gets_a_verdict_and_its_merge_promotes(runner: Runner) -
         ended = runner.script(again, branch="main")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert champion(runner, again) == 2
+
+    change_params(again, finetune=LEARNS, gate={"default_margin": 0.2})
+    ended = runner.script(again)  # another policy, and the champion itself
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "## HOLD" in (again / "verdict.md").read_text()
 
 
 def spoil_predictions(runner: Runner, name: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.pipeline import Call
+from flows.pipeline import Call, say
 from flows.retrain import RetrainResult, resume_triggers, retrain
 from flows.retraining.triggers import Trigger, drift_trigger, interrupted, never_run
 from flows.workspace import Workspace
-from pipeline_steps.errors import UsageError
+from pipeline_steps.errors import BusyError, HoldfastError, UsageError
 
 
 def run_retrain(
@@ -25,12 +25,14 @@ def run_retrain(
     """Return what became of each trigger: those that wait first, then the one asked for.
 
     A sweep, which every scheduled run begins with, goes on with triggers that were interrupted, and
-    with verdicts that never got a run.
+    with verdicts that never got a run. Where one fails the others go on; its error comes last.
 
     Raises
     ------
     UsageError
         If none, or more than one of them, is asked for.
+    HoldfastError
+        The first of the errors of the triggers.
     """
     asked = [trigger is not None, labelled is not None, scheduled]
     if sum(asked) > 1 or not (any(asked) or sweep or resume):
@@ -41,12 +43,29 @@ def run_retrain(
         )
     if resume is not None:
         resume_triggers(workspace, resume)
-    results = []
-    if sweep or scheduled:
-        swept = [*interrupted(workspace), *never_run(workspace)]
-        results += [retrain(workspace, found, call=call) for found in swept]
+    triggers = [*interrupted(workspace), *never_run(workspace)] if sweep or scheduled else []
     if any(asked):
-        results.append(retrain(workspace, _trigger(workspace, trigger, labelled), call=call))
+        wanted = _trigger(workspace, trigger, labelled)
+        swept = {found.ticket for found in triggers if found.ticket is not None}
+        triggers += [] if wanted.ticket in swept else [wanted]
+    return _each(workspace, triggers, call)
+
+
+def _each(workspace: Workspace, triggers: Sequence[Trigger], call: Call) -> list[RetrainResult]:
+    """Return what became of each trigger; an error of one is raised once all had their turn."""
+    results: list[RetrainResult] = []
+    errors: list[HoldfastError] = []
+    for trigger in triggers:
+        try:
+            results.append(retrain(workspace, trigger, call=call))
+        except BusyError:  # so it is for the others
+            raise
+        except HoldfastError as error:
+            errors.append(error)
+    for other in errors[1:]:
+        say(f"holdfast: another trigger failed: {other.received}")
+    if errors:
+        raise errors[0]
     return results
 
 

@@ -10,6 +10,7 @@ from flows.workspace import Workspace
 from pipeline_steps.data_params import ColumnsParams
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.monitoring.late_labels import raw_answer
+from pipeline_steps.monitoring.tickets import HARMFUL
 from pipeline_steps.monitoring.traffic import TrafficLog, TrafficRow
 
 
@@ -35,7 +36,7 @@ def first_sequence(workspace: Workspace, ticket: str) -> int:
     from flows.monitoring.windows import open_store
 
     found = open_store(workspace).ticket(ticket)
-    if found.status not in ("harm", "superseded"):
+    if found.status not in HARMFUL:
         raise ConfigurationError(
             f"the ticket {ticket} is {found.status}",
             expected="a ticket whose harm is confirmed: only then is there something to mend",

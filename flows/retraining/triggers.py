@@ -15,6 +15,7 @@ from flows.workspace import Workspace
 from pipeline_steps.data_preparation.additions import ADDITIONS
 from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import ConfigurationError, UsageError
+from pipeline_steps.monitoring.tickets import HARMFUL
 from pipeline_steps.params import Params
 from pipeline_steps.registry.admission import Answer, Request, admit
 from pipeline_steps.registry.ledger import LedgerEntry
@@ -161,7 +162,8 @@ def interrupted(workspace: Workspace) -> list[Trigger]:
 def never_run(workspace: Workspace) -> list[Trigger]:
     """Return drift verdicts that say RETRAIN, about today's champion, and got no run that ended.
 
-    Their event was lost, its server was dead, the automation failed, or the run did.
+    Their event was lost, its server was dead, the automation failed, or the run did. A ticket whose
+    harm is confirmed no more, because a label was corrected, asks for nothing.
     """
     from flows.monitoring.verdicts import DRIFT_VERDICT
 
@@ -180,11 +182,17 @@ def never_run(workspace: Workspace) -> list[Trigger]:
         and e.evidence["verdict"] == Answer.RETRAIN
         and e.evidence["version"] == champion
     )
-    return [
-        Trigger(kind="drift", ticket=ticket)
-        for ticket, n_verdicts in tickets.items()
-        if ticket not in run or n_verdicts > n_runs[ticket]
-    ]
+    lost = [t for t, n_verdicts in tickets.items() if t not in run or n_verdicts > n_runs[t]]
+    settled = _unharmful(workspace) if lost else set()
+    return [Trigger(kind="drift", ticket=ticket) for ticket in lost if ticket not in settled]
+
+
+def _unharmful(workspace: Workspace) -> set[str]:
+    """Return the tickets that show no harm today."""
+    from flows.monitoring.windows import open_store
+
+    tickets = open_store(workspace).tickets(workspace.params.register_.model_name)
+    return {ticket.ticket for ticket in tickets if ticket.status not in HARMFUL}
 
 
 def drift_trigger(workspace: Workspace, name: str) -> Trigger:

@@ -13,6 +13,8 @@ from pipeline_steps.monitoring.confirm import Harm
 from pipeline_steps.types import Value
 
 Status = Literal["open", "harm", "benign", "unclear", "superseded"]
+HARMFUL: tuple[Status, ...] = ("harm", "superseded")
+"""Only such a ticket has something to mend."""
 SAME_CAUSE = 0.5
 _ESCALATION = 2.0  # of the logarithm of the evidence
 _LETTERS = 12

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from flows.commands.retrain import run_retrain
+from flows.monitoring.windows import open_store
 from flows.pipeline import call_directly
 from flows.registry_access import open_ledger
 from flows.retrain import retrain
@@ -22,7 +23,13 @@ from flows.retraining.traffic_rows import raw_fields
 from flows.retraining.triggers import Trigger, drift_trigger, interrupted, never_run, trigger_id
 from flows.workspace import Workspace, locked
 from pipeline_steps.data_params import ColumnsParams
-from pipeline_steps.errors import BusyError, DataError, UsageError
+from pipeline_steps.errors import (
+    BusyError,
+    DataError,
+    HoldfastError,
+    UsageError,
+)
+from pipeline_steps.monitoring.tickets import Ticket
 from pipeline_steps.traffic_rows import LateLabel, LoggedPrediction, TrafficRow
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -73,6 +80,35 @@ def test_a_second_verdict_whose_event_was_lost_is_found_too(workspace: Workspace
     assert never_run(workspace) == [Trigger(kind="drift", ticket="drift-1")]
     in_vain(workspace, "retrain-2")
     assert never_run(workspace) == []
+
+
+def test_a_ticket_whose_harm_was_taken_back_is_not_swept(workspace: Workspace) -> None:
+    verdict(workspace, "drift-1")
+    put_ticket(workspace, "drift-1", "benign")
+    assert never_run(workspace) == []
+    put_ticket(workspace, "drift-1", "harm")
+    assert never_run(workspace) == [Trigger(kind="drift", ticket="drift-1")]
+
+
+def put_ticket(workspace: Workspace, name: str, status: Any) -> None:
+    ticket = Ticket(
+        ticket=name, model_name="m", version=1, reference_digest="r", alarm_sequence=1,
+        last_sequence=2, opened_at=NOW, changed_at=NOW, status=status,
+    )  # fmt: skip
+    open_store(workspace).put_ticket(ticket, [])
+
+
+def test_a_trigger_that_fails_keeps_no_other_from_its_turn(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for ticket in ("drift-1", "drift-2", "drift-3"):  # which the traffic log does not know
+        verdict(workspace, ticket)
+    with pytest.raises(HoldfastError, match="drift-1"):
+        run_retrain(workspace, trigger="drift-3", sweep=True, call=call_directly)
+    assert capsys.readouterr().err.splitlines() == [
+        f"holdfast: another trigger failed: there is no ticket '{ticket}'"
+        for ticket in ("drift-2", "drift-3")
+    ]
 
 
 def in_vain(workspace: Workspace, trigger: str) -> None:

@@ -15,7 +15,8 @@ from pipeline_steps.retrain_runs import RetrainRun, failures_in_a_row, last_end,
 from pipeline_steps.types import Value
 
 _LETTERS = 32
-Answer = tuple[RetrainVerdict, str]
+Answer = tuple[RetrainVerdict, str, str]
+"""The verdict, its reason in a word or two and in a sentence."""
 
 
 class Budget(Value):
@@ -72,7 +73,7 @@ def decide(facts: Facts, budget: Budget, worth: Worth) -> RetrainDecision:
     """
     left = max(budget.minutes_a_week - minutes_spent(facts.runs, facts.now), 0.0)
     objection = next(_objections(facts, budget, worth, left), None)
-    verdict, reason = objection or (RetrainVerdict.RETRAIN, _why(facts))
+    verdict, why, reason = objection or (RetrainVerdict.RETRAIN, "harm", _why(facts))
     about = {
         "model": facts.model_name,
         "version": facts.version,
@@ -80,8 +81,8 @@ def decide(facts: Facts, budget: Budget, worth: Worth) -> RetrainDecision:
         "verdict": verdict,
         "attempt": sum(run.ticket == facts.ticket for run in facts.runs),
     }
-    if verdict != RetrainVerdict.RETRAIN:  # another reason is another event; a retrain is one
-        about["reason"] = reason
+    if verdict != RetrainVerdict.RETRAIN:  # another reason is another event; other numbers are not
+        about["reason"] = why
     return RetrainDecision(
         decision_id=value_digest(about)[:_LETTERS],
         verdict=verdict,
@@ -103,16 +104,18 @@ def _objections(facts: Facts, budget: Budget, worth: Worth, left: float) -> Iter
 def _of_evidence(facts: Facts) -> Iterator[Answer]:
     none, wait = RetrainVerdict.NO_NEW_EVIDENCE, RetrainVerdict.WAIT
     if facts.ticket is None:
-        yield none, "no ticket is open: every alarm so far was settled"
+        yield none, "no ticket", "no ticket is open: every alarm so far was settled"
     elif facts.harm is None or facts.harm.verdict == "open":
         n = 0 if facts.harm is None else facts.harm.n
-        yield wait, f"{facts.ticket} waits for labels: {counted(n, 'label')} did not decide"
+        waits = f"{facts.ticket} waits for labels: {counted(n, 'label')} did not decide"
+        yield wait, "labels outstanding", waits
     elif facts.harm.verdict == "benign":
-        yield none, f"{facts.ticket} is benign: the risk is below {facts.harm.line:.3f}"
+        benign = f"{facts.ticket} is benign: the risk is below {facts.harm.line:.3f}"
+        yield none, "benign", benign
     if facts.ticket is not None:
         acted = [r for r in facts.runs if r.ticket == facts.ticket and r.outcome == "promoted"]
         if acted:
-            yield none, f"a retrain for {facts.ticket} was promoted already"
+            yield none, "promoted", f"a retrain for {facts.ticket} was promoted already"
 
 
 def _of_the_past(facts: Facts, budget: Budget, worth: Worth) -> Iterator[Answer]:
@@ -120,16 +123,18 @@ def _of_the_past(facts: Facts, budget: Budget, worth: Worth) -> Iterator[Answer]
     if failures >= budget.failures_in_a_row:
         yield (
             RetrainVerdict.REFUSE,
+            "circuit breaker",
             f"{counted(failures, 'retrain')} in a row brought no new champion: a person must look",
         )
     if any(run.outcome == "running" for run in facts.runs):
-        yield RetrainVerdict.WAIT, "a retrain is running"
+        yield RetrainVerdict.WAIT, "running", "a retrain is running"
     if any(run.outcome == "waiting" and run.ticket == facts.ticket for run in facts.runs):
-        yield RetrainVerdict.WAIT, "the version of its retrain waits for a person: holdfast approve"
+        waits = "the version of its retrain waits for a person: holdfast approve"
+        yield RetrainVerdict.WAIT, "approval", waits
     last = last_end(facts.runs)
     if last is not None and facts.now - last < timedelta(hours=budget.cool_down_hours):
-        until = last + timedelta(hours=budget.cool_down_hours)
-        yield RetrainVerdict.WAIT, f"the cool-down lasts until {until.isoformat('T', 'minutes')}"
+        until = (last + timedelta(hours=budget.cool_down_hours)).isoformat("T", "minutes")
+        yield RetrainVerdict.WAIT, "cool-down", f"the cool-down lasts until {until}"
     yield from _within_hysteresis(facts, worth, last)
 
 
@@ -140,23 +145,26 @@ def _within_hysteresis(facts: Facts, worth: Worth, last: datetime | None) -> Ite
     soon = facts.now - last < timedelta(days=worth.hysteresis_days)
     if soon and risk < needed:
         reason = f"so soon after a retrain a risk of {needed:.3f} is needed; it is {risk:.3f}"
-        yield RetrainVerdict.WAIT, reason
+        yield RetrainVerdict.WAIT, "too soon", reason
 
 
 def _of_cost(facts: Facts, budget: Budget, worth: Worth, left: float) -> Iterator[Answer]:
     if facts.minutes > budget.minutes_a_week:
         yield (
             RetrainVerdict.REFUSE,
+            "longer than a week's minutes",
             f"a retrain takes {facts.minutes:.0f} minutes, a week has {budget.minutes_a_week:.0f}",
         )
     if facts.minutes > left:
         yield (
             RetrainVerdict.WAIT,
+            "budget",
             f"a retrain takes {facts.minutes:.0f} minutes, {left:.0f} are left this week",
         )
     if facts.n_labelled < facts.least_labelled:
         yield (
             RetrainVerdict.WAIT,
+            "few rows",
             f"{counted(facts.n_labelled, 'new labelled row')}, {facts.least_labelled} are needed",
         )
     yield from _not_worth_it(facts, worth)
@@ -172,6 +180,7 @@ def _not_worth_it(facts: Facts, worth: Worth) -> Iterator[Answer]:
     if saved <= spent:
         yield (
             RetrainVerdict.REFUSE,
+            "not worth it",
             f"it would save {saved:.0f} until the next review and cost {spent:.0f}",
         )
 

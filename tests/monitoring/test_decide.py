@@ -93,6 +93,16 @@ def test_the_same_facts_are_the_same_event_at_any_time() -> None:
     assert first.decision_id != verdict(version=4).decision_id
 
 
+def test_other_numbers_behind_the_same_reason_are_the_same_event() -> None:
+    """Told anew at every run of the monitor, a refusal would be read by nobody."""
+    worth = Worth(error_cost=0.001, minute_cost=10.0)
+    busy, calm = (verdict(worth=worth, rows_a_day=rows) for rows in (1_000.0, 2_000.0))
+    assert busy.reasons != calm.reasons
+    assert busy.decision_id == calm.decision_id
+    few, fewer = (verdict(least_labelled=50, n_labelled=n) for n in (20, 10))
+    assert few.decision_id == fewer.decision_id != busy.decision_id
+
+
 def test_a_second_attempt_at_a_ticket_is_another_event() -> None:
     again = verdict(runs=(run(3, "rejected", ticket="drift-1"),))
     assert again.verdict == RetrainVerdict.RETRAIN

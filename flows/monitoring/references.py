@@ -12,7 +12,7 @@ from flows.monitoring.embedding import embedded, sampled
 from flows.prepare_data import read_datasets
 from flows.registry_access import champion_version, checkpoint_of
 from flows.workspace import Workspace
-from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.errors import ConfigurationError, DataError
 from pipeline_steps.monitoring.losses import recorded_losses
 from pipeline_steps.monitoring.monitored_rows import answer_text, text_of
 from pipeline_steps.monitoring.reference import (
@@ -64,10 +64,17 @@ def keep_reference(workspace: Workspace, reference: Reference) -> None:
 
 
 def kept_reference(workspace: Workspace, digest: str, training: Reference) -> Reference:
-    """Return the reference with a digest: the training one, or a kept one."""
+    """Return the reference with a digest: the training one, or a kept one.
+
+    Where a kept one is lost (cleaned away, or left on another machine) it is the training one: an
+    accepted window cannot be made anew, and a monitor that stopped would watch nothing at all.
+    """
     if digest == training.digest:
         return training
-    return _read_kept(reference_directory(workspace, digest[:16]))
+    try:
+        return _read_kept(reference_directory(workspace, digest[:16]))
+    except DataError:
+        return training
 
 
 @functools.lru_cache(maxsize=2)

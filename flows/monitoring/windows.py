@@ -18,6 +18,8 @@ from pipeline_steps.monitoring.traffic import TrafficLog, TrafficRow
 from pipeline_steps.monitoring.window import Watch, WindowPolicy, judge_window, start_watch
 from pipeline_steps.types import ModelVersion
 
+_LOST = "the accepted reference is lost: the detector starts anew on that of the training"
+
 
 def open_store(workspace: Workspace) -> MonitorStore:
     """Return the monitor's state beside the workspace's traffic log."""
@@ -115,7 +117,7 @@ def _next_window(
     report, watch = _judged(workspace, version, training, state, theirs)
     new = MonitorState(
         state.training_digest,
-        state.anchor_digest,
+        report.reference_digest,
         page[-1].sequence,
         state.detector if watch is None else watch.detector.to_bytes(),
         state.seen if watch is None else watch.seen.to_json(),
@@ -141,10 +143,13 @@ def _judged(
     policy = policy_of(workspace, version)
     if not rows:
         return _of_no_rows(policy, state), None
-    detector = EDetector.from_bytes(state.detector)
-    watch = Watch(detector, Seen.from_json(state.seen))
     anchor = kept_reference(workspace, state.anchor_digest, training)
     seen = seen_as(workspace, rows, training)
+    if anchor.digest != state.anchor_digest:  # whatever was known beside the lost one is void
+        watch = start_watch(anchor, policy)
+        report = judge_window(seen, watch, anchor, training, policy)
+        return report.model_copy(update={"notes": (*report.notes, _LOST)}), watch
+    watch = Watch(EDetector.from_bytes(state.detector), Seen.from_json(state.seen))
     return judge_window(seen, watch, anchor, training, policy), watch
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from pipeline_steps.errors import TrafficError
+from pipeline_steps.fields import as_name, as_names, as_strings
 from pipeline_steps.problem_defaults import HEADLINES
 from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.entities import as_bio2, is_tag
 from pipeline_steps.problems.problem import StructuredProblem
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 _EXACT = ("label", "place")
 _REFERENCES = ("target", "references", "reference", "answers", "answer")
 
@@ -66,19 +69,43 @@ def answer_losses(
 
 
 def _loss(problem: str, output: Mapping[str, Any], label: Any) -> float:
+    """Return what an answer cost; the label is read as ``ingest`` reads it where it is learnt."""
     name = next((name for name in _EXACT if name in output), None)
     if name is not None:
-        right = _unwrapped(label, name)
-        return float(str(right) not in (str(output[name]), str(output.get("reply"))))
+        right = _given(name, as_name(name, _unwrapped(label, name), strip=True))
+        right = right.removesuffix(".0") if name == "place" else right
+        return float(right not in (str(output[name]), str(output.get("reply")).strip()))
     name, answer = next(iter(output.items()))
     truth = _unwrapped(label, name)
-    if name in {"tags", "labels"}:
-        if name == "tags" and len(truth) != len(answer):
-            raise ValueError(f"{len(truth)} tags for {len(answer)} words")
-        return _structured(problem, json.dumps(truth), json.dumps(answer))
+    if name == "tags":
+        return _structured(problem, json.dumps(_tags(truth, len(answer))), json.dumps(answer))
+    if name == "labels":
+        return _structured(problem, json.dumps(_labels(truth)), json.dumps(answer))
     wanted = [t["text"] if isinstance(t, dict) else str(t) for t in _as_list(truth)]
     said = answer if problem == "question_answering" else {"text": answer}
     return _structured(problem, json.dumps(wanted), json.dumps(said))
+
+
+def _tags(truth: Any, n_words: int) -> list[str]:
+    tags = _given("tags", as_strings("tags", truth))
+    if not all(map(is_tag, tags)):
+        raise ValueError(f"{', '.join(tag for tag in tags if not is_tag(tag))} is no tag")
+    if len(tags) != n_words:
+        raise ValueError(f"{len(tags)} tags for {n_words} words")
+    return as_bio2(tags)
+
+
+def _labels(truth: Any) -> list[str]:
+    labels = _given("labels", as_names("labels", truth))
+    if not all(labels):
+        raise ValueError("an empty label")
+    return labels
+
+
+def _given(name: str, value: T | None) -> T:
+    if value is None:
+        raise ValueError(f"no {name}")
+    return value
 
 
 def _structured(problem: str, truth: str, predicted: str) -> float:

@@ -20,12 +20,20 @@ from pipeline_steps.monitoring.losses import answer_losses, recorded_losses
         ("ner", {"tags": ["B-PER", "O"]}, ["B-PER", "O"], 0.0),
         ("ner", {"tags": ["O", "O"]}, {"tags": ["B-PER", "O"]}, 1.0),
         ("ner", {"tags": ["O", "O"]}, ["O", "O"], 0.0),
+        ("text_classification", {"label": "1"}, 1.0, 0.0),
+        ("text_classification", {"label": "spam"}, " spam ", 0.0),
+        ("ner", {"tags": ["B-PER", "O"]}, "B-PER O", 0.0),
+        ("ner", {"tags": ["B-PER", "O"]}, ["I-PER", "O"], 0.0),
         ("multi_label_classification", {"labels": ["a", "b"]}, ["a"], 1 / 3),
+        ("multi_label_classification", {"labels": ["billing"]}, "billing", 0.0),
+        ("multi_label_classification", {"labels": ["b", "a"]}, {"labels": "a; b"}, 0.0),
+        ("multi_label_classification", {"labels": []}, [], 0.0),
         ("question_answering", {"answer": "the blue car"}, ["blue car", "a car"], 0.0),
         ("question_answering", {"answer": "train"}, {"answers": [{"text": "car"}]}, 1.0),
         ("translation", {"translation": "ein Haus"}, "ein Haus", 0.0),
         ("response_selection", {"place": 2}, 2, 0.0),
         ("response_selection", {"place": 2}, {"place": 1}, 1.0),
+        ("response_selection", {"place": 2}, {"right": "2.0"}, 0.0),
     ],
 )
 def test_a_late_label_prices_an_answer(problem, output, label, loss) -> None:
@@ -37,9 +45,20 @@ def test_a_written_answer_that_is_partly_right_costs_a_part() -> None:
     assert 0.0 < loss < 1.0
 
 
-def test_a_label_that_is_no_answer_to_its_row_is_refused() -> None:
-    with pytest.raises(TrafficError, match="1 tags for 2 words"):
-        answer_losses("ner", [{"tags": ["O", "O"]}], [["O"]])
+@pytest.mark.parametrize(
+    ("problem", "output", "label", "why"),
+    [
+        ("ner", {"tags": ["O", "O"]}, ["O"], "1 tags for 2 words"),
+        ("ner", {"tags": ["O", "O"]}, "OO", "OO is no tag"),
+        ("multi_label_classification", {"labels": ["a"]}, ["a", " "], "an empty label"),
+        ("multi_label_classification", {"labels": ["a"]}, None, "no labels"),
+        ("text_classification", {"label": "a"}, "  ", "no label"),
+        ("text_classification", {"label": "a"}, ["a"], "a list where a name was expected"),
+    ],
+)
+def test_a_label_that_is_no_answer_to_its_row_is_refused(problem, output, label, why) -> None:
+    with pytest.raises(TrafficError, match=why):
+        answer_losses(problem, [output], [label])
 
 
 def test_recorded_answers_and_late_labels_cost_the_same() -> None:

@@ -12,6 +12,7 @@ from flows.monitoring.embedding import embedded, sampled
 from flows.prepare_data import read_datasets
 from flows.registry_access import champion_version, checkpoint_of
 from flows.workspace import Workspace
+from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import ConfigurationError, DataError
 from pipeline_steps.monitoring.losses import recorded_losses
 from pipeline_steps.monitoring.monitored_rows import answer_text, text_of
@@ -51,11 +52,24 @@ def find_champion(workspace: Workspace) -> ModelVersion:
 
 def training_reference(workspace: Workspace, version: ModelVersion) -> Reference:
     """Return the champion's reference on the test set; the first call makes and keeps it."""
-    kind = "training" if workspace.params.monitor.embeddings == "off" else "embedded"
-    directory = reference_directory(workspace, f"{kind}-{version.checkpoint_digest[:16]}")
+    directory = reference_directory(workspace, training_name(workspace, version))
     if not (directory / "reference.json").exists():
         write_reference(directory, _make(workspace, version))
     return read_reference(directory)
+
+
+def training_name(workspace: Workspace, version: ModelVersion) -> str:
+    """Return the name of a champion's reference: it says all that decides its content."""
+    params = workspace.params
+    kind = "training" if params.monitor.embeddings == "off" else "embedded"
+    how = value_digest(
+        {
+            "redact": params.serve.model_dump(mode="json")["redact"],
+            "seed": params.monitor.seed,
+            "segments": params.monitor.strata == "segment",
+        }
+    )
+    return f"{kind}-{version.checkpoint_digest[:16]}-{how[:8]}"
 
 
 def keep_reference(workspace: Workspace, reference: Reference) -> None:

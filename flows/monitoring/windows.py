@@ -52,6 +52,7 @@ def policy_of(workspace: Workspace, version: ModelVersion) -> WindowPolicy:
         least_rows=params.least_rows,
         bag_rows=params.bag_rows,
         explain=params.explain,
+        strata=params.strata,
         seed=params.seed,
     )
 

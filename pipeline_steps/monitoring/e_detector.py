@@ -137,6 +137,10 @@ class EDetector:
         """Return the mean wealth of the bets on each score."""
         return dict(zip(self.names, (self.wealth @ bet_shares()).tolist(), strict=True))
 
+    def bag_sizes(self) -> dict[str, int]:
+        """Return how many rows each stratum's bag has."""
+        return {k: max(map(len, bag.columns), default=0) for k, bag in self.bags.items()}
+
     def observe(self, scores: Array, uniforms: Array, strata: Array | None = None) -> Array:
         """Return ``R`` after each row (n,), having bet on rows in their order.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from pipeline_steps.drift_types import (
     Explanation,
     WindowStatus,
 )
+from pipeline_steps.errors import counted
 from pipeline_steps.monitoring.cells import cell_of, moved_cells
 from pipeline_steps.monitoring.e_detector import EDetector, comparable_scores
 from pipeline_steps.monitoring.harm import estimate_harm
@@ -28,6 +31,7 @@ Array = np.ndarray[Any, Any]
 DETECTOR, ANCHOR = "conformal e-detector", "two-sample Kolmogorov-Smirnov, training anchor"
 _ANCHOR_LEVEL = 0.001
 _MOSTLY = 0.5
+_NAMED = 5
 _LACK = "of the window's rows lack it"
 
 
@@ -36,7 +40,8 @@ class WindowPolicy(Value):
 
     ``threshold``: expected rows to a false alarm, at the least; ``least_rows``: rows of a window
     that can be called free of drift; ``bag_rows``: see :class:`EDetector`; ``explain``: which
-    windows are told what moved in them.
+    windows are told what moved in them; ``strata``: what rows are compared within, as
+    ``monitored_rows`` takes it.
     """
 
     model_name: str
@@ -45,6 +50,7 @@ class WindowPolicy(Value):
     least_rows: int = 20
     bag_rows: int = 100_000
     explain: Literal["alarms", "always"] = "alarms"
+    strata: Literal["none", "segment", "hour"] = "none"
     seed: int = 0
 
 
@@ -84,12 +90,13 @@ def judge_window(
         What the detector compares with, and the anchor that never slides; often the same.
     """
     compared = rows.take(watch.seen.first_of_their_kind(rows))
+    thin = _thin_strata(compared, _known_rows(watch.detector, anchor, policy), policy)
     scores = score_rows(compared.rows, anchor.frozen)
     path = _observe(watch.detector, compared, scores, anchor, policy)
     over = np.flatnonzero(path >= policy.threshold)
     findings = _score_findings(watch.detector, scores, anchor, policy)
     findings += _anchor_findings(scores, anchor, training)
-    status, notes = _status(len(over) > 0, compared, findings, policy)
+    status, notes = _status(len(over) > 0, compared, findings, thin, policy)
     told = policy.explain == "always" or status == "drift"
     return DriftReport(
         model_name=policy.model_name,
@@ -189,12 +196,35 @@ def _ks(name: str, before: Array, now: Array, n_scores: int) -> DriftScore:
     )
 
 
+def _known_rows(detector: EDetector, anchor: Reference, policy: WindowPolicy) -> Mapping[str, int]:
+    """Return how many rows each stratum has to be compared with.
+
+    Those of the reference; of an hour, which no reference has, those of the traffic so far.
+    """
+    if policy.strata == "hour":
+        return detector.bag_sizes()
+    return Counter(anchor.strata_names.tolist())
+
+
+def _thin_strata(
+    compared: MonitoredRows, known: Mapping[str, int], policy: WindowPolicy
+) -> dict[str, int]:
+    """Return the strata that have too few rows to compare with, and their rows in the window."""
+    found = Counter(compared.strata)
+    return {name: n for name, n in found.most_common() if known.get(name, 0) < policy.least_rows}
+
+
 def _status(
-    alarmed: bool, compared: MonitoredRows, findings: list[DriftScore], policy: WindowPolicy
+    alarmed: bool,
+    compared: MonitoredRows,
+    findings: list[DriftScore],
+    thin: dict[str, int],
+    policy: WindowPolicy,
 ) -> tuple[WindowStatus, list[str]]:
     """Return the window's status and what a reader must know: never silently "no drift"."""
+    notes = [_thin_note(thin, policy)] if thin else []
     if alarmed:
-        return "drift", []
+        return "drift", notes
     if not any(f.method == DETECTOR and f.drifted is not None for f in findings):
         return "not_testable", ["no score could be compared with the reference"]
     lost = [f"{f.name}: {f.reason}" for f in findings if f.reason and f.reason.endswith(_LACK)]
@@ -203,7 +233,15 @@ def _status(
     if len(compared) < policy.least_rows:
         few = f"{len(compared)} rows without repeats, {policy.least_rows} are needed to be free"
         return "not_testable", [f"{few} of drift; they count as evidence all the same"]
-    return "no_drift", []
+    if sum(thin.values()) > _MOSTLY * len(compared):
+        return "not_testable", notes
+    return "no_drift", notes
+
+
+def _thin_note(thin: dict[str, int], policy: WindowPolicy) -> str:
+    names = [f"{name or 'without a name'} ({counted(n, 'row')})" for name, n in thin.items()]
+    shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    return f"fewer than {policy.least_rows} rows to compare with in the {policy.strata} {shown}"
 
 
 def _harm(rows: MonitoredRows, training: Reference) -> EstimatedHarm:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from traffic_builders import answered, logged, monitored, reference
 
-from flows.monitoring.references import keep_reference
+from flows.monitoring.references import keep_reference, training_name
 from flows.monitoring.windows import fresh_state, open_store, read_windows
 from flows.workspace import Workspace
 from pipeline_steps.monitoring.reference import Reference, accept
@@ -53,6 +54,18 @@ def test_a_lost_accepted_reference_starts_the_detector_anew_and_is_said(
     assert "the accepted reference is lost" in report.notes[-1]
     state = open_store(accepting).state("m")
     assert (state.anchor_digest, state.cursor) == (training.digest, 400)
+
+
+@pytest.mark.parametrize("changed", [{"monitor": {"strata": "segment"}}, {"serve": {"redact": []}}])
+def test_what_decides_a_references_content_is_in_its_name(
+    accepting: Workspace, changed: dict[str, Any]
+) -> None:
+    """Else the old one would go on: without segments, or with texts as no log keeps them."""
+    name = training_name(accepting, VERSION)
+    content = yaml.safe_load((accepting.root / "params.yaml").read_text(encoding="utf-8"))
+    (accepting.root / "params.yaml").write_text(yaml.safe_dump({**content, **changed}))
+    assert training_name(Workspace.open(accepting.root), VERSION) != name
+    assert training_name(accepting, VERSION) == name
 
 
 def test_an_accepted_reference_that_is_there_is_compared_with(

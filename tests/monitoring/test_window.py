@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,6 +116,45 @@ def test_a_reference_without_spread_is_not_testable(anchor) -> None:
     report = judge(small, traffic(8, n=50))
     assert report.status == "not_testable"
     assert all(f.drifted is None and f.reason for f in report.scores)
+
+
+def in_segment(rows, name):
+    return replace(rows, strata=[name] * len(rows))
+
+
+def by_segment(anchor, rows):
+    """Return the report of rows beside a reference that knows the segment ``en`` alone."""
+    known = traffic(20)
+    named = in_segment(known, "en").strata
+    english = accept(anchor, known.rows, current_digest=known.digest, strata=named)
+    return judge(english, rows, POLICY.model_copy(update={"strata": "segment"}))
+
+
+def test_a_segment_that_the_reference_does_not_know_is_not_testable_and_is_named(anchor) -> None:
+    """It is compared with itself alone: even a total shift would look like no drift."""
+    report = by_segment(anchor, in_segment(traffic(21, n=200, foreign=1.0), "de"))
+    assert report.status == "not_testable"
+    [note] = report.notes
+    assert note == "fewer than 20 rows to compare with in the segment de (200 rows)"
+
+
+def test_a_segment_with_a_reference_is_tested_beside_a_small_new_one(anchor) -> None:
+    rows = traffic(22, n=200)
+    mixed = replace(rows, strata=["de"] * 30 + ["en"] * 170)
+    report = by_segment(anchor, mixed)
+    assert report.status == "no_drift"
+    assert "de (30 rows)" in report.notes[0]
+    assert by_segment(anchor, in_segment(rows, "en")).notes == ()
+    foreign = by_segment(anchor, in_segment(traffic(23, n=200, foreign=1.0), "en"))
+    assert foreign.status == "drift"
+
+
+def test_an_hour_is_testable_once_it_has_traffic_of_its_own(anchor) -> None:
+    policy = POLICY.model_copy(update={"strata": "hour"})
+    watch = start_watch(anchor, policy)
+    parts = [in_segment(traffic(24, n=200).take(range(i, i + 100)), "09") for i in (0, 100)]
+    reports = [judge_window(part, watch, anchor, anchor, policy) for part in parts]
+    assert [report.status for report in reports] == ["not_testable", "no_drift"]
 
 
 def test_windows_do_not_matter_to_the_evidence(anchor) -> None:

@@ -113,13 +113,15 @@ def likeness(a: Sequence[str], b: Sequence[str]) -> float:
 def place_alarm(new: Ticket, earlier: Sequence[Ticket], cool_down: timedelta) -> Ticket:
     """Return the ticket as it is now: an earlier one that the alarm belongs to, or the new one.
 
-    An alarm belongs to a ticket that is still live, and to one that ended within the cool-down for
-    a cause that looks the same. A live ticket escalates where the evidence grew by ``e^2``.
+    An alarm belongs to a ticket of the same version that is still live, and to one that ended
+    within the cool-down for a cause that looks the same. A live ticket escalates where the evidence
+    grew by ``e^2``.
     """
     same = next((t for t in earlier if t.ticket == new.ticket), None)
     if same is not None:
         return same
-    for ticket in sorted(earlier, key=lambda t: t.alarm_sequence, reverse=True):
+    of_version = [ticket for ticket in earlier if ticket.version == new.version]
+    for ticket in sorted(of_version, key=lambda t: t.alarm_sequence, reverse=True):
         recent = new.opened_at - ticket.changed_at <= cool_down
         alike = likeness(ticket.signature, new.signature) >= SAME_CAUSE
         if ticket.live or (ticket.status in ("benign", "unclear") and recent and alike):

@@ -58,6 +58,15 @@ def test_an_alarm_joins_a_live_ticket_and_escalates_when_the_evidence_grew(repor
     assert place_alarm(third, [joined], DAY).escalations == 1
 
 
+def test_an_alarm_of_a_new_champion_joins_no_ticket_of_the_version_before(report) -> None:
+    """What was benign to answer for one version may be harmful for the next."""
+    benign = ticket(report).model_copy(update={"status": "benign"})
+    same = ticket(report, alarm_sequence=250)
+    assert place_alarm(same, [benign], DAY).ticket == benign.ticket
+    new = ticket(report, alarm_sequence=250, version=report.version + 1)
+    assert place_alarm(new, [benign], DAY) == new
+
+
 def test_one_cause_that_comes_back_soon_is_one_incident_and_two_causes_are_two(report) -> None:
     first = ticket(report).model_copy(update={"status": "benign"})
     again = ticket(report, START + DAY / 2, alarm_sequence=250)

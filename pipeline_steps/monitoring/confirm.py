@@ -110,14 +110,19 @@ def upper_bound(losses: Array, confidence: float) -> float:
 def risk_interval(losses: Array, alpha: float) -> tuple[float, float]:
     """Return an interval of the risk that holds at every number of labels at once.
 
-    All risks that neither bettor has refuted at ``2 / alpha``; the whole of [0, 1] at the start.
+    All risks that neither bettor has refuted at ``2 / alpha``; the whole of [0, 1] at the start. A
+    risk beyond the ends of the grid is not refuted where that end is not.
     """
     if not len(losses):
         return 0.0, 1.0
     limit = np.log(2.0 / alpha)
     above, below = (_final_wealth(losses, risks) for risks in (_GRID_ABOVE, _GRID_BELOW))
-    kept = _GRID[(above < limit) & (below < limit)]
-    return (float(kept.min()), float(kept.max())) if len(kept) else (0.0, 1.0)
+    kept = np.flatnonzero((above < limit) & (below < limit))
+    if not len(kept):
+        return 0.0, 1.0
+    low = 0.0 if kept[0] == 0 else float(_GRID[kept[0]])
+    high = 1.0 if kept[-1] == len(_GRID) - 1 else float(_GRID[kept[-1]])
+    return low, high
 
 
 def _final_wealth(losses: Array, risks: Array) -> Array:

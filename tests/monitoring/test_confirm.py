@@ -55,6 +55,13 @@ def test_the_interval_holds_at_every_number_of_labels() -> None:
     assert missed / 80 <= ALPHA + 3 * np.sqrt(ALPHA * (1 - ALPHA) / 80)
 
 
+def test_a_risk_at_the_end_of_the_scale_lies_in_its_interval() -> None:
+    low, high = risk_interval(np.ones(40), ALPHA)
+    assert (low > 0.8, high) == (True, 1.0)
+    low, high = risk_interval(np.zeros(40), ALPHA)
+    assert (low, high < 0.2) == (0.0, True)
+
+
 def test_a_verdict_is_not_taken_back_by_later_labels() -> None:
     early = confirm([1.0] * 5, line=LINE, alpha=ALPHA)
     late = confirm([1.0] * 5 + [0.0] * 300, line=LINE, alpha=ALPHA)

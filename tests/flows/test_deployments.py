@@ -11,6 +11,11 @@ from tiny_workspaces import make_workspace
 from warm_commands import WarmCommands
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+SCHEDULES = {
+    "flows.deployments.monitor": ["*/15 * * * *"],
+    "flows.deployments.retrain": ["7 3 * * 1"],
+    "flows.deployments.promote": [],
+}
 
 
 @pytest.fixture(scope="session")
@@ -36,11 +41,7 @@ def test_a_deployment_that_is_applied_again_is_there_once(emitted: dict[str, Any
 
 
 def test_schedules_are_those_that_were_asked_for(emitted: dict[str, Any]) -> None:
-    assert emitted["schedules"] == {
-        "flows.deployments.monitor": ["*/15 * * * *"],
-        "flows.deployments.retrain": ["7 3 * * 1"],
-        "flows.deployments.promote": [],
-    }
+    assert emitted["schedules"] == SCHEDULES
 
 
 def test_blocks_take_notifications_of_a_failure_by_the_names_of_the_settings(
@@ -65,4 +66,11 @@ def test_the_file_for_prefects_own_command_line_says_what_deploy_does() -> None:
     assert {module for module, _ in entrypoints} == {"flows.deployments"}
     retrain = next(d for d in content["deployments"] if d["entrypoint"].endswith("retrain"))
     assert retrain["triggers"][0]["expect"] == ["drift.confirmed"]
+    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    model = f"holdfast.model.{params['register']['model_name']}"
+    assert retrain["triggers"][0]["match"] == {"prefect.resource.id": model}
+    schedules = {
+        d["entrypoint"]: [s["cron"] for s in d.get("schedules", [])] for d in content["deployments"]
+    }
+    assert schedules == SCHEDULES
     assert retrain["triggers"][0]["parameters"]["decision"] == "{{ event.payload.decision }}"

@@ -40,7 +40,9 @@ class Answers:
         return self.labels[int(self.by_text[text].argmax())]
 
     def of(self, text: str, label: str) -> float:
-        """Return the probability of a label."""
+        """Return the probability of a label; of one that the model does not know it is 0."""
+        if label not in self.labels:
+            return 0.0
         return float(self.by_text[text][self.labels.index(label)])
 
 

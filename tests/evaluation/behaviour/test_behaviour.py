@@ -91,6 +91,14 @@ def test_a_directional_test_watches_the_probability(must_not, tolerance, failed)
         )  # fmt: skip
 
 
+def test_a_label_that_an_older_model_does_not_know_has_no_probability() -> None:
+    way = {"name": "way", "kind": "directional", "texts": ["I lost it"], "label": "stolen",
+           "change": {"suffix": "!"}, "must_not": "fall"}  # fmt: skip
+    found = judged(declare(way, minimum("it was stolen", label="stolen")))
+    assert (found["way"].n, found["way"].n_failed) == (1, 0)
+    assert (found["minimum"].n, found["minimum"].n_failed) == (1, 1)
+
+
 def test_noise_changes_every_text_the_same_way_each_time() -> None:
     def noisy(seed: int) -> list[str]:
         test = {"name": "typos", "kind": "invariance", "texts": ["I lost it", "a card"],

@@ -97,7 +97,8 @@ def test_edits_keep_what_the_attack_promises(name: str, text: str, seed: int) ->
         assert sum(edit_distance(*pair) for pair in pairs) <= SPELLING[name]
     if name.startswith(("pruthi", "typos")):
         assert all(len(old) >= 4 and (old[0], old[-1]) == (new[0], new[-1]) for old, new in pairs)
-        assert len(pairs) <= {"pruthi": 1, "pruthi2": 2, "typos_proof": 1}.get(name, 99)
+        most = {"pruthi": 1, "pruthi2": 2, "typos_proof": 1, "typos_cascade": 3}
+        assert len(pairs) <= most[name]
     if name in SUBSTITUTIONS:
         assert {new.lower() for _, new in pairs} <= {"decent", "grand", "pretty", "movie"}
     if name == "universal_trigger":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from pipeline_steps.evaluation.attacks.constraints import (
     MaxChangedShare,
+    MaxChangedWords,
     MaxEditDistance,
     MinWordLength,
     NoStopWords,
@@ -69,6 +71,8 @@ def _spelt(moves: Transformation | Source, limit: int = 30) -> Space:
 
 
 _TYPOS = Space(InnerEdits(insertions=False), (MinWordLength(4),), complete=True)
+_CASCADE_WORDS = 3
+_FEW_TYPOS = replace(_TYPOS, constraints=(*_TYPOS.constraints, MaxChangedWords(_CASCADE_WORDS)))
 
 RECIPES = named(
     Recipe(
@@ -218,10 +222,13 @@ RECIPES = named(
     Recipe(
         "typos_cascade",
         "Holdfast's own: cheap before strong",
-        "greedy by random order, then a beam of 4 over 3 words, for what survives",
+        "greedy by random order, then a beam of 4, for what survives; 3 words in either",
         partial(
             _always,
-            Cascade(Greedy(_TYPOS, by_random_order), Beam(_TYPOS, width=4, max_edits=3)),
+            Cascade(
+                Greedy(_FEW_TYPOS, by_random_order),
+                Beam(_FEW_TYPOS, width=4, max_edits=_CASCADE_WORDS),
+            ),
         ),
     ),
 )

@@ -122,6 +122,13 @@ def test_the_strong_search_of_a_cascade_is_spent_on_survivors_alone() -> None:
     assert easy.n_queries < 30
 
 
+def test_no_search_of_a_cascade_changes_more_words_than_it_may() -> None:
+    """Five keywords hold the answer; to break it takes the loss of all of them."""
+    found = attacked("typos_cascade", [passage_of("good great good great good")])["0"]
+    assert found.status == "unknown"
+    assert len(found.edits) <= 3
+
+
 def test_the_number_of_changes_is_that_of_counting_them() -> None:
     """Words with 2, 0 and 3 options: 5 changes of one word, and 6 of two."""
     options = (("a", "b"), (), ("c", "d", "e"))

@@ -40,7 +40,7 @@ def evaluate(
     from flows.commands import judge_model
     from flows.commands.evaluate import evaluate_version, lines
 
-    judge_model.refuse_mixture(options, workspace, version)
+    judge_model.refuse_mixture(options, workspace, {"version": version})
     bounds = {"certify": certify, "ball": ball}
     if options["model"] is not None:
         found = judge_model.evaluate_any(options, bounds, call=announced(as_json=as_json))
@@ -100,7 +100,9 @@ def attack(  # noqa: PLR0913, PLR0917 - options
         "seeds": seeds,
         "stop_early": stop_early,
     }
-    judge_model.refuse_mixture(options, workspace, version)
+    of_version: dict[str, Any] = {"version": version, "seeds": seeds, "against": against}
+    of_version |= {"stop_early": stop_early or None, "html": html, "training_texts": training_texts}
+    judge_model.refuse_mixture(options, workspace, of_version)
     call = announced(as_json=as_json)
     if options["model"] is not None:
         _print_judged(judge_model.attack_any(options, settings, call=call), as_json=as_json)

@@ -39,8 +39,12 @@ def attack_any(options: Mapping[str, Any], settings: Mapping[str, Any], *, call:
     return _reported(found, options["report"])
 
 
-def refuse_mixture(options: Mapping[str, Any], workspace: Path, version: int | None) -> None:
+def refuse_mixture(
+    options: Mapping[str, Any], workspace: Path, of_version: Mapping[str, Any]
+) -> None:
     """Refuse options of a workspace's version beside those of another model.
+
+    ``of_version``: those that only a version has; ``None`` where one was not given.
 
     Raises
     ------
@@ -56,9 +60,11 @@ def refuse_mixture(options: Mapping[str, Any], workspace: Path, version: int | N
                 fix="name the model, or leave the option out",
             )
         return
-    if version is not None or workspace != Path():
+    places = {**of_version, "workspace": None if workspace == Path() else workspace}
+    beside = next((name for name, value in places.items() if value is not None), None)
+    if beside is not None:
         raise UsageError(
-            f"--model beside {'--version' if version is not None else '--workspace'}",
+            f"--model beside --{beside.replace('_', '-')}",
             expected="a model of its own, or a version of a workspace",
             fix="leave one of them out",
         )

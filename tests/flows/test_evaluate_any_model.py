@@ -254,11 +254,28 @@ def test_what_names_nothing_is_refused_with_what_can_be_named(data: Path) -> Non
 
 def test_options_of_a_version_and_of_a_model_do_not_mix(data: Path) -> None:
     with pytest.raises(UsageError, match="--noise without --model"):
-        refuse_mixture({**NO_OPTIONS, "noise": ["typos"]}, Path(), None)
+        refuse_mixture({**NO_OPTIONS, "noise": ["typos"]}, Path(), {})
     with pytest.raises(UsageError, match="--model beside --version"):
-        refuse_mixture({**NO_OPTIONS, "model": "m", "data": data}, Path(), 3)
+        refuse_mixture({**NO_OPTIONS, "model": "m", "data": data}, Path(), {"version": 3})
+    with pytest.raises(UsageError, match="--model beside --workspace"):
+        refuse_mixture({**NO_OPTIONS, "model": "m", "data": data}, Path("w"), {"version": None})
     with pytest.raises(UsageError, match="--model without --data"):
-        refuse_mixture({**NO_OPTIONS, "model": "m"}, Path(), None)
+        refuse_mixture({**NO_OPTIONS, "model": "m"}, Path(), {})
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--seeds", "3"), ("--stop-early",), ("--against", "1"), ("--html", "page.html"),
+        ("--training-texts", "texts.parquet"),
+    ],
+)  # fmt: skip
+def test_what_only_a_version_can_be_asked_is_refused_of_a_model(
+    option: tuple[str, ...], data: Path, holdfast: WarmCommands, tmp_path: Path
+) -> None:
+    ended = holdfast("attack", "--model", "m", "--data", str(data), *option, cwd=tmp_path)
+    assert ended.code == 2
+    assert f"--model beside {option[0]}" in ended.stderr
 
 
 @pytest.mark.parametrize("form", ["huggingface", "mlflow"])

@@ -83,7 +83,7 @@ class Services:
                 f"{recipe} asks for gradients, and a model that runs elsewhere gives none",
                 expected="a model directory, whose weights are read here",
                 fix="leave out hotflip, universal_trigger and the gradient ranking: deepwordbug "
-                "and bae, for example, ask for answers only",
+                "and textfooler, for example, ask for answers only",
             )
         if problem.name != "text_classification":
             raise ConfigurationError(

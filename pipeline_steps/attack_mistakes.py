@@ -56,7 +56,7 @@ def _unfit_recipes(problem: str, attack: AttackParams, base_model: str) -> Itera
             )
         if name in _MASKED and base_model in _NO_MASKED_HEAD:
             yield (
-                f"attack.recipes: {name} asks the masked-language head of finetune.base_model, and "
+                f"attack.recipes: {name} asks the masked-language head of the base model, and "
                 f"{base_model} has none; textfooler goes"
             )
 

@@ -120,7 +120,7 @@ def attack_model(
     """
     attack = attack_settings(AttackParams(scout="none"), dict(settings))
     model, judged = call(match_model_and_rows, asked)
-    refuse_mistakes(model.problem, attack, GateParams(), "")
+    refuse_mistakes(model.problem, attack, GateParams(), model.masked_model)
     clean = judged[0]
     picked = drawn_rows(clean.rows, attack.n_examples, attack.seed, target=attack.target)
     drawn = tuple(dict(row) for row in picked)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from flows.settings import load_settings
 from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.inference.base_model import DEFAULT_BASE_MODEL
 from pipeline_steps.types import Value
 
 Kind = Literal["checkpoint", "directory", "mlflow", "endpoint"]
@@ -25,7 +26,8 @@ class NamedModel(Value):
     ``renamed``: the model's name of a label -> the data's. ``headers``: header -> the variable that
     holds it. ``labels`` are those that probabilities are of, ``full`` says whether it tells them
     all; both are found out before the work begins. ``unanswerable``: whether a question may have no
-    answer. ``masked_model``: whose masked-language head proposes words.
+    answer. ``masked_model``: whose masked-language head proposes words, where it has one: what a
+    checkpoint was trained from; of other models that is not known.
     """
 
     address: str
@@ -43,7 +45,7 @@ class NamedModel(Value):
     timeout: float = 60.0
     batch_rows: int = 32
     send_as: str | None = None
-    masked_model: str | None = None
+    masked_model: str = DEFAULT_BASE_MODEL
 
     @property
     def served(self) -> bool:

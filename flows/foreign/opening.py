@@ -159,12 +159,11 @@ def _of_checkpoint(model: NamedModel, problem: str | None) -> NamedModel:
             expected="a checkpoint of Holdfast as it is",
             fix=f"leave {asked.split(maxsplit=1)[0]} out",
         )
-    base = model.masked_model or checkpoint.base_model
     return model.model_copy(
         update={
             "problem": checkpoint.problem,
             "digest": checkpoint.digest,
-            "masked_model": base,
+            "masked_model": checkpoint.base_model,
         }
     )
 

@@ -15,7 +15,6 @@ from flows.foreign.named import NamedModel
 from flows.foreign.opening import opened_victim
 from flows.victims import Victim
 from pipeline_steps.evaluation.attacks.passage import Row
-from pipeline_steps.inference.base_model import DEFAULT_BASE_MODEL
 from pipeline_steps.judging_params import AttackParams
 from pipeline_steps.predictions_file import write_predictions
 from pipeline_steps.types import DatasetRef, Value
@@ -70,8 +69,8 @@ def run_parts(job: Job, parts: Sequence[Part], progress: Progress) -> None:
     if not parts:
         return
     victim = opened_victim(job.model)
-    base = job.model.masked_model or DEFAULT_BASE_MODEL
-    services = Services(victim, base, _rows(job.held_out) if job.held_out else ())
+    held_out = _rows(job.held_out) if job.held_out else ()
+    services = Services(victim, job.model.masked_model, held_out)
     for number, (part, rows) in enumerate(_with_rows(parts), start=1):
         if job.attack is None:
             _predict(victim, part, rows, job.model)

@@ -331,6 +331,15 @@ def test_gradients_of_an_endpoint_are_refused_with_what_works(served: Served, da
     assert "deepwordbug" in refused.value.fix
 
 
+def test_an_attack_that_needs_an_unknown_base_model_is_refused_before_anything_is_asked(
+    served: Served, model: Path, data: Path
+) -> None:
+    for address in (served.url, str(model)):
+        asked = {**NO_OPTIONS, "model": address, "data": data}
+        with pytest.raises(ConfigurationError, match="bae asks the masked-language head"):
+            attack_any(asked, {"recipes": ("deepwordbug", "bae")}, call=call_directly)
+
+
 def test_a_busy_endpoint_is_asked_again_and_a_broken_one_is_not(served: Served, data: Path) -> None:
     served.statuses = [503, 429, 503]
     assert value(evaluated(served.url, data, batch_rows=300), "accuracy") == 1.0

@@ -201,10 +201,13 @@ def as_texts(column: str, value: Any) -> list[str] | None:
 
 
 def json_or_text(value: str) -> Any:
-    """Return what a text says as JSON; a text that merely begins like a list stays a text."""
+    """Return what a text says as JSON; a text that merely begins like a list stays a text.
+
+    So does one that is nested deeper than Python reads.
+    """
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

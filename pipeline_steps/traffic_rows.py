@@ -19,7 +19,10 @@ _set_fields, _set_names, _set_extra, _set_private = (
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC it is not within the years 1 to 9999") from error
 
 
 Identifier = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$")]

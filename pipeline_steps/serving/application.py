@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 import uuid
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from pipeline_steps import __version__
 from pipeline_steps.errors import TrafficError
@@ -23,6 +25,7 @@ from pipeline_steps.serving.refusals import (
     TOO_LARGE,
     UNKNOWN,
     RefusedRequestError,
+    broke,
     not_logged,
 )
 from pipeline_steps.serving.service import Service
@@ -33,6 +36,8 @@ _REQUEST_ID = "X-Request-Id"
 _SOUND_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _JSON = "application/json"
 _OK, _UNAVAILABLE, _BROKEN = 200, 503, 500
+_GONE = 499  # as nginx counts a client that leaves before its answer; nobody receives it
+_LOG = logging.getLogger(__name__)
 Handler = Callable[[Request, str], Awaitable[Any]]
 
 
@@ -130,6 +135,11 @@ class Endpoints:
             response = _response(await handle(request, request_id), _OK)
         except RefusedRequestError as refusal:
             response = _refused(refusal, request_id)
+        except ClientDisconnect:
+            response = Response(status_code=_GONE)
+        except Exception as error:  # noqa: BLE001 - told in full; the client has an id to name
+            _LOG.exception("request %s failed", request_id)
+            response = _refused(broke(error), request_id)
         response.headers[_REQUEST_ID] = request_id
         self.service.metrics.requests.labels(path, str(response.status_code)).inc()
         self.service.metrics.request_seconds.observe(time.perf_counter() - began)

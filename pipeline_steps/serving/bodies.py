@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -22,7 +21,7 @@ from pipeline_steps.problems.problem import Problem
 from pipeline_steps.serve_params import ServeParams
 from pipeline_steps.serving.refusals import UNPROCESSABLE, RefusedRequestError
 from pipeline_steps.serving.tickets import Request
-from pipeline_steps.traffic_rows import Identifier, LateLabel
+from pipeline_steps.traffic_rows import Identifier, LateLabel, Moment
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 _Storable = Field(pattern=r"^[^\x00]*$")
@@ -39,7 +38,7 @@ class GivenLabel(BaseModel):
 
     prediction_id: Identifier
     label: JsonValue
-    labelled_at: AwareDatetime | None = None
+    labelled_at: Moment | None = None
     source: Annotated[str, _Storable] = Field(default="feedback", max_length=200)
 
 

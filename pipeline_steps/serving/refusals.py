@@ -68,3 +68,13 @@ def not_answered(error: BaseException) -> RefusedRequestError:
         expected="a row like those that the model was trained on",
         fix="leave the row out, and report it with the request id",
     )
+
+
+def broke(error: BaseException) -> RefusedRequestError:
+    """Return the refusal of a request over which the service itself failed."""
+    return RefusedRequestError(
+        BROKEN,
+        f"a request that the service cannot handle ({type(error).__name__})",
+        expected="one that is answered, or refused with a reason",
+        fix="report it with the request id; what happened stands in the service's messages",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Iterator
@@ -142,8 +143,9 @@ def test_labels_that_fit_no_prediction_are_refused(tmp_path: Path) -> None:
         assert "not in the log: no" in unknown.json()["error"]["received"]
         wrong = made.post("/feedback", json={"labels": [{"prediction_id": "a b", "label": 1}]})
         assert wrong.status_code == 422
-        given = {"prediction_id": "a", "label": 1, "source": "desk\x00"}
-        assert made.post("/feedback", json={"labels": [given]}).status_code == 422
+        for odd in ({"source": "desk\x00"}, {"labelled_at": "0001-01-01T00:00:00+14:00"}):
+            given = {"prediction_id": "a", "label": 1, **odd}
+            assert made.post("/feedback", json={"labels": [given]}).status_code == 422
 
 
 def test_too_many_rows_of_one_address_are_refused_with_a_time(tmp_path: Path) -> None:
@@ -166,6 +168,44 @@ def test_a_row_that_the_model_fails_on_is_an_error_with_an_id(tmp_path: Path) ->
         failed = ask(made, "bad")
         assert failed.status_code == 500
         assert failed.json()["request_id"] == failed.headers["X-Request-Id"]
+
+
+def test_a_defect_is_told_in_full_and_answered_with_an_id(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with client(tmp_path) as made:
+        made.service.submit = None  # a defect that no line expects
+        failed = ask(made, "a", **{"X-Request-Id": "call-9"})
+        numbers = made.get("/metrics").text
+    assert (failed.status_code, failed.json()["request_id"]) == (500, "call-9")
+    assert failed.json()["error"]["received"].endswith("(TypeError)")
+    assert 'holdfast_requests_total{path="/predict",status="500"} 1.0' in numbers
+    [record] = [r for r in caplog.records if "call-9" in r.getMessage()]
+    assert record.exc_info
+
+
+def test_a_client_that_leaves_in_the_middle_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = [
+        {"type": "http.request", "body": b'{"inp', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    scope = {
+        "type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b"",
+        "client": ("here", 1),
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return parts.pop(0)
+
+    async def send(_: Any) -> None:
+        pass
+
+    with client(tmp_path) as made:
+        asyncio.run(made.app(scope, receive, send))
+        assert 'path="/predict",status="499"} 1.0' in made.get("/metrics").text
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]
 
 
 def test_the_numbers_can_be_read(tmp_path: Path) -> None:
@@ -339,6 +379,7 @@ def test_every_problem_reads_its_own_requests(problem: str) -> None:
             {"messages": json.dumps([{"role": "user", "content": "\ud800"}])},
             "half of a surrogate pair",
         ),
+        ("dialogue", {"messages": "[" * 19_000}, "where a list was expected"),
     ],
 )
 def test_rows_that_no_model_can_read_are_refused(problem: str, row: Any, said: str) -> None:

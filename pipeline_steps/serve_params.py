@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline_steps.section import Positive, Section
 
@@ -44,7 +44,7 @@ class ServeParams(Section):
     precision: Literal["auto", "fp32", "bf16", "int8"] = "fp32"
     """fp32 answers as the evaluation; auto: the fastest that changes nothing on 100 to 500 rows."""
     queue_rows: Positive = 512
-    """Rows that may wait, for each worker; a request beyond that is answered with 503."""
+    """Rows that may wait, for each worker, at least max_rows; a request beyond gets 503."""
     max_rows: Positive = 64
     """Rows in one request; more is answered with 422."""
     max_characters: Positive = 20_000
@@ -64,3 +64,12 @@ class ServeParams(Section):
     """What the traffic log does not keep of inputs and answers; the model reads the whole."""
     retention_days: Positive | None = 90
     """Days after which the traffic log forgets a prediction; null: never."""
+
+    @model_validator(mode="after")
+    def _lets_every_request_wait(self) -> Self:
+        if self.queue_rows < self.max_rows:
+            raise ValueError(
+                f"queue_rows is {self.queue_rows} and max_rows {self.max_rows}: a request of the "
+                "most rows would never be let in; raise queue_rows or lower max_rows"
+            )
+        return self

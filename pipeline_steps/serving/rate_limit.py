@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from pipeline_steps.serving.refusals import TOO_MANY, RefusedRequestError
+from pipeline_steps.serving.refusals import TOO_MANY, UNPROCESSABLE, RefusedRequestError
 
 _REMEMBERED = 10_000
 _MINUTE = 60.0
@@ -33,8 +33,11 @@ class RateLimit:
         Raises
         ------
         RefusedRequestError
-            If it has asked about too many, with the seconds until these rows are allowed.
+            If it has asked about too many, with the seconds until these rows are allowed; without
+            them if they never are, since they are more than a minute's.
         """
+        if rows > self.rows_per_minute:
+            raise self._never(rows)
         now = self.clock()
         left, since = self._left.pop(address, (float(self.rows_per_minute), now))
         left = min(self.rows_per_minute, left + (now - since) * self.rows_per_minute / _MINUTE)
@@ -46,11 +49,19 @@ class RateLimit:
             raise self._refusal(rows, left)
 
     def _refusal(self, rows: int, left: float) -> RefusedRequestError:
-        wait = math.ceil((min(rows, self.rows_per_minute) - left) * _MINUTE / self.rows_per_minute)
+        wait = math.ceil((rows - left) * _MINUTE / self.rows_per_minute)
         return RefusedRequestError(
             TOO_MANY,
             f"{rows} rows at once, and {math.floor(left)} are left",
             expected=f"at most {self.rows_per_minute} rows a minute (serve.rows_per_minute)",
-            fix=f"send at most {self.rows_per_minute} rows, in {max(1, wait)} s",
+            fix=f"send the request again in {max(1, wait)} s",
             retry_after=max(1, wait),
+        )
+
+    def _never(self, rows: int) -> RefusedRequestError:
+        return RefusedRequestError(
+            UNPROCESSABLE,
+            f"{rows} rows at once",
+            expected=f"at most {self.rows_per_minute} rows a minute (serve.rows_per_minute)",
+            fix=f"send them in requests of at most {self.rows_per_minute} rows",
         )

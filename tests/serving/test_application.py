@@ -154,13 +154,29 @@ def test_too_many_rows_of_one_address_are_refused_with_a_time(tmp_path: Path) ->
         refused = ask(made, "a", "b")
         assert refused.status_code == 429
         assert 1 <= int(refused.headers["Retry-After"]) <= 20
+        never = ask(made, "a", "b", "c", "d")
+        assert never.status_code == 422
+        assert "Retry-After" not in never.headers
 
 
 def test_a_full_queue_is_refused_with_a_time(tmp_path: Path) -> None:
-    with client(tmp_path, queue_rows=1) as made:
+    with client(tmp_path, queue_rows=2, max_rows=2) as made:
+        model = made.registry.models[1]
+        model.open.clear()
+        first = made.service.submit([{"text": "a"}], "r")
+        until(lambda: not len(made.service.waiting))
+        second = made.service.submit([{"text": "a"}], "r")
         refused = ask(made, "a", "b")
+        model.open.set()
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-        assert ask(made, "a").status_code == 200
+        assert first.result(30)
+        assert second.result(30)
+        assert ask(made, "a", "b").status_code == 200
+
+
+def test_a_queue_that_is_too_short_for_a_request_is_refused() -> None:
+    with pytest.raises(ValueError, match="queue_rows is 63 and max_rows 64"):
+        ServeParams(queue_rows=63)
 
 
 def test_a_row_that_the_model_fails_on_is_an_error_with_an_id(tmp_path: Path) -> None:

@@ -20,8 +20,24 @@ def test_an_address_has_its_own_rows_and_gets_them_back_with_time() -> None:
     limit.spend("b", 60)
     now[0] += 5
     limit.spend("a", 5)
-    with pytest.raises(RefusedRequestError, match="61 rows at once"):
+    now[0] += 60
+    with pytest.raises(RefusedRequestError, match="61 rows at once") as caught:
         limit.spend("a", 61)
+    assert (caught.value.status, caught.value.retry_after) == (422, None)  # no time will help
+    limit.spend("a", 60)
+
+
+@given(st.lists(st.integers(1, 9), max_size=30), st.integers(1, 9))
+def test_who_waits_as_long_as_was_said_is_let_through(asked: list[int], rate: int) -> None:
+    now = [0.0]
+    limit = RateLimit(rate, lambda: now[0])
+    for rows in asked:
+        try:
+            limit.spend("a", rows)
+        except RefusedRequestError as refusal:
+            if refusal.retry_after is not None:
+                now[0] += refusal.retry_after + 1e-6  # of rounding
+                limit.spend("a", rows)
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 20)), max_size=60))

@@ -126,7 +126,7 @@ def test_what_is_not_logged_is_not_acknowledged(tmp_path: Path) -> None:
 def test_beyond_its_queue_the_service_refuses_and_goes_on(tmp_path: Path) -> None:
     model = ToyModel()
     model.open.clear()
-    with toy_service(tmp_path, model, queue_rows=5) as service:
+    with toy_service(tmp_path, model, queue_rows=5, max_rows=5) as service:
         accepted = [service.submit(texts("first"), "r")]
         while len(service.waiting):
             time.sleep(0.001)

@@ -164,7 +164,7 @@ def test_workers_end_when_the_one_that_started_them_is_killed(workspace: Workspa
 def test_too_much_load_is_refused_and_what_is_accepted_is_answered(
     tmp_path: Path, checkpoints: list[Checkpoint]
 ) -> None:
-    workspace = make_served_workspace(tmp_path / "ws", queue_rows=3)
+    workspace = make_served_workspace(tmp_path / "ws", queue_rows=3, max_rows=3)
     add_version(workspace, checkpoints[0])
     with served(workspace) as (_, address), Load(address, clients=24) as load:
         until(lambda: {200, 503} <= set(load.statuses) and len(load.statuses) > 300)

@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from pipeline_steps import __version__
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.serving import identifiers
 from pipeline_steps.serving.bodies import Feedback, PredictBody, validated
 from pipeline_steps.serving.openapi import answer_schema, described
 from pipeline_steps.serving.rate_limit import RateLimit
@@ -130,7 +130,7 @@ class Endpoints:
         """Return the response of a handler, or its refusal; both carry the request's id."""
         began, path = time.perf_counter(), request.url.path
         asked = request.headers.get(_REQUEST_ID, "")
-        request_id = asked if _SOUND_ID.fullmatch(asked) else uuid.uuid4().hex
+        request_id = asked if _SOUND_ID.fullmatch(asked) else identifiers.request_id()
         try:
             response = _response(await handle(request, request_id), _OK)
         except RefusedRequestError as refusal:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline_steps.errors import ROW_ERRORS
+from pipeline_steps.serving.identifiers import prediction_id
 from pipeline_steps.serving.metrics import Metrics
 from pipeline_steps.serving.redaction import Redactor
 from pipeline_steps.serving.refusals import not_answered
@@ -120,7 +120,7 @@ def logged(
     example, output = redactor.kept(row.request, said)
     probabilities = said.get("scores")
     fields = {
-        "prediction_id": new_id(),
+        "prediction_id": prediction_id(),
         "request_id": row.ticket.request_id,
         "created_at": datetime.now(UTC),
         "model_name": model.name,
@@ -134,12 +134,3 @@ def logged(
         "embedding_digest": digest,
     }
     return unchecked(LoggedPrediction, fields)
-
-
-def new_id() -> str:
-    """Return an id that no other process makes, and that sorts by time.
-
-    The first 48 bits are milliseconds, as in UUID version 7 (RFC 9562): an index grows at its end,
-    and stays quick however long it is.
-    """
-    return f"{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}"

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.learners.bi_encoder import BiEncoderLearner
 from pipeline_steps.training import processes
-from pipeline_steps.training.memory import halved, is_out_of_memory
+from pipeline_steps.training.memory import halved, is_out_of_memory, refuse_parts
 from pipeline_steps.training.resume import last_complete, return_to, step_of
 from pipeline_steps.training.steadiness import Attempt
 from pipeline_steps.training.trainer import StableTrainer
@@ -38,7 +39,7 @@ def train_steadily(build: Callable[[Attempt], StableTrainer], work: Path) -> Sta
     ------
     TrainingError
         If the loss goes astray once more than ``finetune.recovery`` allows, or the memory holds no
-        two rows.
+        two rows, or not a whole batch whose rows are compared.
     """
     attempt: Attempt | None = Attempt()
     while attempt is not None:
@@ -77,11 +78,12 @@ def _more_parts(trainer: StableTrainer, error: RuntimeError | MemoryError) -> in
     Raises
     ------
     TrainingError
-        If a part would be shorter than the longest row.
+        If a part would be shorter than the longest row, or would not teach what the batch does.
     """
     params, parts = trainer.params, trainer.steady.parts
     budget = parts.budget(params.batch_tokens, params.accumulation_steps)
     try:
+        refuse_parts(budget, _comparing_rows(trainer))
         smaller = halved(budget, max(trainer.train_rows.encoded.lengths))
     except TrainingError as refusal:
         raise refusal from error
@@ -92,6 +94,15 @@ def _more_parts(trainer: StableTrainer, error: RuntimeError | MemoryError) -> in
         smaller.accumulation_steps,
     )
     return 2 * parts.n_parts
+
+
+def _comparing_rows(trainer: StableTrainer) -> list[str]:
+    """Return what is asked of the rows of a batch together, and not row by row."""
+    asked = {
+        "finetune.selector bi": isinstance(trainer.problem, BiEncoderLearner),
+        "finetune.objective.contrastive": trainer.params.objective.contrastive is not None,
+    }
+    return [name for name, is_asked in asked.items() if is_asked]
 
 
 def _release_memory() -> None:

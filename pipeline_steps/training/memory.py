@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,32 @@ def halved(budget: BatchBudget, longest_row: int) -> BatchBudget:
             fix="lower finetune.max_length, or set finetune.tuning.kind to lora",
         )
     return BatchBudget(budget.batch_tokens // 2, 2 * budget.accumulation_steps)
+
+
+def refuse_parts(budget: BatchBudget, comparing: Sequence[str]) -> None:
+    """Refuse to cut batches whose rows are compared with each other: parts teach something else.
+
+    Parameters
+    ----------
+    budget : BatchBudget
+        What did not fit.
+    comparing : sequence of str
+        The parameters that compare rows.
+
+    Raises
+    ------
+    TrainingError
+        If there is one.
+    """
+    if comparing:
+        raise TrainingError(
+            f"the memory ran out with {budget.batch_tokens} tokens in a batch, and "
+            f"{' and '.join(comparing)} compares the rows of a batch with each other: in parts "
+            "something else would be learnt",
+            expected="memory for a whole batch",
+            fix="lower finetune.batch_tokens or finetune.max_length, or set finetune.tuning.kind "
+            "to lora",
+        )
 
 
 @dataclass

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from objective_runs import dataset
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
@@ -43,8 +44,9 @@ def hungry(monkeypatch):
     return set_limit
 
 
-def run(base: Path, datasets, root: Path, **settings):
-    return step.finetune(*datasets, params(base, **settings), root / "out", work=root / "work")
+def run(base: Path, datasets, root: Path, problem: str = "text_classification", **settings):
+    asked, work = params(base, **settings), root / "work"
+    return step.finetune(*datasets, asked, root / "out", work=work, problem=problem)
 
 
 def test_batches_are_halved_until_they_fit_and_the_steps_stay_the_same(
@@ -86,6 +88,23 @@ def test_memory_for_less_than_two_rows_is_refused_with_what_to_change(
     hungry(0)
     with pytest.raises(TrainingError, match=r"ran out with 32 tokens[\s\S]*max_length"):
         run(base, datasets, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("problem", "settings", "named"),
+    [
+        ("text_classification", {"objective": {"contrastive": {}}}, r"objective\.contrastive"),
+        ("response_selection", {"early_stopping_metric": "mrr"}, "selector bi"),
+    ],
+)
+def test_rows_that_are_compared_with_each_other_are_not_parted(
+    problem, settings, named, base, datasets, tmp_path, hungry
+) -> None:
+    if problem != "text_classification":
+        datasets = [dataset(tmp_path, problem, name, 12) for name in ("train", "valid")]
+    hungry(0)
+    with pytest.raises(TrainingError, match=rf"{named} compares the rows[\s\S]*batch_tokens"):
+        run(base, datasets, tmp_path, problem, **settings)
 
 
 def test_parts_hold_every_row_once_and_know_their_number_again(tmp_path) -> None:

@@ -11,7 +11,7 @@ from flows.prepare_data import Datasets
 from flows.registry_access import open_tracker
 from flows.training_plan import plan_training
 from flows.workspace import Workspace
-from pipeline_steps.errors import TrainingError
+from pipeline_steps.errors import ConfigurationError, TrainingError
 from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.problem_defaults import HEADLINES
@@ -39,15 +39,18 @@ def run_trial(
     workspace: Workspace, datasets: Datasets, study: Study, asked: Asked, mlflow_run_id: str
 ) -> None:
     """Train and score one set of values, and tell the study; a run in MLflow shows it."""
-    tried = _with_values(workspace, asked.values)
+    try:
+        tried = _with_values(workspace, asked.values)
+    except ConfigurationError as reason:  # each value was allowed, and these are not together
+        _end_without_score(study, asked, reason, failed=True)
+        return
     run_id = _start_trial_run(tried, datasets, asked, mlflow_run_id)
     try:
         checkpoint = _trained(tried, datasets, _pruning(tried, study, asked, run_id))
     except (PrunedError, TrainingError) as reason:
         _remove_training(tried, datasets)
         failed = isinstance(reason, TrainingError)
-        study.note(asked.number, {"reason": str(reason)})
-        study.stopped(asked.number, failed=failed)
+        _end_without_score(study, asked, reason, failed=failed)
         open_tracker(workspace).finish_run(run_id, "FAILED" if failed else "KILLED")
         return
     score, reports = _score(tried, datasets, checkpoint)
@@ -60,6 +63,11 @@ def run_trial(
     tracker.log_reports(run_id, reports)
     tracker.log_scores(run_id, {"score": score})
     tracker.finish_run(run_id)
+
+
+def _end_without_score(study: Study, asked: Asked, reason: Exception, *, failed: bool) -> None:
+    study.note(asked.number, {"reason": str(reason)})
+    study.stopped(asked.number, failed=failed)
 
 
 def _with_values(workspace: Workspace, values: Mapping[str, Any]) -> Workspace:

@@ -11,6 +11,10 @@ import yaml
 from tiny_workspaces import change_params
 from warm_commands import WarmCommands
 
+from flows.prepare_data import read_datasets
+from flows.tuning import open_study
+from flows.tuning_trial import run_trial
+from flows.workspace import Workspace
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.params import load_params
 
@@ -109,6 +113,23 @@ def test_a_robust_score_without_noise_is_refused(holdfast: WarmCommands, searche
     ended = holdfast("tune", cwd=searched)
     assert ended.code != 0
     assert "tune.robust_weight is 0.5 and suites.noise is empty" in ended.stderr
+
+
+def test_values_that_clash_only_together_are_a_failed_trial_and_not_asked_again(
+    searched: Path,
+) -> None:
+    space = {"loss.kind": ["cross_entropy", "focal"], "loss.label_smoothing": [0.0, 0.1]}
+    change_params(searched, tune={"space": space})
+    workspace = Workspace.open(searched)
+    study = open_study(workspace, "clashing")
+    asked = study.ask()
+    while list(asked.values.values()) != ["focal", 0.1]:
+        asked = study.ask()
+    run_trial(workspace, read_datasets(searched), study, asked, "no-run")
+    [told] = study.ended()
+    assert (told.number, told.state) == (asked.number, "fail")
+    assert "label_smoothing is 0.1, and the focal loss has none" in told.notes["reason"]
+    assert study.take_over() == asked.number  # the others, which this test left
 
 
 def test_every_mistake_in_a_space_is_named_before_anything_is_trained(searched: Path) -> None:

@@ -14,7 +14,7 @@ from flows.tuning_trial import SCORES, run_trial
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import ConfigurationError
-from pipeline_steps.problem_defaults import HEADLINES
+from pipeline_steps.problem_defaults import HEADLINES, WRITING
 from pipeline_steps.types import Value
 
 if TYPE_CHECKING:
@@ -57,13 +57,22 @@ def study_name(workspace: Workspace, datasets: Datasets) -> str:
 
 
 def refuse_unmeasurable(workspace: Workspace, datasets: Datasets) -> None:
-    """Refuse to search for a robust score without noise to measure it on.
+    """Refuse to search for a score that nothing would be measured on.
 
     Raises
     ------
     ConfigurationError
-        If ``tune.robust_weight`` is positive and ``suites.noise`` is empty.
+        If ``tune.robust_weight`` is positive and ``suites.noise`` is empty, or the score is of
+        written texts and none is written for validation.
     """
+    problem, finetune = workspace.params.problem, workspace.params.finetune
+    if problem in WRITING and not finetune.generation.validation_rows:
+        raise ConfigurationError(
+            "finetune.generation.validation_rows is 0",
+            expected="written texts in each evaluation of a trial: it is watched by "
+            f"{HEADLINES[problem][0]}",
+            fix="set finetune.generation.validation_rows to 1 or more",
+        )
     weight = workspace.params.tune.robust_weight
     if weight > 0 and not datasets.noisy_valid:
         raise ConfigurationError(

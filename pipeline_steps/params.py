@@ -5,6 +5,7 @@ The sections are named as the steps. :func:`load_params` reports all mistakes at
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -107,12 +108,22 @@ class Params(Section):
         mistakes += objective_mistakes(self.problem, self.finetune) or space_mistakes(
             self.problem, self.finetune, self.tune.space
         )
-        decoded = self.finetune.generation.validation_rows
-        if self.problem in WRITING and metric != "loss" and not decoded:
-            mistakes.append(f"finetune.generation.validation_rows is 0: there is no {metric}")
+        if self.problem in WRITING and not self.finetune.generation.validation_rows:
+            mistakes += self._missed_without_decoding()
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
+
+    def _missed_without_decoding(self) -> Iterator[str]:
+        """Yield what needs scores of written texts, where none is written for validation."""
+        none = "finetune.generation.validation_rows is 0"
+        if self.finetune.early_stopping_metric != "loss":
+            yield f"{none}: there is no {self.finetune.early_stopping_metric}"
+        if self.finetune.n_runs > 1:
+            yield (
+                f"{none}, and the {self.finetune.n_runs} runs of finetune.n_runs are compared by "
+                f"{HEADLINES[self.problem][0]}; set it to 1 or more, or finetune.n_runs to 1"
+            )
 
     @model_validator(mode="after")
     def _fractions_leave_rows_to_train_on(self) -> Params:

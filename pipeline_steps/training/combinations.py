@@ -66,6 +66,13 @@ def _refuse_way_back(params: FinetuneParams) -> None:
             expected="weights that start from the base",
             fix="set finetune.reinitialise_layers to 0, or finetune.wise_ft to null",
         )
+    if params.student_layers is not None:
+        raise TrainingError(
+            f"finetune.wise_ft and finetune.student_layers {list(params.student_layers)}: the base "
+            "has other layers than the student, and some of its layers alone are no model",
+            expected="weights that have a counterpart in the base",
+            fix="set finetune.student_layers or finetune.wise_ft to null",
+        )
 
 
 def _refuse_few_shot(params: FinetuneParams, problem: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from tiny_workspaces import change_params
 from warm_commands import WarmCommands
 
 from flows.prepare_data import read_datasets
-from flows.tuning import open_study
+from flows.tuning import open_study, refuse_unmeasurable
 from flows.tuning_trial import run_trial
 from flows.workspace import Workspace
 from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.params import load_params
 
 SPACE = {"learning_rate": {"low": 3e-3, "high": 3e-2, "log": True}, "weight_decay": [0.0, 0.1]}
@@ -113,6 +115,15 @@ def test_a_robust_score_without_noise_is_refused(holdfast: WarmCommands, searche
     ended = holdfast("tune", cwd=searched)
     assert ended.code != 0
     assert "tune.robust_weight is 0.5 and suites.noise is empty" in ended.stderr
+
+
+def test_a_search_by_written_texts_of_which_none_is_written_is_refused(searched: Path) -> None:
+    workspace = Workspace.open(searched)
+    values = {"generation": GenerationParams(validation_rows=0)}
+    finetune = workspace.params.finetune.model_copy(update=values)
+    params = workspace.params.model_copy(update={"problem": "dialogue", "finetune": finetune})
+    with pytest.raises(ConfigurationError, match=r"validation_rows is 0[\s\S]*by chrf"):
+        refuse_unmeasurable(replace(workspace, params=params), read_datasets(searched))
 
 
 def test_values_that_clash_only_together_are_a_failed_trial_and_not_asked_again(

@@ -109,6 +109,8 @@ def test_a_metric_of_rows_that_are_not_decoded_cannot_stop_training() -> None:
     with pytest.raises(ConfigurationError, match="validation_rows is 0: there is no bleu"):
         parsed("translation", early_stopping_metric="bleu", generation={"validation_rows": 0})
     assert parsed("translation", generation={"validation_rows": 0}).problem == "translation"
+    with pytest.raises(ConfigurationError, match=r"is 0, and the 2 runs of finetune\.n_runs"):
+        parsed("translation", n_runs=2, generation={"validation_rows": 0})
 
 
 @pytest.mark.parametrize("architecture", ["t5", "gpt2"])

@@ -189,6 +189,10 @@ def test_soups_go_the_way_back_too(base, datasets, tmp_path) -> None:
         ),
         ({"wise_ft": {}, "tuning": {"kind": "lora"}}, r"kind lora[\s\S]*set .* to full"),
         ({"wise_ft": {}, "reinitialise_layers": 1}, "did not start from the base"),
+        (
+            {"wise_ft": {}, "student_layers": [1]},
+            r"student_layers \[1\]: the base has other layers",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_trained(

@@ -60,7 +60,8 @@ def consolidated(
             expected="a checkpoint of the same architecture as finetune.base_model",
             fix="name that checkpoint as finetune.base_model too, or take ewc out",
         )
-    anchor, fisher = ({n: of[n] for n in names} for of in (whole.anchor, whole.fisher))
+    device = next(model.parameters()).device  # once, and not in each step
+    anchor, fisher = ({n: of[n].to(device) for n in names} for of in (whole.anchor, whole.fisher))
     return EWC(anchor, fisher, params.weight)
 
 

@@ -281,7 +281,7 @@ def test_hidden_layers_that_are_not_there_are_refused(base, data, old, tmp_path)
 
 
 def test_the_fisher_information_is_estimated_once(base, data, old, tmp_path) -> None:
-    """A training that goes on after a kill reads it."""
+    """A training that goes on after a kill reads it, to where the model is."""
     from pipeline_steps.training.consolidation import consolidated
     from pipeline_steps.training.teaching import load_old_models
 
@@ -300,6 +300,9 @@ def test_the_fisher_information_is_estimated_once(base, data, old, tmp_path) -> 
     again = consolidated(asked.objective.ewc, model, trained, work=tmp_path, pad_id=0, seed=0)
     name = next(iter(made.fisher))
     assert torch.equal(again.fisher[name], made.fisher[name] + 1)
+    elsewhere = trained.to("meta")
+    there = consolidated(asked.objective.ewc, model, elsewhere, work=tmp_path, pad_id=0, seed=0)
+    assert {t.device.type for t in (*there.fisher.values(), *there.anchor.values())} == {"meta"}
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import torch
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.files import atomic_file
-from pipeline_steps.training.objectives.step import Step, Tensors
+from pipeline_steps.training.objectives.step import Step, Tensors, unwrapped
 
 _ANCHOR = "anchor/"
 _FISHER = "fisher/"
@@ -225,8 +225,7 @@ def _drawn(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _trained(model: Any) -> dict[str, torch.Tensor]:
-    unwrapped = getattr(model, "module", model)
-    return {name: w for name, w in unwrapped.named_parameters() if w.requires_grad}
+    return {name: w for name, w in unwrapped(model).named_parameters() if w.requires_grad}
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

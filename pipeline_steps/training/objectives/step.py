@@ -171,7 +171,7 @@ class Step:
 
     @property
     def _unwrapped(self) -> Any:
-        return getattr(self.model, "module", self.model)
+        return unwrapped(self.model)
 
     def _embedding_layer(self) -> torch.nn.Module | None:
         layer: torch.nn.Module | None = self._unwrapped.get_input_embeddings()
@@ -193,6 +193,13 @@ class Step:
             and module not in inside
             and module.weight is weight
         ]
+
+
+def unwrapped(model: Any) -> Any:
+    """Return the model inside of what several processes (DDP) and the compiler put around it."""
+    for name in ("module", "_orig_mod"):
+        model = getattr(model, name, model)
+    return model
 
 
 @contextmanager

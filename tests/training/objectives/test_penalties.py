@@ -42,6 +42,21 @@ def test_l2sp_by_hand() -> None:
     assert penalty(SimpleNamespace(model=model, n_batches=5)).item() == pytest.approx(0.065)
 
 
+@pytest.mark.filterwarnings("default")  # the compiler's own
+@pytest.mark.parametrize("wrap", [torch.compile, torch.nn.DataParallel], ids=["compiled", "shared"])
+def test_a_wrapped_model_is_pulled_back_like_the_plain_one(wrap) -> None:
+    """The compiler and several processes give the weights other names."""
+    model = tiny_classifier()
+    start, fisher = (
+        starting_weights(model),
+        {n: torch.ones_like(w) for n, w in model.named_parameters()},
+    )
+    with torch.no_grad():
+        model.classifier.weight += 0.5
+    for penalty in (L2SP(start), EWC(start, fisher)):
+        assert penalty(make_step(wrap(model))).item() == penalty(make_step(model)).item() > 0
+
+
 def test_l2sp_is_zero_at_the_start_and_pulls_back() -> None:
     model = tiny_classifier()
     penalty = L2SP(starting_weights(model), alpha=1.0)

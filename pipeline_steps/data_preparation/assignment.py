@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,17 @@ def components(clusters: Array, groups: Array) -> Array:
 
 
 def assign(
-    component_of: Array, labels: Array, order_keys: Array, shares: dict[str, float]
+    component_of: Array,
+    labels: Array,
+    order_keys: Array,
+    shares: dict[str, float],
+    learnt: Array | None = None,
 ) -> Array:
     """Return the partition number of each row: 0 is train, then those of ``shares`` in order.
 
     Components of several rows are placed one by one, largest first, where their labels are needed
-    most; single rows then fill each label up to its share. A label's last row stays in train.
+    most; single rows then fill each label up to its share. A label's last row stays in train, and
+    with it its component.
 
     Parameters
     ----------
@@ -52,51 +58,73 @@ def assign(
         changes nothing.
     shares : dict
         Share of the rows of each partition but train.
+    learnt : ndarray (m,) int, optional
+        Label of each other row, that is in train already.
     """
-    n_labels = int(labels.max(initial=-1)) + 1
-    totals = np.bincount(labels, minlength=n_labels)
+    known = labels if learnt is None else np.concatenate([labels, learnt])
+    left = np.bincount(known)
+    totals = np.bincount(labels, minlength=len(left))
     wanted = np.array([np.floor(totals * share) for share in shares.values()])
-    wanted = wanted.reshape(len(shares), n_labels)
-    partition = np.zeros(len(labels), dtype=np.int8)
+    placing = _Placing(
+        labels=labels,
+        keys=order_keys,
+        wanted=wanted.reshape(len(shares), len(left)),
+        left=left,
+        partition=np.zeros(len(labels), dtype=np.int8),
+    )
     _, inverse, sizes = np.unique(component_of, return_inverse=True, return_counts=True)
     sizes_of = sizes[inverse]
-    _place_components(
-        np.flatnonzero(sizes_of > 1), component_of, labels, order_keys, wanted, partition
-    )
-    single = np.flatnonzero(sizes_of == 1)
-    _fill_with_singles(single, labels, order_keys, wanted, partition)
-    return partition
+    placing.place_components(np.flatnonzero(sizes_of > 1), component_of)
+    placing.fill_with_singles(np.flatnonzero(sizes_of == 1))
+    return placing.partition
 
 
-def _place_components(
-    rows: Array, component_of: Array, labels: Array, keys: Array, wanted: Array, partition: Array
-) -> None:
-    """Place components of several rows, and lower ``wanted`` by what they bring."""
-    members: dict[int, list[int]] = {}
-    for row in rows.tolist():
-        members.setdefault(int(component_of[row]), []).append(row)
-    ordered = sorted(members.values(), key=lambda m: (-len(m), int(keys[m].min())))
-    for component in ordered:
-        counts = np.bincount(labels[component], minlength=wanted.shape[1])
-        room = np.minimum(wanted, counts).sum(axis=1) if len(wanted) else np.zeros(0)
-        over = np.maximum(counts - np.maximum(wanted, 0), 0).sum(axis=1)
-        fits = (room - over) * (over <= room)
-        if len(fits) and fits.max() > 0:
-            best = int(fits.argmax())
-            wanted[best] -= counts
-            partition[component] = best + 1
+@dataclass
+class _Placing:
+    """Rows on their way from train to the other partitions; n rows, k of these, c labels."""
 
+    labels: Array  # (n,)
+    keys: Array  # (n,)
+    wanted: Array  # (k, c) rows that a partition still needs
+    left: Array  # (c,) rows that are still in train
+    partition: Array  # (n,)
 
-def _fill_with_singles(
-    rows: Array, labels: Array, keys: Array, wanted: Array, partition: Array
-) -> None:
-    order = rows[np.lexsort((keys[rows], labels[rows]))]
-    boundaries = np.flatnonzero(np.diff(labels[order])) + 1
-    for of_label in np.split(order, boundaries):
-        if not len(of_label):
-            continue
+    def place_components(self, rows: Array, component_of: Array) -> None:
+        """Place components of several rows, but none that has the last row of a label."""
+        members: dict[int, list[int]] = {}
+        for row in rows.tolist():
+            members.setdefault(int(component_of[row]), []).append(row)
+        ordered = sorted(members.values(), key=lambda m: (-len(m), int(self.keys[m].min())))
+        for component in ordered:
+            counts = np.bincount(self.labels[component], minlength=len(self.left))
+            if ((counts > 0) & (self.left <= counts)).any():
+                continue
+            fits = self._fits(counts)
+            if len(fits) and fits.max() > 0:
+                self._place(component, int(fits.argmax()), counts)
+
+    def _fits(self, counts: Array) -> Array:
+        """Return (k,) how many needed rows a component brings beyond those not needed."""
+        room = np.minimum(self.wanted, counts).sum(axis=1)
+        over = np.maximum(counts - np.maximum(self.wanted, 0), 0).sum(axis=1)
+        return np.asarray((room - over) * (over <= room))
+
+    def fill_with_singles(self, rows: Array) -> None:
+        """Give each partition what it still needs of a label, as long as train keeps a row."""
+        order = rows[np.lexsort((self.keys[rows], self.labels[rows]))]
+        boundaries = np.flatnonzero(np.diff(self.labels[order])) + 1
+        for of_label in np.split(order, boundaries):
+            if len(of_label):
+                self._fill(of_label, int(self.labels[of_label[0]]))
+
+    def _fill(self, of_label: Array, label: int) -> None:
         start = 0
-        for number, need in enumerate(np.maximum(wanted[:, labels[of_label[0]]], 0)):
-            stop = min(start + int(need), len(of_label))
-            partition[of_label[start:stop]] = number + 1
-            start = stop
+        for number, need in enumerate(np.maximum(self.wanted[:, label], 0)):
+            taken = of_label[start : start + min(int(need), int(self.left[label]) - 1)]
+            self._place(taken, number, np.bincount([label], minlength=len(self.left)) * len(taken))
+            start += len(taken)
+
+    def _place(self, rows: Array | list[int], number: int, counts: Array) -> None:
+        self.wanted[number] -= counts
+        self.left -= counts
+        self.partition[rows] = number + 1

@@ -140,8 +140,15 @@ def _split_auto_rows(rows: _Rows, clusters: Clusters, params: SplitParams) -> No
         rows.labels[auto],
         _order_keys(rows.ids.take(pa.array(auto)), params.seed),
         shares,
+        rows.labels[_surely_learnt(rows, clusters)],
     )
     rows.parts[auto] = np.array([TRAIN, *shares], dtype=object)[numbers]
+
+
+def _surely_learnt(rows: _Rows, clusters: Clusters) -> Array:
+    """Return (n,) bool: declared training rows that cannot be set aside as repeats."""
+    train = rows.parts == TRAIN
+    return np.asarray(train & ~np.isin(clusters.of_row, clusters.of_row[~train]))
 
 
 def _order_keys(ids: pa.ChunkedArray, seed: int) -> Array:

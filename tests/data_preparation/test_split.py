@@ -165,7 +165,7 @@ def test_the_report_counts_what_the_files_hold(tmp_path: Path) -> None:
 @given(
     n_groups=st.integers(2, 30), n=st.integers(20, 120), test_fraction=st.sampled_from([0.1, 0.3])
 )
-def test_assignment_never_splits_a_component_and_keeps_labels_in_train(
+def test_assignment_never_splits_a_component_nor_goes_far_beyond_the_share(
     n_groups: int, n: int, test_fraction: float
 ) -> None:
     from pipeline_steps.data_preparation.assignment import assign, components
@@ -179,6 +179,51 @@ def test_assignment_never_splits_a_component_and_keeps_labels_in_train(
     for component in np.unique(component_of):
         assert len(np.unique(parts[component_of == component])) == 1
     assert (parts == 1).sum() <= test_fraction * n + n / n_groups + 3
+
+
+@given(
+    st.integers(1, 120).flatmap(
+        lambda n: st.tuples(
+            st.lists(st.integers(0, 9), min_size=n, max_size=n),
+            st.lists(st.integers(-1, 12), min_size=n, max_size=n),
+        )
+    ),
+    st.sampled_from([{"test": 0.3}, {"valid": 0.1, "test": 0.2}, {"valid": 0.5, "test": 0.5}]),
+)
+def test_a_label_of_any_rows_is_among_the_training_rows(
+    drawn: tuple[list[int], list[int]], shares: dict[str, float]
+) -> None:
+    from pipeline_steps.data_preparation.assignment import assign, components
+
+    labels, groups = np.array(drawn[0]) ** 2 // 10, np.array(drawn[1])  # 0 is frequent, 8 is rare
+    component_of = components(np.arange(len(labels)), groups)
+    parts = assign(component_of, labels, np.arange(len(labels), dtype=np.uint64), shares)
+    assert set(labels.tolist()) == set(labels[parts == 0].tolist())
+    for component in np.unique(component_of):
+        assert len(np.unique(parts[component_of == component])) == 1
+
+
+def test_the_only_group_of_a_label_stays_in_train(tmp_path: Path) -> None:
+    content = make_rows(200, group=lambda i: f"g{i // 10}")
+    for row in content[20:30]:
+        row |= {"label": ("common", "rare")[row["text"] == content[20]["text"]]}
+    for row in content[40:]:
+        row |= {"label": "common"}
+    parts = run(tmp_path, content, SplitParams(near_duplicates=APART))
+    for part in parts.values():
+        assert {row["label"] for row in part} <= {row["label"] for row in parts["train"]}
+    assert "rare" in {row["label"] for row in parts["train"]}
+
+
+def test_a_label_among_declared_training_rows_needs_no_more_of_them(tmp_path: Path) -> None:
+    """The last row to be split may go to test where train has the label anyway."""
+    content = make_rows(60, role=lambda i: ("auto", "train")[i % 2], group=lambda i: f"g{i // 6}")
+    for row in content:
+        row |= {"label": "only" if row["role"] == "auto" and row["group"] == "g3" else "common"}
+    content[1] |= {"label": "only"}
+    shares = SplitParams(near_duplicates=APART, valid_fraction=0.1, test_fraction=0.7)
+    parts = run(tmp_path, content, shares)
+    assert "only" in {row["label"] for row in parts["test"]}
 
 
 def random_texts(n: int, seed: int) -> list[str]:

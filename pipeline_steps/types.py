@@ -71,7 +71,11 @@ class ExpectationFailure(Value):
 
 
 class ValidationReport(Value):
-    """What the expectation suite found in a dataset, and what was set aside."""
+    """What the expectation suite found in a dataset, and what was set aside.
+
+    ``quarantined`` counts rows by their first reason; those that ingest could not read are among
+    them, as they are among ``n_rows``.
+    """
 
     dataset_digest: str
     success: bool

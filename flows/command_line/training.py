@@ -28,6 +28,7 @@ def prepare(workspace: Directory = Path(), *, as_json: AsJson = False) -> None:
     with locked(opened):
         datasets = prepare_data(opened, call=announced(as_json=as_json))
     lines = [f"{d.name}: {counted(d.n_examples, 'row')}" for d in _all_datasets(datasets)]
+    lines += _set_aside(datasets.validation.quarantined)
     print_result(datasets.model_dump(mode="json") if as_json else "\n".join(lines), as_json=as_json)
 
 
@@ -70,3 +71,10 @@ def tune(
 
 def _all_datasets(datasets: Any) -> list[Any]:
     return [datasets.train, datasets.valid, *datasets.judged]
+
+
+def _set_aside(counts: dict[str, int]) -> list[str]:
+    """Return a line on the rows that ingest and validate set aside, if they did."""
+    reasons = ", ".join(f"{reason} {n}" for reason, n in counts.items())
+    total = counted(sum(counts.values()), "row")
+    return [f"set aside by ingest and validate: {total} ({reasons})"] if counts else []

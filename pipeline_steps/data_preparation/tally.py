@@ -30,12 +30,17 @@ def _counters() -> dict[str, Counter[str]]:
 class UnreadRows:
     """What ingest could not make examples of; a bad row is bad wherever it was found."""
 
-    n_rows: int = 0
+    by_reason: Mapping[str, int] = field(default_factory=dict)
     by_value: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     n_unparsed_timestamps: int = 0
     unparsed_timestamps: Sequence[str] = ()
     n_repaired: int = 0
     repaired: Sequence[str] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that are no examples."""
+        return sum(self.by_reason.values())
 
 
 NO_UNREAD_ROWS = UnreadRows()
@@ -47,6 +52,8 @@ class Tally:
 
     A row that merely repeats another is set aside, but not lost: the first one stays. Lost rows
     are what the cap on the quarantined share and the test for selective quarantine look at.
+    ``set_aside`` counts rows by their first reason, those of ingest among them; ``counts`` every
+    reason of the rows that were judged here.
     """
 
     problem: Problem = field(default_factory=lambda: get_problem("text_classification"))
@@ -56,6 +63,7 @@ class Tally:
     totals: dict[str, Counter[str]] = field(default_factory=_counters)
     lost: dict[str, Counter[str]] = field(default_factory=_counters)
     kept_labels: Counter[str] = field(default_factory=Counter)
+    set_aside: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     remarks: Counter[str] = field(default_factory=Counter)
@@ -65,6 +73,7 @@ class Tally:
         """Count rows that were set aside before."""
         self.n_rows += unread.n_rows
         self.n_lost += unread.n_rows
+        self.set_aside.update(unread.by_reason)
         for name, counts in unread.by_value.items():
             self.totals[name].update(counts)
             self.lost[name].update(counts)
@@ -76,6 +85,7 @@ class Tally:
         self.n_rows += len(frame)
         self.n_kept += len(frame) - len(bad)
         self.n_lost += len(lost)
+        self.set_aside.update(reasons[position][0] for position in bad)
         kept = frame.drop(frame.index[bad])
         self.kept_labels.update(self.problem.labels_in(kept["label"], kept["target"]))
         self._add_remarks(kept)

@@ -125,7 +125,7 @@ def validate_examples(
                 progress(end)
         blocked = blocking_reasons(params, judge.suite, judge.tally)
         warnings = warnings_on(path, repeats.conflicting(kept), unread, judge.tally.problem)
-        report = report_on(path, params, judge.quarantine, judge.tally, warnings, blocked)
+        report = report_on(path, params, judge.tally, warnings, blocked)
         text = _with_details(report, params, judge.tally)
         (directory / "report.json").write_text(text, encoding="utf-8")
         judge.quarantine.write(quarantine_directory)
@@ -138,7 +138,7 @@ def _unread_rows(report: Path) -> UnreadRows:
     except FileNotFoundError as error:
         raise _nothing_ingested(report) from error
     return UnreadRows(
-        n_rows=content["n_rejected"],
+        by_reason=content["rejected"],
         by_value=content.get("rejected_by", {}),
         n_unparsed_timestamps=content.get("unparsed_timestamps", 0),
         unparsed_timestamps=content.get("unparsed_timestamp_examples", ()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline_steps.data_params import ValidateParams
 from pipeline_steps.data_preparation.expectations import ExpectationSuite
-from pipeline_steps.data_preparation.quarantine import Quarantine
+from pipeline_steps.data_preparation.repeats import DUPLICATE_ROW
 from pipeline_steps.data_preparation.selective import SelectiveFinding, selective_values
 from pipeline_steps.data_preparation.tally import COUNTED_COLUMNS, Tally, UnreadRows
 from pipeline_steps.digests import file_digest
@@ -26,7 +27,6 @@ Array = np.ndarray[Any, Any]
 def report_on(
     path: Path,
     params: ValidateParams,
-    quarantine: Quarantine,
     tally: Tally,
     warnings: list[ExpectationFailure],
     blocked: list[str],
@@ -43,7 +43,7 @@ def report_on(
             *_remarks(tally),
             *_rare_labels(params, tally),
         ),
-        quarantined=dict(sorted(quarantine.counts.items())),
+        quarantined=dict(sorted(tally.set_aside.items())),
         blocked_because=tuple(blocked),
     )
 
@@ -147,8 +147,9 @@ def lost_share(tally: Tally) -> float:
 
 
 def _most_frequent(tally: Tally) -> str:
-    counts = tally.counts.most_common(3)
-    return ", ".join(f"{reason} ({n})" for reason, n in counts) or "unreadable rows"
+    """Return the reasons that cost most rows; a repeat costs none."""
+    counts = Counter({r: n for r, n in tally.set_aside.items() if r != DUPLICATE_ROW})
+    return ", ".join(f"{reason} ({n})" for reason, n in counts.most_common(3)) or "none"
 
 
 def _selective_reason(name: str, found: SelectiveFinding) -> str:

@@ -196,7 +196,7 @@ def test_quarantine_spread_over_labels_is_let_through(tmp_path: Path) -> None:
 
 def test_the_stage_writes_its_report_before_it_refuses(tmp_path: Path) -> None:
     write_examples(tmp_path / "data/ingested/examples.parquet", rows(40, labels=1))
-    (tmp_path / "data/ingested/report.json").write_text('{"n_rejected": 0}')
+    (tmp_path / "data/ingested/report.json").write_text('{"rejected": {}}')
     with pytest.raises(ValidationBlockedError, match="text_classification needs 2"):
         validate(ValidateParams(), "text_classification", tmp_path)
     report = json.loads((tmp_path / "data/validated/report.json").read_text())
@@ -205,7 +205,7 @@ def test_the_stage_writes_its_report_before_it_refuses(tmp_path: Path) -> None:
 
 def test_rows_that_could_not_be_read_count_in_the_share(tmp_path: Path) -> None:
     write_examples(tmp_path / "data/ingested/examples.parquet", rows(40))
-    (tmp_path / "data/ingested/report.json").write_text('{"n_rejected": 10}')
+    (tmp_path / "data/ingested/report.json").write_text('{"rejected": {"malformed_json": 10}}')
     with pytest.raises(ValidationBlockedError, match=r"20\.0% of the rows would be set aside"):
         validate(ValidateParams(), "text_classification", tmp_path)
 
@@ -261,7 +261,7 @@ def test_rows_that_ingest_set_aside_count_as_taken_from_their_file(tmp_path: Pat
     content = [
         row | {"source": "b.jsonl" if i % 2 else "a.jsonl"} for i, row in enumerate(rows(200))
     ]
-    unread = UnreadRows(n_rows=60, by_value={"source": {"b.jsonl": 60}})
+    unread = UnreadRows(by_reason={"malformed_json": 60}, by_value={"source": {"b.jsonl": 60}})
     path = write_examples(tmp_path / "in.parquet", content)
     report = validate_examples(
         path, LOOSE, "text_classification", tmp_path / "out",
@@ -335,3 +335,24 @@ def test_a_group_of_few_rows_cannot_block_but_a_label_can(tmp_path: Path) -> Non
         row["label"] = "rare"
     [blocked] = check(tmp_path, content).blocked_because
     assert "4 of 4 rows of label 'rare'" in blocked
+
+
+def test_rows_that_could_not_be_read_are_in_the_account_with_their_reasons(tmp_path: Path) -> None:
+    lines = [json.dumps(row) for row in rows(40)]
+    lines += ["{broken", '{"text": 1, "label": "label0"}', lines[0], lines[1]]
+    (tmp_path / "raw.jsonl").write_text("\n".join(lines))
+    ingest(ingest_params({"path": "raw.jsonl"}), tmp_path)
+    report = validate(ValidateParams(), "text_classification", tmp_path)
+    assert report.quarantined == {
+        "duplicate_row": 2, "malformed_json": 1, "text_not_a_string": 1,
+    }  # fmt: skip
+    assert report.n_rows - report.n_kept == sum(report.quarantined.values())
+
+
+def test_too_many_unread_rows_are_refused_with_the_reason_that_cost_them(tmp_path: Path) -> None:
+    lines = [json.dumps(row) for row in rows(40)]
+    lines += ["{broken"] * 9 + lines[:20]
+    (tmp_path / "raw.jsonl").write_text("\n".join(lines))
+    ingest(ingest_params({"path": "raw.jsonl"}), tmp_path)
+    with pytest.raises(ValidationBlockedError, match=r"most often: malformed_json \(9\)\n"):
+        validate(ValidateParams(), "text_classification", tmp_path)

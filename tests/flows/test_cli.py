@@ -14,6 +14,7 @@ from tiny_workspaces import change_params, sentiment_rows
 from warm_commands import Ended, WarmCommands
 
 from flows.cli import app
+from flows.command_line import training
 from pipeline_steps import __version__
 from pipeline_steps.params import load_params
 
@@ -181,6 +182,12 @@ def test_prepare_counts_rows_and_prints_references_as_json(
     assert as_json.stderr == ""
     assert as_json.printed["train"]["n_examples"] == 280
     assert as_json.printed["validation"]["success"] is True
+
+
+def test_prepare_says_how_many_rows_were_set_aside_and_why() -> None:
+    assert training._set_aside({}) == []
+    [line] = training._set_aside({"duplicate_row": 2, "malformed_json": 1})
+    assert line.endswith(": 3 rows (duplicate_row 2, malformed_json 1)")
 
 
 def test_blocked_data_have_an_exit_code_of_their_own(

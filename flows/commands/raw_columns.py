@@ -7,7 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 from pipeline_steps.data_params import ColumnsParams
-from pipeline_steps.data_preparation.readers import RawRow, RowReader, require_columns
+from pipeline_steps.data_preparation.readers import (
+    RawRow,
+    RejectedRow,
+    RowReader,
+    require_columns,
+)
 from pipeline_steps.errors import ConfigurationError, DataError
 from pipeline_steps.problem_defaults import COLUMNS, column_mistakes
 
@@ -52,6 +57,14 @@ _OPTIONS = ("text", "label")
 _HEAD_ROWS = 100
 _NAME_IT = "name columns that every file has: --text-column, --label-column, --column FIELD=NAME"
 _MEND = "mend, convert or rename the file, then run the command again"
+_REMEDIES = {
+    "not_utf8": "convert it, for example: iconv -f ISO-8859-1 -t UTF-8 {name}",
+    "wrong_number_of_fields": "put fields that hold the delimiter in quotes, or export it again",
+    "malformed_json": "write one JSON object a line: no list around them, none over several lines",
+}
+"""What helps where the first row of a file, and every other, is set aside for a reason."""
+_SHOWN = 80
+_SEPARATORS = (";", "\t", "|", ",")
 
 
 def find_columns(
@@ -117,20 +130,31 @@ def _refuse_foreign(problem: str, columns: ColumnsParams) -> None:
 
 def column_names(path: Path) -> list[str]:
     """Return the names of the columns (or JSON fields) in the first rows of a raw file."""
-    names: dict[str, None] = {}
     try:
-        for row in islice(RowReader(path), _HEAD_ROWS):
-            if isinstance(row, RawRow):
-                names.update(dict.fromkeys(row.fields))
-    except DataError as error:  # its advice is about params.yaml, which does not exist yet
-        raise DataError(error.received, expected=error.expected, fix=_MEND) from error
+        rows = list(islice(RowReader(path), _HEAD_ROWS))
+    except DataError as error:
+        if "params.yaml" not in error.fix:
+            raise
+        raise DataError(  # there is no params.yaml yet
+            error.received, expected=error.expected, fix=_MEND
+        ) from error
+    names = dict.fromkeys(name for row in rows if isinstance(row, RawRow) for name in row.fields)
     if not names:
-        raise DataError(
-            f"none of the first rows of {path} can be read as {RowReader(path).kind}",
-            expected=f"rows of the format {RowReader(path).kind}, text in UTF-8",
-            fix=_MEND,
-        )
+        raise _unreadable(path, rows)
     return list(names)
+
+
+def _unreadable(path: Path, rows: Sequence[RawRow | RejectedRow]) -> DataError:
+    """Return the refusal of a file none of whose rows can be read: what is wrong with the first."""
+    kind = RowReader(path).kind
+    nothing = RejectedRow(1, "", "an object without a field", "{}")
+    first = next((row for row in rows if isinstance(row, RejectedRow)), nothing)
+    return DataError(
+        f"none of the first rows of {path} can be read as {kind}; line {first.line}: "
+        f"{first.detail}, in {first.excerpt[:_SHOWN]!r}",
+        expected=f"rows of the format {kind}, text in UTF-8",
+        fix=_REMEDIES.get(first.reason, _MEND).format(name=path.name),
+    )
 
 
 def _guess(field: str, common: Sequence[str], present: Sequence[str], file: Path) -> str:
@@ -138,6 +162,7 @@ def _guess(field: str, common: Sequence[str], present: Sequence[str], file: Path
     lowered = {name.lower(): name for name in reversed(present)}
     found = next((lowered[name] for name in common if name in lowered), None)
     if found is None:
+        _refuse_other_separator(present, file)
         listed = ", ".join(repr(name) for name in present)
         option = f"--{field}-column NAME" if field in _OPTIONS else f"--column {field}=NAME"
         raise DataError(
@@ -146,6 +171,17 @@ def _guess(field: str, common: Sequence[str], present: Sequence[str], file: Path
             fix=f"say which it is: {option}",
         )
     return found
+
+
+def _refuse_other_separator(present: Sequence[str], file: Path) -> None:
+    """Refuse a file whose whole first line was taken for the name of one column."""
+    separator = next((s for s in _SEPARATORS if len(present) == 1 and s in present[0]), None)
+    if separator is not None:
+        raise DataError(
+            f"{file} has one column, {present[0]!r}: its fields are separated by {separator!r}",
+            expected="commas between the fields of a .csv, tabs between those of a .tsv",
+            fix="export it with commas, or rename it where they are tabs",
+        )
 
 
 def named_columns(options: Sequence[str]) -> dict[str, str]:

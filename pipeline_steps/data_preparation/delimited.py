@@ -71,18 +71,27 @@ class DelimitedRows:
         if isinstance(line, RejectedRow):
             raise self._header_error(f"a first line that is no text ({line.detail})")
         names = self._quoted(numbered)
+        if isinstance(names, RejectedRow) and "\r" in line.rstrip("\r\n"):
+            raise self._header_error(
+                "lines that end with a carriage return alone",
+                fix=f"convert it, for example: tr '\\r' '\\n' < {self._path.name} > new.csv",
+            )
         if isinstance(names, RejectedRow):
-            raise self._header_error(f"a first line with an unclosed quote: {names.excerpt!r}")
+            raise self._header_error(
+                f"a first line that is no well-formed record ({names.detail}): {names.excerpt!r}"
+            )
         twice = sorted({name for name in names if name and names.count(name) > 1})
         if twice:
             raise self._header_error(f"several columns named {', '.join(map(repr, twice))}")
         return names
 
-    def _header_error(self, received: str) -> DataError:
+    def _header_error(
+        self, received: str, fix: str = "mend the first line, or export the file again"
+    ) -> DataError:
         return DataError(
             f"{self._path} has {received}",
             expected="a first line that names each column once, in UTF-8",
-            fix="mend the first line, or export the file again",
+            fix=fix,
         )
 
     def _next_line(self) -> NumberedLine | None:

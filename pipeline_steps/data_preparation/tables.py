@@ -49,7 +49,7 @@ def dataset_rows(path: Path) -> Iterator[RawRow | RejectedRow]:
         raise DataError(
             f"{path} holds several splits: {', '.join(dataset)}",
             expected="one split a source",
-            fix=f"name a split in params.yaml, for example {path.name}/{next(iter(dataset))}",
+            fix=f"name the directory of one, for example {path / next(iter(dataset))}",
         )
     inner = {n: getattr(f, "feature", f) for n, f in dataset.features.items()}
     names = {n: f.names for n, f in inner.items() if isinstance(f, ClassLabel)}

@@ -121,7 +121,11 @@ def test_well_formed_records_are_read_as_the_standard_library_reads_them(
 REFUSED = {
     "UTF-16": ("r.csv", "text,label\na,b\n".encode("utf-16"), r"r\.csv is written in UTF-16"),
     "header not UTF-8": ("r.csv", b"text\xff,label\na,b\n", "a first line that is no text"),
-    "header unclosed": ("r.csv", b'"text,label\na,b\n', "a first line with an unclosed quote"),
+    "header unclosed": (
+        "r.csv",
+        b'"text,label\na,b\n',
+        "a first line that is no well-formed record",
+    ),
     "a name twice": ("r.csv", b"text,label,label\na,b,c\n", "several columns named 'label'"),
     "header only": ("r.csv", b"text,label\n", "holds no rows"),
     "no Parquet": ("r.parquet", b"text,label\n", "is corrupt or truncated"),

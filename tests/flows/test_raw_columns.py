@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +98,40 @@ def test_a_file_that_cannot_be_read_is_a_clear_error(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         column_names(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message", "fix"),
+    [
+        ("a.csv", "text,label\na,b\n".encode("utf-16"), "written in UTF-16", "iconv -f UTF-16"),
+        ("a.csv", b"text,label\nf\xfcr,b\n", "line 2: .*0xfc", "iconv -f ISO-8859-1 .* a.csv"),
+        ("a.csv", b"text,label\none, two,b\n", "line 2: 3 fields where the header has 2", "quotes"),
+        ("a.csv", b"text;label\na;b\n", "separated by ';'", "with commas"),
+        ("a.csv", b"text\tlabel\na\tb\n", r"separated by '\\t'", "rename it"),
+        ("a.tsv", b"text,label\na,b\n", "separated by ','", "rename it"),
+        ("a.csv", b"text,label\ra,b\r", "end with a carriage return", r"tr '\\r' '\\n' < a.csv"),
+        ("a.csv", b'text,"label\na,b\n', "no well-formed record .unexpected end", "first line"),
+        ("a.jsonl", b"{}\n{}\n", "line 1: an object without a field", "mend"),
+        ("a.jsonl", b'[{"text": "a"}]', "line 1: a list where an object", "one JSON object a line"),
+    ],
+)
+def test_what_the_reader_says_of_a_file_reaches_the_user_with_its_remedy(
+    tmp_path: Path, name: str, content: bytes, message: str, fix: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message) as refusal:
+        find_columns([tmp_path / name], {})
+    assert re.search(fix, refusal.value.fix)
+
+
+def test_of_several_splits_one_is_asked_for_by_its_directory(tmp_path: Path) -> None:
+    from datasets import Dataset, DatasetDict
+
+    rows = Dataset.from_dict({"text": ["a"], "label": ["b"]})
+    DatasetDict({"train": rows, "test": rows}).save_to_disk(tmp_path / "both")
+    with pytest.raises(DataError, match="several splits: train, test") as refusal:
+        column_names(tmp_path / "both")
+    assert str(tmp_path / "both" / "train") in refusal.value.fix
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:

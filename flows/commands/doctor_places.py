@@ -44,13 +44,16 @@ def addresses(root: Path) -> Iterator[Finding]:
 
 
 def _address(name: str, url: str, variable: str) -> Finding:
-    parts = urllib.parse.urlsplit(url)
     shown = without_password(url)
-    if parts.hostname is None:
-        return Finding(name=name, status="ok", found=shown)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 5432)
     try:
-        socket.create_connection((parts.hostname, port), timeout=_TIMEOUT_SECONDS).close()
+        answered = _answers(url)
+    except ValueError:  # of urllib, whose words may hold a password; of an impossible host
+        return Finding(
+            name=name,
+            status="problem",
+            found=f"{shown} is no address",
+            fix=f"write {variable} as SCHEME://HOST:PORT, the port in digits, or unset it",
+        )
     except OSError as error:
         return Finding(
             name=name,
@@ -58,7 +61,17 @@ def _address(name: str, url: str, variable: str) -> Finding:
             found=f"{shown} does not answer: {error}",
             fix=f"start that server, or unset {variable} to work without it",
         )
-    return Finding(name=name, status="ok", found=f"{shown} answers")
+    return Finding(name=name, status="ok", found=f"{shown} answers" if answered else shown)
+
+
+def _answers(url: str) -> bool:
+    """Return whether a server answered; ``False`` for a file, which nobody has to answer for."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.hostname is None:
+        return False
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 5432)
+    socket.create_connection((parts.hostname, port), timeout=_TIMEOUT_SECONDS).close()
+    return True
 
 
 def without_password(url: str) -> str:

@@ -111,6 +111,17 @@ def test_a_server_that_does_not_answer_is_a_problem_and_its_password_stays_hidde
     assert "s3cret" not in render(diagnosis) + diagnosis.model_dump_json()
 
 
+@pytest.mark.parametrize("url", ["http://u:s3cret@localhost:50x0", "http://[::1", "http://a..b"])
+def test_what_is_no_address_is_a_problem_that_names_the_variable(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("HOLDFAST_MLFLOW_TRACKING_URI", url)
+    found = next(place for place in doctor_places.addresses(workspace) if place.name == "MLflow")
+    assert (found.status, "is no address" in found.found) == ("problem", True)
+    assert "HOLDFAST_MLFLOW_TRACKING_URI" in (found.fix or "")
+    assert "s3cret" not in found.model_dump_json()
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

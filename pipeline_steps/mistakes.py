@@ -31,7 +31,10 @@ def _explain(mistake: Any, root: type[BaseModel]) -> str:
     where = ".".join(path) or "the file"
     if mistake["type"] == "extra_forbidden":
         return f"{where}: unknown key{_suggestion(path[-1], section)}"
-    return f"{where}: {mistake['msg']} (received {mistake['input']!r})"
+    message = str(mistake["msg"]).removeprefix("Value error, ")
+    if isinstance(mistake["input"], dict | BaseModel):
+        return f"{where}: {message}"  # about several keys: the place says which section
+    return f"{where}: {message} (received {mistake['input']!r})"
 
 
 def _suggestion(key: str, section: type[BaseModel] | None) -> str:

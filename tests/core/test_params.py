@@ -85,6 +85,21 @@ def test_a_value_out_of_range_is_shown_as_received() -> None:
     assert "received 95" in found
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"suites": {"noise": [{"name": "a", "rate": 0.1, "severity": 1}]}},
+        {"split": {"valid_fraction": 0.5, "test_fraction": 0.5}},
+        {"finetune": {"tuning": {"rank": 3}}},
+        {"ingest": {}},
+    ],
+)
+def test_a_mistake_between_keys_does_not_repeat_the_section(section: dict[str, Any]) -> None:
+    (found,) = mistakes({**SMALLEST, **section})
+    assert "received" not in found
+    assert "Value error" not in found
+
+
 def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
     split = {"valid_fraction": 0.5, "test_fraction": 0.5}
     (found,) = mistakes({**SMALLEST, "split": split})
@@ -194,5 +209,5 @@ def test_a_policy_says_what_is_better_and_a_key_beside_it_comes_first(tmp_path: 
     assert (gate.superiority, gate.looks) == (("window*/headline",), 4)
     assert gate.floors == {"test/accuracy": 0.5}
     file.write_text(text % "lax")
-    with pytest.raises(ConfigurationError, match="gate: Value error, there is no policy 'lax'"):
+    with pytest.raises(ConfigurationError, match="gate: there is no policy 'lax'"):
         load_params(file)

@@ -125,8 +125,9 @@ def _raw_path(role: str, original: Path) -> Path:
     """Return where the copy of a file goes: its role for a name, its own suffixes."""
     if original.is_dir():
         return _RAW / role.replace(":", "-")
-    suffix = Path(original.name.removesuffix(".gz")).suffix.lower()
-    return _RAW / (role.replace(":", "-") + suffix + (".gz" * original.name.endswith(".gz")))
+    name = original.name.lower()
+    suffix = Path(name.removesuffix(".gz")).suffix
+    return _RAW / (role.replace(":", "-") + suffix + (".gz" * name.endswith(".gz")))
 
 
 def _finished(directory: Path, request: str) -> bool:

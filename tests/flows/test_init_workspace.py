@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import yaml
 from flows.commands import init as init_module
 from flows.commands import raw_tracking
 from flows.commands.init import init_workspace
+from pipeline_steps.data_preparation.readers import RowReader
 from pipeline_steps.errors import ConfigurationError, DataError, HoldfastError
 from pipeline_steps.params import load_params
 from pipeline_steps.search_params import TuneParams
@@ -170,6 +172,18 @@ def test_nothing_is_written_when_the_input_is_refused(tmp_path: Path, rows: Path
     with pytest.raises(DataError, match="has no column 'lable'; did you mean 'label'"):
         init(tmp_path / "w", rows, columns={"label": "lable"})
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.usefixtures("without_dvc")
+@pytest.mark.parametrize("name", ["MINE.CSV", "mine.csv.gz", "MINE.CSV.GZ"])
+def test_an_ending_in_capitals_means_the_same(tmp_path: Path, name: str) -> None:
+    packed = name.lower().endswith(".gz")
+    (tmp_path / name).write_bytes(gzip.compress(CSV.encode()) if packed else CSV.encode())
+    init(tmp_path / "w", tmp_path / name)
+    [source] = load_params(tmp_path / "w/params.yaml").ingest.sources
+    assert source.path == "data/raw/train.csv" + ".gz" * packed
+    rows = list(RowReader(tmp_path / "w" / source.path))
+    assert [row.fields["label"] for row in rows] == ["greet", "leave"]
 
 
 @pytest.mark.usefixtures("without_dvc")

@@ -193,6 +193,17 @@ def test_every_command_stands_in_the_readme() -> None:
     assert [c for c in get_command(app).commands if f"`holdfast {c}" not in text] == []
 
 
+def test_the_readme_names_the_commands_that_print_no_json() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    [said] = re.findall(r"All commands but (.*?) print JSON with `--json`", text)
+    names = [span.split()[-1] for span in spans_in(said)]
+    assert sorted(names) == sorted(
+        command.name
+        for command in all_commands(get_command(app))
+        if command.name != "ledger" and "--json" not in options_of(command)
+    )
+
+
 def test_every_parameter_exists() -> None:
     assert in_documents(wrong_parameters) == {}
 

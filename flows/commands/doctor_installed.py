@@ -17,6 +17,7 @@ _EXTRAS = {
     "monitor": "drift reports",
     "noise": "misspellings, confusables and homophones",
     "postgres": "a shared ledger",
+    "serve": "holdfast serve",
     "tune": "holdfast tune",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,14 @@ def test_a_library_of_another_version_than_pinned_is_a_note(
     found = finding(diagnose(workspace), "pinned versions")
     assert found.status == "note"
     assert "(pinned: 0.0.1)" in found.found
+
+
+def test_every_extra_of_the_package_is_looked_at(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    known = set(tomllib.loads(text)["project"]["optional-dependencies"]) - {"dev"}
+    assert {found.name for found in doctor_installed.extras(tmp_path)} == {
+        f"extra {name}" for name in known
+    }
 
 
 def test_a_server_that_answers_is_well(

@@ -160,7 +160,10 @@ def _of_chapter(title: str, chapter: Chapter) -> Iterator[str]:
         name, _, status = ticket.partition(": ")
         yield f"     an alarm opened the ticket {name}; {_MEANING[status]}"
     if chapter.n_asked:
-        yield f"     it took {counted(chapter.n_asked, 'label')}; the other labels came later"
+        settled = f"{counted(chapter.n_asked, 'label')} settled it"
+        harmful = any(ticket.endswith(": harm") for ticket in chapter.tickets)
+        more = "more were then asked for, to learn from; " if harmful else ""
+        yield f"     {settled}; {more}the other labels came later"
     yield f"     {chapter.decision}: {chapter.reason}"
     for path in chapter.reports:
         yield f"     incident: {path}"

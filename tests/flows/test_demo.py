@@ -35,5 +35,6 @@ def test_the_second_act_says_what_each_ticket_came_to() -> None:
     told = "\n".join(lines(SecondAct(harmless=usual, harmful=harmful, retrain=None)))
     assert "1. Traffic in another style: 500 rows (none)\n     no alarm\n     NO_NEW_EVI" in told
     assert "the ticket drift-1; harm: more answers are wrong than is tolerated" in told
-    assert "it took 50 labels; the other labels came later\n     RETRAIN: r" in told
+    assert "50 labels settled it; more were then asked for, to learn from; the other" in told
+    assert "labels came later\n     RETRAIN: r" in told
     assert told.endswith("3. The retrain\n     none was due")

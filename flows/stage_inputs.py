@@ -1,10 +1,11 @@
-"""What the stage ``ingest`` of a workspace's ``dvc.yaml`` reads, as far as DVC knows."""
+"""The stages of a workspace's ``dvc.yaml``, and what ``ingest`` reads as far as DVC knows."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -30,13 +31,23 @@ def refuse_unconnected(root: Path, paths: Iterable[str]) -> None:
         )
 
 
-def _dependencies(root: Path) -> list[str] | None:
-    """Return the deps of the stage; ``None`` for a file of which DVC says itself what is wrong."""
+def read_stages(root: Path) -> dict[str, Any] | None:
+    """Return the stages by name; ``None`` for a file of which DVC says itself what is wrong."""
     try:
         content = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))
-        found = content["stages"].get("ingest", {}).get("deps", [])
-        return [os.path.normpath(name) for name in found]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return dict(content["stages"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _dependencies(root: Path) -> list[str] | None:
+    """Return the deps of the stage; ``None`` where DVC says itself what is wrong with the file."""
+    stages = read_stages(root)
+    if stages is None:
+        return None
+    try:
+        return [os.path.normpath(name) for name in stages.get("ingest", {}).get("deps", [])]
+    except (TypeError, AttributeError):
         return None
 
 

@@ -13,8 +13,10 @@ from flows.commands.demo_loop import lines as act_lines
 from flows.commands.train import run_train, summarize
 from flows.pipeline import announcing, call_directly, say
 from flows.results import TrainResult
+from flows.stage_inputs import read_stages
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
+from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.provenance import code_version
 from pipeline_steps.types import Value
@@ -36,8 +38,14 @@ def run_demo(directory: Path, *, prefect: bool) -> str:
 
     With ``prefect`` a first run goes through Prefect's temporary server, which keeps its database
     in the state directory; a later run finds its work done and needs no server.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not the sample workspace: what comes after is played from the sample corpus.
     """
     workspace = Workspace.open(directory)
+    _refuse_other_workspace(workspace.root)
     workspace.prepare_state()
     earlier = _played(workspace)
     if earlier is not None:
@@ -47,6 +55,15 @@ def run_demo(directory: Path, *, prefect: bool) -> str:
         played = _play(workspace, prefect=prefect)
     told = [summarize(workspace, played.first), "", *act_lines(played.second)]
     return "\n".join([*told, "", where_to_look(workspace)])
+
+
+def _refuse_other_workspace(root: Path) -> None:
+    if "generate" not in (read_stages(root) or {}):
+        raise ConfigurationError(
+            f"{root} is not the sample workspace: {root / 'dvc.yaml'} has no stage generate",
+            expected="the sample workspace, which makes its own corpus",
+            fix="run `make demo` in a clone of Holdfast; for your own rows: holdfast train",
+        )
 
 
 def _play(workspace: Workspace, *, prefect: bool) -> Played:
@@ -78,8 +95,11 @@ def where_to_look(workspace: Workspace) -> str:
     """Return where the report, the MLflow runs and the Prefect runs are, and how to open them."""
     programs = Path(sys.executable).parent
     home = Path(os.environ.get("PREFECT_HOME") or workspace.state / "prefect")
-    mlflow_ui = f"{programs / 'mlflow'} ui --backend-store-uri {workspace.tracking_uri}"
-    prefect_ui = f"PREFECT_HOME={home} {programs / 'prefect'} server start"
+    mlflow_ui = shlex.join(
+        [str(programs / "mlflow"), "ui", "--backend-store-uri", workspace.tracking_uri]
+    )
+    prefect = shlex.join([str(programs / "prefect"), "server", "start"])
+    prefect_ui = f"PREFECT_HOME={shlex.quote(str(home))} {prefect}"
     lines = [
         "Where to look",
         f"  MLflow   {mlflow_ui}    then http://127.0.0.1:5000",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
-from flows.commands.demo import next_commands
+from flows.commands.demo import next_commands, run_demo, where_to_look
 from flows.commands.demo_loop import Chapter, SecondAct, lines
+from flows.settings import Settings
+from flows.workspace import Workspace
+from pipeline_steps.errors import ConfigurationError
 
 
 @pytest.mark.parametrize("on_the_path", [True, False])
@@ -23,6 +28,36 @@ def test_how_to_reach_the_command_is_said_where_it_is_not_on_the_path(
     assert [f"source '{programs}/activate'" in line for line in lines[1:]] == [True] * (
         not on_the_path
     )
+
+
+def sample_like(root: Path, *stages: str) -> Workspace:
+    """Return a workspace with these stages, and nothing that they need."""
+    root.mkdir()
+    params = {"ingest": {"sources": [{"path": "a.csv"}]}}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {s: {"cmd": "x"} for s in stages}}))
+    return Workspace.open(root, Settings(state_dir=Path(".holdfast")))
+
+
+def test_a_workspace_of_ones_own_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    root = sample_like(tmp_path / "mine", "ingest", "validate").root
+    with pytest.raises(ConfigurationError, match="not the sample workspace") as refusal:
+        run_demo(root, prefect=False)
+    assert refusal.value.fix.endswith("holdfast train")
+    assert sorted(path.name for path in root.iterdir()) == ["dvc.yaml", "params.yaml"]
+
+
+def test_what_opens_the_records_can_be_pasted_where_a_path_has_blanks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
+    workspace = sample_like(tmp_path / "my desk", "generate")
+    (workspace.state / "prefect").mkdir(parents=True)
+    told = where_to_look(workspace).splitlines()
+    mlflow, prefect = (shlex.split(line.partition("    then")[0])[1:] for line in told[1:3])
+    assert mlflow[1:] == ["ui", "--backend-store-uri", workspace.tracking_uri]
+    assert prefect[0] == f"PREFECT_HOME={workspace.state / 'prefect'}"
+    assert prefect[2:] == ["server", "start"]
 
 
 def test_the_second_act_says_what_each_ticket_came_to() -> None:

@@ -72,7 +72,7 @@ def test_flawed_rows_are_set_aside_with_their_reason(tmp_path: Path) -> None:
     found = ingested(tmp_path, "ner", rows)
     assert tokens_and_tags(found[8]["target"])[1] == ["B-loc", "I-loc"]
     report = validate(ValidateParams(), "ner", tmp_path)
-    assert report.quarantined == {"lengths_differ": 1, "tag_malformed": 1}
+    assert report.quarantined == {"lengths_differ": 1, "tag_malformed": 1, "tags_not_a_list": 1}
     warnings = {f.expectation: f.count for f in report.failures if f.severity == "warning"}
     assert warnings["tags_rewritten"] == 1
     assert {f.column for f in report.failures if f.severity == "critical"} == {"target"}

@@ -54,7 +54,9 @@ def past_retrains(entries: Sequence[LedgerEntry]) -> tuple[RetrainRun, ...]:
     A trigger that failed and was admitted anew has one run for each admission. One whose version a
     person let pass later was promoted all the same.
     """
-    moved = {version_of(e): e.sequence for e in entries if e.event == CHAMPION_MOVED}
+    moved: dict[int | None, int] = {
+        version_of(e): e.sequence for e in entries if e.event == CHAMPION_MOVED
+    }
     waiting = {a.version for a in approvals_in(entries) if a.state == "waiting"}
     runs: dict[int, RetrainRun] = {}
     current: dict[str, int] = {}

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from records import record, write_records
 
 from pipeline_steps.monitoring.traffic import LateLabel, LoggedPrediction, TrafficLog
-from pipeline_steps.serving.scoring import new_id
+from pipeline_steps.serving.identifiers import prediction_id
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = "my card was charged twice please send the refund to another account"
@@ -70,7 +70,7 @@ def fill(log: TrafficLog, rows: int) -> None:
 def group_of(first: int) -> list[LoggedPrediction]:
     return [
         LoggedPrediction(
-            prediction_id=new_id(), request_id=f"{i:032x}",
+            prediction_id=prediction_id(), request_id=f"{i:032x}",
             created_at=START + timedelta(milliseconds=i), model_name="m", version=1,
             example={"text": f"{TEXT} {i}"}, output={"label": "a"},
             probabilities={"a": 0.9, "b": 0.1}, confidence=0.9,

@@ -97,7 +97,8 @@ def swap_tests(
     Besag and Clifford (1991), "Sequential Monte Carlo p-values", Biometrika 78, 301-304.
     """
     drawing = _Drawing(candidate, champion, swaps.seed)
-    open_, found = {(name, side): 0 for name in gains for side in ("better", "worse")}, {}
+    open_ = {(name, side): 0 for name in gains for side in ("better", "worse")}
+    found: dict[tuple[str, str], float] = {}
     drawn = 0
     for look in swaps.looks:
         for swapped in drawing.gains(look - drawn):

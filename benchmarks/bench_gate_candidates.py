@@ -64,7 +64,7 @@ def judge_all(directory: Path, options: argparse.Namespace) -> None:
     for name in left[: options.candidates]:
         finetune, expected = RECIPES[name]
         rows = None if name == LEARNS_ALL_ROWS else options.rows
-        write_train(directory, options.data, rows)
+        write_train(workspace / "data" / "raw", options.data, rows)  # init has copied the first
         change(workspace, finetune=finetune)
         records = judged(workspace, name, expected)
         (directory / f"{name}.json").write_text(json.dumps(records), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Several serving processes behind one listening socket, started anew where one dies.
+"""Several serving processes behind one address, started anew where one dies.
 
-The system hands a new connection to a process that waits for one, so a busy process gets fewer.
+Each has its place and the socket of it; what waits there for one that died is its successor's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from flows.pipeline import say
@@ -23,8 +24,8 @@ _EARLY_SECONDS = 30.0
 _EARLY_DEATHS = 3
 
 
-def serve_from_several(workspace: Workspace, listening: socket.socket, workers: int) -> None:
-    """Serve from ``workers`` processes until this one gets SIGTERM or SIGINT.
+def serve_from_several(workspace: Workspace, sockets: Sequence[socket.socket]) -> None:
+    """Serve from a process for each listening socket until this one gets SIGTERM or SIGINT.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def serve_from_several(workspace: Workspace, listening: socket.socket, workers: 
         If workers die again and again soon after their start.
     """
     with tempfile.TemporaryDirectory(prefix="holdfast-metrics-") as metrics:
-        crew = _Crew(workspace, listening, workers, Path(metrics))
+        crew = _Crew(workspace, sockets, Path(metrics))
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: crew.stop())
         crew.run()
@@ -42,11 +43,10 @@ class _Crew:
     """The processes and what has become of them."""
 
     def __init__(
-        self, workspace: Workspace, listening: socket.socket, workers: int, metrics: Path
+        self, workspace: Workspace, sockets: Sequence[socket.socket], metrics: Path
     ) -> None:
         self.workspace = workspace
-        self.listening = listening
-        self.workers = workers
+        self.sockets = sockets
         self.metrics = metrics
         self.stopping = False
         self.deaths: list[float] = []
@@ -56,7 +56,7 @@ class _Crew:
     def run(self) -> None:
         """Keep the processes running until :meth:`stop`, then wait for them."""
         try:
-            self._members = [self._start() for _ in range(self.workers)]
+            self._members = [self._start(place) for place in self.sockets]
             while not self.stopping:
                 time.sleep(_NAP)
                 self._replace_the_dead()
@@ -73,11 +73,11 @@ class _Crew:
         for member in self._members:
             member.terminate()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        descriptors = (self.listening.fileno(), self._tether)
+    def _start(self, listening: socket.socket) -> subprocess.Popen[bytes]:
+        descriptors = (listening.fileno(), self._tether)
         command = [
             *(sys.executable, "-P", "-m", "flows.serving_worker", str(self.workspace.root)),
-            *map(str, (*descriptors, self.workers)),
+            *map(str, (*descriptors, len(self.sockets))),
         ]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self.metrics)}
         return subprocess.Popen(  # noqa: S603 - our own module
@@ -90,7 +90,7 @@ class _Crew:
                 continue
             self._count_death(member)
             say(f"a worker ended with code {member.returncode}; another one takes its place")
-            self._members[place] = self._start()
+            self._members[place] = self._start(self.sockets[place])
 
     def _count_death(self, member: subprocess.Popen[bytes]) -> None:
         from prometheus_client import multiprocess
@@ -98,7 +98,7 @@ class _Crew:
         multiprocess.mark_process_dead(member.pid, str(self.metrics))  # type: ignore[no-untyped-call]
         now = time.monotonic()
         self.deaths = [*(then for then in self.deaths if now - then < _EARLY_SECONDS), now]
-        if len(self.deaths) >= _EARLY_DEATHS * self.workers:
+        if len(self.deaths) >= _EARLY_DEATHS * len(self.sockets):
             raise HoldfastError(
                 f"{len(self.deaths)} workers ended within {_EARLY_SECONDS:.0f} s; the last one "
                 f"with code {member.returncode}",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
+from flows.listening import listening
 from flows.pipeline import say
 from flows.serving import RegistryVersions, open_traffic_log, refuse_without_libraries, serve_here
 from flows.serving_processes import serve_from_several
 from flows.workspace import Workspace
-from pipeline_steps.errors import RegistryError, UsageError
-
-_BACKLOG = 2_048
+from pipeline_steps.errors import RegistryError
 
 
 def run_serve(root: Path, host: str, port: int, workers: int) -> None:
@@ -30,18 +28,18 @@ def run_serve(root: Path, host: str, port: int, workers: int) -> None:
     workspace = Workspace.open(root)
     _refuse_without_champion(workspace)
     open_traffic_log(workspace).close()  # made before several workers would make it
-    with _listening(host, port) as bound:
-        address = f"http://{host}:{bound.getsockname()[1]}"
+    with listening(host, port, workers) as sockets:
+        address = f"http://{host}:{sockets[0].getsockname()[1]}"
 
         def announce() -> None:
             name = workspace.params.register_.model_name
             say(f"serving {name} at {address} (docs: {address}/docs)")
 
         if workers == 1:
-            serve_here(workspace, bound, on_start=announce)
+            serve_here(workspace, sockets[0], on_start=announce)
             return
         announce()
-        serve_from_several(workspace, bound, workers)
+        serve_from_several(workspace, sockets)
 
 
 def _refuse_without_champion(workspace: Workspace) -> None:
@@ -52,15 +50,3 @@ def _refuse_without_champion(workspace: Workspace) -> None:
             expected="a version that the gate let pass",
             fix="holdfast train",
         )
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise UsageError(
-            f"{host} port {port} cannot be listened on: {error.strerror or error}",
-            expected="an address of this machine and a free port",
-            fix="name another one: holdfast serve --port NUMBER",
-        ) from error

@@ -21,7 +21,6 @@ _BY_HEAD = {
     "ForQuestionAnswering": "question_answering",
 }
 _READ = (*_BY_HEAD.values(), "multi_label_classification", *sorted(WRITING))
-_MOST_TOKENS = 100_000  # what tokenizers say that know no limit is far beyond
 
 
 def is_ours(path: Path) -> bool:
@@ -109,19 +108,6 @@ def label_names(path: Path, renamed: Mapping[str, str]) -> tuple[str, ...]:
     return found
 
 
-def longest_input(path: Path, tokenizer: Any) -> int:
-    """Return how many tokens a model can read, special ones included."""
-    config = read_config(path)
-    positions = config.get("max_position_embeddings") or config.get("n_positions")
-    limits = [tokenizer.model_max_length]
-    if positions:
-        # RoBERTa's kind counts positions from behind the padding token's number.
-        behind = config.get("model_type") in ("roberta", "xlm-roberta", "camembert")
-        limits.append(positions - (_padding(config) + 1 if behind else 0))
-    known = [int(limit) for limit in limits if limit <= _MOST_TOKENS]
-    return min(known, default=512)
-
-
 def _by_head(config: Mapping[str, Any]) -> str | None:
     names: Sequence[str] = config.get("architectures") or ()
     found = {problem for end, problem in _BY_HEAD.items() for name in names if name.endswith(end)}
@@ -142,9 +128,3 @@ def _refuse_regression(path: Path, config: Mapping[str, Any]) -> None:
             expected="a classifier with an output for each label",
             fix="name a classifier; numbers are not judged here",
         )
-
-
-def _padding(config: Mapping[str, Any]) -> int:
-    """Return the number of the padding token; 1 is what RoBERTa's kind has by default."""
-    number = config.get("pad_token_id")
-    return 1 if number is None else int(number)

@@ -16,18 +16,20 @@ from transformers import (
 )
 
 from pipeline_steps.errors import CheckpointError, ConfigurationError
-from pipeline_steps.inference.foreign import label_names, longest_input
+from pipeline_steps.inference.foreign import label_names
 from pipeline_steps.inference.forward import best_device
 from pipeline_steps.inference.learners.body import know_padding
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.ner import NerLearner
+from pipeline_steps.inference.positions import longest_input
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.inference.tokenization import be_quiet, load_tokenizer
 from pipeline_steps.problem_defaults import WRITING
 from pipeline_steps.problems.entities import OUTSIDE, is_tag
 from pipeline_steps.problems.question_answering import ANSWER, NO_ANSWER
 
+_USUAL_LENGTH = 512
 _CLASSES = {
     "text_classification": AutoModelForSequenceClassification,
     "multi_label_classification": AutoModelForSequenceClassification,
@@ -82,7 +84,7 @@ def load_foreign(
         model.to(best_device()).eval(),
         tokenizer,
         labels,
-        max_length=min(max_length or 10**9, longest_input(path, tokenizer)),
+        max_length=min(max_length or 10**9, longest_input(model, tokenizer) or _USUAL_LENGTH),
         batch_tokens=batch_tokens,
         precision="fp32",
         problem=problem,

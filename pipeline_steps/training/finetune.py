@@ -32,7 +32,7 @@ from pipeline_steps.training.objective_assembly import (
     refuse_objective_mistakes,
 )
 from pipeline_steps.training.pair_learning import train_from_pairs
-from pipeline_steps.training.preparation import prepared_model
+from pipeline_steps.training.preparation import prepared_model, refuse_too_long
 from pipeline_steps.training.pretraining import pretrained_directory, read_texts
 from pipeline_steps.training.prompting import write_prompted
 from pipeline_steps.training.replaying import plan_batches
@@ -154,6 +154,8 @@ def _build(
         pad_id=found.pad_id,
         device=device,
     )
+    both = (found.train.encoded, found.valid.encoded)
+    refuse_too_long(model, (len(ids) for rows in both for ids in rows.ids_read))
     precision = choose_precision(params.precision, device)
     ground = Ground(params, model, head_names, found, device=device, precision=precision, work=work)
     trainer = _trainer(ground, attempt or Attempt())

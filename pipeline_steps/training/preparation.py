@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.learners.learner import Learner
+from pipeline_steps.inference.positions import most_positions
 from pipeline_steps.training.assembly import refuse_frozen_chance, tuning_of
 from pipeline_steps.training.data import EncodedDataset
 from pipeline_steps.training.dropout import use_lane_dropout, use_torch_attention
@@ -49,6 +51,25 @@ def prepared_model(
     if device.type == "cpu":
         use_lane_dropout(model)
     return model, head_names
+
+
+def refuse_too_long(model: torch.nn.Module, lengths: Iterable[int]) -> None:
+    """Refuse rows that a model has not enough positions for: torch would fail in the middle.
+
+    Raises
+    ------
+    TrainingError
+        With the longest of them.
+    """
+    limit = most_positions(model)
+    longest = max(lengths, default=0)
+    if limit is not None and longest > limit:
+        raise TrainingError(
+            f"the longest row has {longest} tokens, and {type(model).__name__} {limit} positions",
+            expected="rows that the base model can read",
+            fix=f"set finetune.max_length to {limit} or less (where texts are written "
+            "finetune.generation.max_new_tokens, too), or name another finetune.base_model",
+        )
 
 
 def _choose_attention(model: Any, params: FinetuneParams, device: torch.device) -> None:

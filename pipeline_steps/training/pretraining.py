@@ -37,6 +37,7 @@ from pipeline_steps.training.objectives.language_modelling import (
     TokenLabelCollator,
 )
 from pipeline_steps.training.objectives.masking import Masking
+from pipeline_steps.training.preparation import refuse_too_long
 from pipeline_steps.training.reading_trainer import ReadingTrainer
 from pipeline_steps.training.resume import last_complete, mark_complete
 
@@ -73,6 +74,7 @@ def read_texts(inputs: Inputs, directory: Path) -> None:
     if device.type == "cpu":
         use_lane_dropout(model)
     rows, lengths = _rows(inputs, tokenizer)
+    refuse_too_long(model, lengths)
     planner = BatchPlanner(lengths, params.batch_tokens, params.seed)
     steps = directory.with_name(f"{directory.name}-steps")
     arguments = pretraining_arguments(

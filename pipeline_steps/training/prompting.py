@@ -15,6 +15,7 @@ from pipeline_steps.inference.checkpoint import write_checkpoint
 from pipeline_steps.inference.examples_file import ExampleRows, read_examples
 from pipeline_steps.inference.forward import best_device
 from pipeline_steps.inference.learners.catalog import get_learner
+from pipeline_steps.inference.positions import longest_input
 from pipeline_steps.inference.prompted.classifier import Prompt, PromptedClassifier
 from pipeline_steps.inference.prompted.storage import load_language_model
 from pipeline_steps.inference.tokenization import load_tokenizer
@@ -105,15 +106,16 @@ def prompted_classifier(
     demonstrations = [
         params.template.replace(_TEXT, text).replace(_LABEL, words[label]) for text, label in shown
     ]
-    prompt = _prompt(base, tokenizer, kind, demonstrations, words, params)
-    classifier = PromptedClassifier(load_language_model(base, kind), prompt)
+    model = load_language_model(base, kind)
+    prompt = _prompt(model, tokenizer, kind, demonstrations, words, params)
+    classifier = PromptedClassifier(model, prompt)
     if params.calibrated:
         classifier.prompt = prompt.model_copy(update={"bias": _bias(classifier, tokenizer)})
     return classifier
 
 
 def _prompt(
-    base: Path,
+    model: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
     kind: str,
     demonstrations: Sequence[str],
@@ -138,7 +140,7 @@ def _prompt(
         special_ids=tuple(sorted({*start, *end})),
         mask_id=tokenizer.mask_token_id,
         pad_id=tokenizer.pad_token_id,
-        max_positions=_max_positions(base, tokenizer),
+        max_positions=longest_input(model, tokenizer) or tokenizer.model_max_length,
     )
     _refuse_same_labels(prompt, words)
     _refuse_no_room(prompt, params)
@@ -200,14 +202,6 @@ def _kind_of(base: Path) -> str:
         expected="a language model with its output layer (...ForCausalLM or ...ForMaskedLM)",
         fix="name one in finetune.base_model, or set finetune.tuning.kind to full",
     )
-
-
-def _max_positions(base: Path, tokenizer: PreTrainedTokenizerBase) -> int:
-    config: Any = AutoConfig.from_pretrained(base, local_files_only=True)
-    positions = int(getattr(config, "max_position_embeddings", tokenizer.model_max_length))
-    # RoBERTa counts positions from behind its padding id.
-    offset = int(config.pad_token_id) + 1 if config.model_type in ("roberta", "xlm-roberta") else 0
-    return min(positions - offset, tokenizer.model_max_length)
 
 
 def _refuse_other_problem(problem: str) -> None:

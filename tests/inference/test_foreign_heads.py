@@ -12,7 +12,7 @@ from transformers import AutoModelForQuestionAnswering, AutoModelForTokenClassif
 
 from pipeline_steps.errors import CheckpointError, ConfigurationError
 from pipeline_steps.inference.examples_file import ExampleRows
-from pipeline_steps.inference.foreign import longest_input, problem_of_directory
+from pipeline_steps.inference.foreign import problem_of_directory
 from pipeline_steps.inference.foreign_heads import ReadsPairs, load_foreign
 from pipeline_steps.inference.learners.windows import encode_windows
 from pipeline_steps.inference.tokenization import load_tokenizer
@@ -93,11 +93,3 @@ def test_the_head_says_what_a_model_is_for(tmp_path: Path) -> None:
         problem_of_directory(tmp_path / "c", "ner")
     with pytest.raises(CheckpointError, match="is no model directory"):
         problem_of_directory(tmp_path)
-
-
-def test_positions_limit_what_is_read(tmp_path: Path) -> None:
-    path = save_foreign_model(tmp_path / "m", ("a", "b"), architecture="roberta")
-    tokenizer = load_tokenizer(path)
-    assert longest_input(path, tokenizer) == 64
-    tokenizer.model_max_length = 10**30
-    assert longest_input(path, tokenizer) == 69  # 70 positions, counted from behind padding's

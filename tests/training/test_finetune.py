@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from builders import write_examples
 from killed_training import kill_training
 from safetensors.torch import load_file, save_file
 from tiny_models import TARGETS, save_tiny_model
@@ -198,6 +199,20 @@ def test_master_weights_are_fp32_even_if_the_base_is_stored_in_half(
     checkpoint = run(half, datasets, tmp_path)
     stored = load_file(checkpoint.path / "model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+
+
+def test_rows_that_are_longer_than_a_base_can_read_are_refused(base, datasets, tmp_path) -> None:
+    text = {"text": "the film was good " * 20, "label": "plus"}
+    path = write_examples(tmp_path / "long.parquet", [text, {"text": "bad", "label": "minus"}])
+    rows = datasets[0].model_copy(update={"path": path, "digest": "other", "n_examples": 2})
+    message = r"has 82 tokens, and BertForSequence.* 64 positions[\s\S]*max_length to 64 or less"
+    for train, valid in ((rows, datasets[1]), (datasets[0], rows)):
+        with pytest.raises(TrainingError, match=message):
+            run(base, (train, valid), tmp_path)
+    pretraining = {"kind": "mlm", "examples": str(path)}
+    with pytest.raises(TrainingError, match=r"has 82 tokens, and BertForMaskedLM 64 positions"):
+        run(base, datasets, tmp_path, pretraining=pretraining)
+    assert run(base, (rows, datasets[1]), tmp_path, max_length=64, epochs=1).training["steps"] > 0
 
 
 def test_unknown_target_modules_are_refused_with_those_that_exist(base, datasets, tmp_path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -20,15 +21,21 @@ _INPUTS = ("text", "text_pair", "target")
 
 
 def shares_with_earlier_sets(
-    workspace: Workspace, datasets: Datasets, comparisons: Sequence[PairedComparison]
+    workspace: Workspace,
+    datasets: Datasets,
+    comparisons: Sequence[PairedComparison],
+    window: str | None = None,
 ) -> dict[str, dict[str, float]]:
     """Return, of each set that a gain is tested on, the share of its rows that each other has.
 
     Sets are named by digest; those that share nothing are left out. Today's sets are written to
-    the ledger first, so that later ones can be compared with them.
+    the ledger first, so that later ones can be compared with them. ``window``: digest of a window
+    of traffic that is weighed too, which was written there when its labels were complete.
     """
     today = _record(workspace, datasets, comparisons)
     known = _known(workspace)
+    if window is not None and window in known:
+        today[window] = known[window]
     found = {
         digest: {
             other: shared_rows(sketch, earlier)
@@ -56,6 +63,38 @@ def sketch_of(datasets: Datasets, dataset: DatasetRef) -> RowSketch:
     return sketch_rows(rows.values())
 
 
+def sketch_of_requests(requests: Iterable[Mapping[str, Any]]) -> RowSketch:
+    """Return the sketch of rows of traffic; plain texts are as the rows of a set with them."""
+    return sketch_rows(
+        json.dumps([asked.get(name) for name in _INPUTS])
+        if {*asked} <= {*_INPUTS}
+        else json.dumps(asked, sort_keys=True)
+        for asked in requests
+    )
+
+
+def record_set(workspace: Workspace, name: str, digest: str, sketch: RowSketch) -> None:
+    """Write a set to the ledger, once."""
+    append_once(
+        workspace,
+        EVALUATION_SET,
+        reason=f"{name}: {sketch.n} different rows",
+        evidence={"dataset_digest": digest, **sketch.model_dump(mode="json")},
+    )
+
+
+def _attacked_rows(workspace: Workspace, datasets: Datasets) -> RowSketch:
+    """Return the sketch of the rows that attacks begin at; what becomes of one is no fresh row."""
+    from pipeline_steps.evaluation.attacks.attack import drawn_rows
+
+    params = workspace.params.attack
+    rows = pq.read_table(datasets.test.path).to_pylist()
+    return sketch_rows(
+        json.dumps([row[name] for name in _INPUTS])
+        for row in drawn_rows(rows, params.n_examples, params.seed)
+    )
+
+
 def _rows(dataset: DatasetRef) -> Iterator[tuple[str, str]]:
     """Yield the id of each row and what is asked in it, as one text."""
     table = pq.read_table(dataset.path, columns=["example_id", *_INPUTS])
@@ -68,17 +107,18 @@ def _record(
 ) -> dict[str, RowSketch]:
     """Return the sketch of each set that a gain is tested on, once the ledger has it."""
     suites = {axis.rpartition("/")[0] for axis in gain_axes(comparisons, workspace.params.gate)}
-    found = {}
-    for dataset in datasets.judged:
-        if dataset.name in suites and dataset.digest not in found:
-            sketch = sketch_of(datasets, dataset)
-            found[dataset.digest] = sketch
-            append_once(
-                workspace,
-                EVALUATION_SET,
-                reason=f"{dataset.name}: {sketch.n} different rows",
-                evidence={"dataset_digest": dataset.digest, **sketch.model_dump(mode="json")},
+    judged = {dataset.name: dataset for dataset in datasets.judged}
+    found: dict[str, RowSketch] = {}
+    for compared in comparisons:
+        if compared.suite in suites and compared.dataset_digest not in found:
+            dataset = judged.get(compared.suite)  # what is no dataset is one under attack
+            sketch = (
+                _attacked_rows(workspace, datasets)
+                if dataset is None
+                else sketch_of(datasets, dataset)
             )
+            found[compared.dataset_digest] = sketch
+            record_set(workspace, compared.suite, compared.dataset_digest, sketch)
     return found
 
 

@@ -16,6 +16,7 @@ from flows.shadow_evidence import shadow_of_checkpoint
 from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
 from pipeline_steps.comparison_types import CostComparison, PairedComparison
+from pipeline_steps.digests import value_digest
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.gate_types import GateDecision, Look, SeedNoise
@@ -33,9 +34,9 @@ def weigh_beside(
     comparisons: Sequence[PairedComparison] | None,
 ) -> Beside:
     """Return earlier looks at the evaluation sets, costs if the policy bounds them, seed noise."""
-    shared = shares_with_earlier_sets(workspace, datasets, comparisons or ())
     shadow = shadow_of_checkpoint(workspace, checkpoint.digest) if comparisons else None
-    window = () if shadow is None else (shadow.window_digest,)
+    window = None if shadow is None else shadow.window_digest
+    shared = shares_with_earlier_sets(workspace, datasets, comparisons or (), window)
     looks = _looks(workspace, comparisons or (), shared, window)
     digests = {look.dataset_digest for look in looks}
     return Beside(
@@ -44,6 +45,7 @@ def weigh_beside(
         shared={d: {o: s for o, s in of.items() if o in digests} for d, of in shared.items()},
         costs=_costs(workspace, datasets, checkpoint),
         noise=seed_noise(checkpoint),
+        evaluate_digest=_evaluate_digest(workspace),
     )
 
 
@@ -135,7 +137,7 @@ def _looks(
     workspace: Workspace,
     comparisons: Sequence[PairedComparison],
     shared: Mapping[str, Mapping[str, float]],
-    window: Sequence[str],
+    window: str | None,
 ) -> tuple[Look, ...]:
     """Return what rows of the compared sets have decided before, for any model."""
     if not comparisons:
@@ -145,10 +147,14 @@ def _looks(
     pair = (comparisons[0].candidate_digest, comparisons[0].champion_digest)
     return looks_before(
         looks,
-        frozenset([*window, *(comparison.dataset_digest for comparison in comparisons)]),
-        (*pair, policy_digest(workspace.params.gate)),
+        frozenset(filter(None, [window, *(one.dataset_digest for one in comparisons)])),
+        (*pair, policy_digest(workspace.params.gate), _evaluate_digest(workspace)),
         frozenset(other for shares in shared.values() for other in shares),
     )
+
+
+def _evaluate_digest(workspace: Workspace) -> str:
+    return value_digest(workspace.params.evaluate.model_dump(mode="json"))
 
 
 def _costs(

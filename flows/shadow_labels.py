@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+from flows.evaluation_sets import record_set
 from flows.monitoring.label_files import SKIPPED, harmless, import_labels, read_labels
 from flows.monitoring.windows import open_store
 from flows.registry_access import append_once
@@ -14,7 +15,7 @@ from flows.shadow_run import Different, ShadowRun, keep_run, read_run
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import DataError
-from pipeline_steps.evaluation.shadow import weigh_losses
+from pipeline_steps.evaluation.shadow import SUITE, weigh_losses
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.gate_types import ShadowEvidence
 from pipeline_steps.monitoring.losses import answer_losses
@@ -101,6 +102,8 @@ def conclude(workspace: Workspace, run: ShadowRun) -> Labelled:
             fix="replay a longer window: holdfast shadow --days 30",
         )
     evidence = _evidence(workspace, run, known, rows)
+    if run.sketch is not None:  # of a run that an older version kept there is none
+        record_set(workspace, SUITE, run.window_digest, run.sketch)
     append_once(
         workspace,
         SHADOW_EVALUATED,

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flows.evaluation_sets import sketch_of_requests
 from flows.record import TRAINING_FINGERPRINT
 from flows.registry_access import champion_version, open_tracker
 from flows.serving import LoadedVersion, RegistryVersions, open_traffic_log
@@ -15,6 +16,7 @@ from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import ROW_ERRORS, RegistryError, TrafficError, UsageError
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.monitoring.monitored_rows import answer_text
+from pipeline_steps.registry.row_sketch import RowSketch
 from pipeline_steps.serving.redaction import Redactor
 from pipeline_steps.traffic_rows import LoggedPrediction
 from pipeline_steps.types import ModelVersion, Value
@@ -35,7 +37,8 @@ class ShadowRun(Value):
     """What came of a window: rows that both answered, and those on which they differ.
 
     ``n_repeated`` rows said what an earlier one had said, ``n_unread`` one of the two could not
-    read. ``skipped``: ids of rows whose right answer nobody could tell.
+    read. ``sketch``: which rows both answered, for the account of other windows that have some of
+    them too. ``skipped``: ids of rows whose right answer nobody could tell.
     """
 
     name: str
@@ -51,6 +54,7 @@ class ShadowRun(Value):
     n_repeated: int
     n_unread: int
     different: tuple[Different, ...]
+    sketch: RowSketch | None = None
     skipped: tuple[str, ...] = ()
 
 
@@ -107,6 +111,7 @@ def run_shadow(workspace: Workspace, challenger: int | None, window: Window) -> 
         n_repeated=n_repeated,
         n_unread=n_unread,
         different=tuple(different),
+        sketch=sketch_of_requests(row.example for row in rows if row.prediction_id in {*ids}),
         **about,
     )
     return _kept(workspace, run)

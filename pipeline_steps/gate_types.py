@@ -29,6 +29,7 @@ class Look(Value):
     candidate_digest: str
     champion_digest: str
     policy_digest: str
+    evaluate_digest: str = ""
     promoted: bool
     spent: float
     verdict: int | None = None
@@ -78,7 +79,8 @@ class GateCheck(Value):
 class GateDecision(Value):
     """The gate's verdict with everything that it rests on.
 
-    ``datasets`` and ``predictions`` are digests by name; ``alpha`` is the level at which gains
+    ``datasets`` and ``predictions`` are digests by name, ``policy_digest`` and ``evaluate_digest``
+    those of the parameters that it was made with; ``alpha`` is the level at which gains
     were tested, ``spent`` what this look took from the account of each evaluation set.
     """
 
@@ -90,6 +92,7 @@ class GateDecision(Value):
     policy_digest: str
     datasets: dict[str, str] = Field(default={})
     predictions: dict[str, str] = Field(default={})
+    evaluate_digest: str = ""
     alpha: float | None = None
     spent: dict[str, float] = Field(default={})
 

@@ -66,7 +66,7 @@ def account(
     ----------
     looks : sequence of Look
         All looks, oldest first; those at other rows are passed over. One at the same rows about
-        the same candidate, champion and policy is this very look: it is taken up where it was.
+        the same candidate, champion and parameters is this very look: it is taken up where it was.
     this : Look
         Whose ``promoted`` and ``spent`` are not read.
     alpha : float
@@ -115,6 +115,7 @@ def looks_of(verdicts: Iterable[Mapping[str, Any]]) -> tuple[Look, ...]:
             candidate_digest=verdict["candidate_digest"],
             champion_digest=verdict["champion_digest"],
             policy_digest=verdict["policy_digest"],
+            evaluate_digest=verdict.get("evaluate_digest", ""),
             promoted=verdict["verdict"] == "PROMOTE",
             spent=spent,
             verdict=number,
@@ -127,7 +128,7 @@ def looks_of(verdicts: Iterable[Mapping[str, Any]]) -> tuple[Look, ...]:
 def looks_before(
     looks: Sequence[Look],
     datasets: frozenset[str],
-    who: tuple[str, str, str],
+    who: tuple[str, str, str, str],
     overlapping: frozenset[str] = frozenset(),
 ) -> tuple[Look, ...]:
     """Return the looks at some evaluation sets before a candidate was first judged there.
@@ -139,7 +140,7 @@ def looks_before(
     datasets : frozenset of str
         Digests of the evaluation sets.
     who : tuple of str
-        Digests of candidate, champion and policy.
+        Digests of candidate, champion, policy and parameters of evaluation.
     overlapping : frozenset of str
         Digests of other sets that share rows with these.
     """
@@ -171,5 +172,8 @@ def _before(looks: Sequence[Look], this: Look, shares: Shares) -> list[tuple[Loo
     return list(found.values())
 
 
-def _who(look: Look) -> tuple[str, str, str]:
-    return look.candidate_digest, look.champion_digest, look.policy_digest
+def _who(look: Look) -> tuple[str, str, str, str]:
+    return (
+        *(look.candidate_digest, look.champion_digest),
+        *(look.policy_digest, look.evaluate_digest),
+    )

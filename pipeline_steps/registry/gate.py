@@ -45,7 +45,8 @@ class Beside(Value):
     ``looks``: what the evaluation sets have decided before, oldest first; ``costs``: of candidate
     and champion, where the policy bounds them; ``noise``: what another seed brings, by axis.
     ``shadow``: what labelled traffic said of both, which is one more suite; ``shared``: of the
-    rows of an evaluation set, by digest, the share that each earlier set has.
+    rows of an evaluation set, by digest, the share that each earlier set has; ``evaluate_digest``:
+    of the parameters of intervals and tests.
     """
 
     looks: tuple[Look, ...] = ()
@@ -53,6 +54,7 @@ class Beside(Value):
     shared: dict[str, dict[str, float]] = Field(default={})
     costs: CostComparison | None = None
     noise: tuple[SeedNoise, ...] = ()
+    evaluate_digest: str = ""
 
 
 def gate(
@@ -114,6 +116,7 @@ def gate(
         policy_digest=policy_digest(policy),
         datasets={report.suite: report.dataset_digest for report in reports},
         predictions=_predictions(reports, comparisons or ()),
+        evaluate_digest=beside.evaluate_digest,
         alpha=found.alpha,
         spent=found.spent,
     )
@@ -187,6 +190,7 @@ def _accounts(
                 candidate_digest=c.candidate_digest,
                 champion_digest=c.champion_digest,
                 policy_digest=policy_digest(policy),
+                evaluate_digest=beside.evaluate_digest,
                 promoted=False,
                 spent=0.0,
             )

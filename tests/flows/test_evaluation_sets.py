@@ -9,8 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from gate_builders import comparison
+from tiny_workspaces import change_params
 
-from flows.evaluation_sets import EVALUATION_SET, shares_with_earlier_sets, sketch_of
+from flows.evaluation_sets import (
+    EVALUATION_SET,
+    record_set,
+    shares_with_earlier_sets,
+    sketch_of,
+    sketch_of_requests,
+)
 from flows.prepare_data import Datasets, read_datasets
 from flows.registry_access import open_ledger
 from flows.workspace import Workspace
@@ -68,3 +75,35 @@ def test_other_ids_labels_and_noise_make_no_fresh_row(trained: Trained, tmp_path
     assert sketch_of(datasets, typos) == sketch_of(datasets, test)
     other = rewritten(typos, tmp_path / "other.parquet", example_id=ids)
     assert sketch_of(datasets, other) != sketch_of(datasets, test)
+
+
+def test_windows_of_traffic_that_share_texts_share_the_account(trained: Trained) -> None:
+    workspace = Workspace.open(trained[0])
+    datasets = read_datasets(workspace.root)
+    texts = [{"text": f"text {number}"} for number in range(120)]
+    for name, rows in (("may", texts[:100]), ("june", texts[20:])):
+        record_set(workspace, "shadow", name, sketch_of_requests(rows))
+    assert shares_with_earlier_sets(workspace, datasets, [], "june") == {"june": {"may": 0.8}}
+    assert shares_with_earlier_sets(workspace, datasets, [], "unknown") == {}
+
+
+def test_a_window_knows_the_rows_of_a_set_where_both_are_plain_texts(trained: Trained) -> None:
+    datasets = read_datasets(trained[0])
+    asked = pq.read_table(datasets.test.path, columns=["text"]).to_pylist()
+    assert sketch_of_requests(asked) == sketch_of(datasets, datasets.test)
+    other = [{"question": "who?", "context": "nobody"}, {"context": "nobody", "question": "who?"}]
+    assert sketch_of_requests(other).n == 1
+
+
+def test_attacks_on_the_same_rows_share_the_account_whatever_their_digests(
+    trained: Trained,
+) -> None:
+    """Another attack, or another number of queries, makes another digest and no fresh row."""
+    change_params(trained[0], gate={"superiority": ["pruthi/accuracy"]}, attack={"n_examples": 20})
+    workspace = Workspace.open(trained[0])
+    datasets = read_datasets(workspace.root)
+    found = {}
+    for digest in ("100 queries", "200 queries"):
+        attacked = comparison("pruthi").model_copy(update={"dataset_digest": digest})
+        found |= shares_with_earlier_sets(workspace, datasets, [attacked])
+    assert found == {"100 queries": {}, "200 queries": {"100 queries": 1.0}}

@@ -105,6 +105,10 @@ def test_disagreements_are_labelled_and_the_verdict_rests_on_them(
     assert "non-inferiority shadow/better_answers" in checks(root, after)
     events = [e["event"] for e in holdfast.records(root)["ledger"]]
     assert events.count("shadow_evaluated") == 1
+    sets = [
+        e["evidence"] for e in holdfast.records(root)["ledger"] if e["event"] == "evaluation_set"
+    ]
+    assert [s["n"] for s in sets if s["dataset_digest"] == evidence["window_digest"]] == [120]
     run_id = holdfast("gate", "--candidate", "2", "--json", cwd=root)
     assert "shadow/better_answers" in run_id.stdout
 

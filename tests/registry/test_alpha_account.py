@@ -72,6 +72,14 @@ def test_another_policy_over_the_same_pair_is_another_look() -> None:
     assert account([look("c", spent=0.02)], shopping, 0.05, 4).look == 2
 
 
+def test_another_seed_or_number_of_resamples_over_the_same_pair_is_another_look() -> None:
+    shopping = look("c").model_copy(update={"evaluate_digest": "another seed"})
+    assert account([look("c", spent=0.02)], shopping, 0.05, 4).look == 2
+    said = {"verdict": "HOLD", "candidate_digest": "c", "champion_digest": "old",
+            "policy_digest": "policy", "evaluate_digest": "another seed", "spent": {"rows": 0.0}}  # fmt: skip
+    assert looks_of([said]) == (shopping.model_copy(update={"verdict": 0}),)
+
+
 def test_looks_are_read_from_verdicts_that_tested_a_gain() -> None:
     verdict = {
         "verdict": "HOLD",
@@ -87,13 +95,13 @@ def test_looks_are_read_from_verdicts_that_tested_a_gain() -> None:
 
 def test_looks_before_a_candidate_end_where_it_was_first_judged() -> None:
     looks = [look("a"), look("b", rows="other"), look("c"), look("d")]
-    who = ("c", "old", "policy")
+    who = ("c", "old", "policy", "")
     assert looks_before(looks, frozenset({"rows"}), who) == (look("a"),)
 
 
 def test_looks_before_count_those_of_the_same_candidate_at_an_earlier_set() -> None:
     looks = [look("c", rows="may"), look("a"), look("c"), look("d")]
-    who, june = ("c", "old", "policy"), frozenset({"rows"})
+    who, june = ("c", "old", "policy", ""), frozenset({"rows"})
     assert looks_before(looks, june, who, frozenset({"may"})) == tuple(looks[:2])
 
 

@@ -13,9 +13,11 @@ from pipeline_steps.serving.identifiers import prediction_id, request_id
 FORK = """
 import os
 from pipeline_steps.serving.identifiers import request_id
-print(request_id(), flush=True)  # more are ready now
+def say():
+    os.write(1, f"{request_id()}\\n".encode())  # one write: print may make two, and lines mix
+say()  # more are ready now
 child = os.fork()
-print(request_id(), flush=True)
+say()
 if child:
     os.waitpid(child, 0)
 """

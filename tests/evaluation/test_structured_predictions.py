@@ -99,7 +99,7 @@ def test_a_better_candidate_is_shown_to_be_one(save) -> None:
     found = {d.name: d for d in comparison.differences}
     assert found["entity_f1"].difference == 0.5
     assert found["entity_f1"].ci_low > 0.0
-    assert found["entity_f1"].p_value == pytest.approx(1 / 201)
+    assert 0.0 < found["entity_f1"].p_value < 1 / 500  # finer than the first 200 swaps can tell
     assert found["sentence_accuracy"].p_value == pytest.approx(0.5**10)
     assert comparison.n_only_candidate_correct == 10
     assert {d.greater_is_better for d in comparison.differences if d.name == "ece"} == {False}
@@ -144,7 +144,7 @@ def test_corpus_scores_are_compared_on_the_same_resamples(save) -> None:
     assert comparison.headline == "chrf"
     for name in ("chrf", "bleu"):
         assert 0.0 < found[name].ci_low < found[name].difference < found[name].ci_high
-        assert found[name].p_value == pytest.approx(1 / 201)
+        assert 0.0 < found[name].p_value < 1 / 500  # finer than the first 200 swaps can tell
     assert found["perplexity"].difference < 0.0
     assert found["perplexity"].p_value == pytest.approx(1 / 201)
 

@@ -144,7 +144,7 @@ def test_corpus_scores_are_compared_on_the_same_resamples(save) -> None:
     assert comparison.headline == "chrf"
     for name in ("chrf", "bleu"):
         assert 0.0 < found[name].ci_low < found[name].difference < found[name].ci_high
-        assert 0.0 < found[name].p_value < 1 / 500  # finer than the first 200 swaps can tell
+        assert 0.0 < found[name].p_value < 0.05
     assert found["perplexity"].difference < 0.0
     assert found["perplexity"].p_value == pytest.approx(1 / 201)
 

@@ -144,9 +144,9 @@ def test_corpus_scores_are_compared_on_the_same_resamples(save) -> None:
     assert comparison.headline == "chrf"
     for name in ("chrf", "bleu"):
         assert 0.0 < found[name].ci_low < found[name].difference < found[name].ci_high
-        assert 0.0 < found[name].p_value < 0.05
+        assert 0.0 < found[name].p_value < 1 / 500
     assert found["perplexity"].difference < 0.0
-    assert found["perplexity"].p_value == pytest.approx(1 / 201)
+    assert 0.0 < found["perplexity"].p_value < 1 / 500  # finer than the first 200 swaps can tell
 
 
 def test_no_exact_answer_does_not_make_an_average_as_certain_as_a_share(save) -> None:

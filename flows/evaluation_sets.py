@@ -107,18 +107,17 @@ def _record(
 ) -> dict[str, RowSketch]:
     """Return the sketch of each set that a gain is tested on, once the ledger has it."""
     suites = {axis.rpartition("/")[0] for axis in gain_axes(comparisons, workspace.params.gate)}
+    named = {dataset.digest: dataset.name for dataset in datasets.judged if dataset.name in suites}
+    named |= {c.dataset_digest: c.suite for c in comparisons if c.suite in suites}
     judged = {dataset.name: dataset for dataset in datasets.judged}
     found: dict[str, RowSketch] = {}
-    for compared in comparisons:
-        if compared.suite in suites and compared.dataset_digest not in found:
-            dataset = judged.get(compared.suite)  # what is no dataset is one under attack
-            sketch = (
-                _attacked_rows(workspace, datasets)
-                if dataset is None
-                else sketch_of(datasets, dataset)
-            )
-            found[compared.dataset_digest] = sketch
-            record_set(workspace, compared.suite, compared.dataset_digest, sketch)
+    for digest, name in named.items():
+        found[digest] = (
+            sketch_of(datasets, judged[name])
+            if name in judged
+            else _attacked_rows(workspace, datasets)  # what is no dataset is one under attack
+        )
+        record_set(workspace, name, digest, found[digest])
     return found
 
 

@@ -16,6 +16,7 @@ from pipeline_steps.inference.forward import autocast, best_device, logits_in_or
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.one_label import label_answers
+from pipeline_steps.inference.positions import most_positions
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import Encoded, be_quiet, encode, load_tokenizer
 from pipeline_steps.predictions_file import AnyTable
@@ -48,7 +49,8 @@ class Predictor:
     """Answers to rows, in the order of the rows whatever the batches.
 
     ``encode``, ``logits`` and ``predict`` read texts and are for text classification; ``table``
-    and ``answer`` read the rows of every problem.
+    and ``answer`` read the rows of every problem. Texts are cut to ``max_length`` tokens, and to
+    what the model has positions for.
     """
 
     def __init__(  # noqa: PLR0913 - keywords
@@ -67,7 +69,7 @@ class Predictor:
         self.model = model
         self.tokenizer = tokenizer
         self.labels = labels
-        self.max_length = max_length
+        self.max_length = min(max_length, most_positions(model) or max_length)
         self.batch_tokens = batch_tokens
         self.precision = precision
         self.problem = get_problem(problem)

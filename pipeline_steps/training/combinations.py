@@ -87,6 +87,7 @@ def _refuse_few_shot(params: FinetuneParams, problem: str) -> None:
         f"averaging.kind: {getattr(params.averaging, 'kind', '')}": params.averaging is not None,
         f"reinitialise_layers: {params.reinitialise_layers}": params.reinitialise_layers > 0,
         f"combine: {params.combine}": params.combine != "best",
+        "precision: fp16": params.precision == "fp16",  # pairs have no scaled loss
         "wise_ft": params.wise_ft is not None,
         "augmentation": params.augmentation is not None,
         **{f"objective.{name}": True for name in params.objective.chosen()},

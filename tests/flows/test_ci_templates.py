@@ -40,6 +40,36 @@ def gitlab_script() -> list[str]:
     return list(yaml.safe_load((TEMPLATES / "gitlab.yaml").read_text())["verdict"]["script"])
 
 
+INSTALLS = {
+    "github": lambda: github_steps()["install"]["run"],
+    "gitlab": lambda: next(line for line in gitlab_script() if "pip install" in line),
+}
+
+
+@pytest.mark.parametrize("more", ["", "dvc-s3", "dvc-s3 dvc-ssh"])
+@pytest.mark.parametrize("place", sorted(INSTALLS))
+def test_what_is_installed_is_named_by_variables(tmp_path: Path, place: str, more: str) -> None:
+    """The extras of a ledger and the plug-ins of a remote are part of it."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    python.chmod(0o755)
+    asked = "holdfast[postgres] @ git+https://host/holdfast@v0.1.0"
+    settings = {"INSTALL_HOLDFAST": asked, "INSTALL_MORE": more}
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", **settings}
+    script = ("bash", "-eo", "pipefail", "-c", INSTALLS[place]())
+    printed = run(*script, cwd=tmp_path, env=environment).splitlines()
+    assert printed == ["-m", "pip", "install", asked, *more.split()]
+    del environment["INSTALL_HOLDFAST"]
+    refused = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "INSTALL_HOLDFAST: is not set" in refused.stderr
+
+
+def test_both_templates_take_pins() -> None:
+    assert "PIP_CONSTRAINT" in github_steps()["install"]["env"]
+    assert "PIP_CONSTRAINT" in (TEMPLATES / "gitlab.yaml").read_text()  # pip reads the variable
+
+
 @pytest.mark.parametrize("text", ["github.yaml", "gitlab.yaml"])
 def test_every_command_of_a_template_exists(text: str) -> None:
     group: Any = typer.main.get_command(app)

@@ -15,6 +15,7 @@ from pipeline_steps.errors import CheckpointError, DataError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.cost import compare_costs
+from pipeline_steps.inference.positions import most_positions
 from pipeline_steps.inference.predict import predict
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.judging_params import PredictParams
@@ -99,6 +100,21 @@ def test_cut_rows_are_counted_and_lengths_recorded(checkpoint, tmp_path) -> None
     assert read_predictions(made).n_tokens.tolist() == [3, 24]
     encoded = Predictor.from_checkpoint(checkpoint.path).encode(["card", " ".join(["card"] * 50)])
     assert encoded.n_truncated == 1
+
+
+def test_a_text_beyond_the_positions_of_the_model_is_cut_whatever_max_length_says(
+    checkpoint,
+) -> None:
+    loaded = Predictor.from_checkpoint(checkpoint.path)
+    limit = most_positions(loaded.model)
+    asked = Predictor(
+        loaded.model, loaded.tokenizer, loaded.labels,
+        max_length=10 * limit, batch_tokens=4096, precision="fp32",
+    )  # fmt: skip
+    long = " ".join([WORDS[0]] * (3 * limit))
+    encoded = asked.encode([long])
+    assert (encoded.lengths, encoded.n_truncated) == ([limit], 1)
+    assert np.isfinite(asked.logits([long])).all()
 
 
 def test_a_file_that_holds_no_examples_is_refused(checkpoint, tmp_path) -> None:

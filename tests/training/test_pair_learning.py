@@ -84,6 +84,7 @@ def test_several_seeds_of_few_shot_learning_are_compared(base, datasets, tmp_pat
     [
         ({"problem": "ner"}, "the problem ner"),
         ({"tuning": {"kind": "lora"}}, r"together with tuning\.kind: lora"),
+        ({"precision": "fp16"}, r"together with precision: fp16"),
         ({"averaging": {"kind": "ema"}, "wise_ft": {}}, r"averaging\.kind: ema, wise_ft"),
         ({"n_runs": 2, "combine": "uniform_soup"}, "combine: uniform_soup"),
     ],

@@ -124,7 +124,7 @@ def show_state() -> None:
             {
                 "champion": [champion.version, champion.checkpoint_digest] if champion else None,
                 "rows": [
-                    (r.sequence, r.prediction.prediction_id, r.prediction.version,
+                    (r.prediction.prediction_id, r.prediction.version,
                      str(r.prediction.output), None if r.label is None else str(r.label.label))
                     for r in rows
                 ],

@@ -76,7 +76,13 @@ def normaliser_of(tokenizer: PreTrainedTokenizerBase) -> Normaliser | None:
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
-    """Write a tokenizer, and what is done to texts before it, into a checkpoint."""
+    """Write a tokenizer, and what is done to texts before it, into a checkpoint.
+
+    Whoever loads it by transformers alone gets what the model learnt from: ids and no segments,
+    which :func:`encode` does not pass on either.
+    """
+    names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+    tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = names
     tokenizer.save_pretrained(directory)
     normaliser = normaliser_of(tokenizer)
     if normaliser is not None:

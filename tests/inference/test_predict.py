@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from builders import write_examples
 from tiny_models import WORDS, save_tiny_model
+from transformers import AutoTokenizer
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import CheckpointError, DataError
@@ -18,6 +19,7 @@ from pipeline_steps.inference.cost import compare_costs
 from pipeline_steps.inference.positions import most_positions
 from pipeline_steps.inference.predict import predict
 from pipeline_steps.inference.predictor import Predictor
+from pipeline_steps.inference.tokenization import encode, load_tokenizer, save_tokenizer
 from pipeline_steps.judging_params import PredictParams
 from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.provenance import PREDICTING_CODE, code_version
@@ -115,6 +117,17 @@ def test_a_text_beyond_the_positions_of_the_model_is_cut_whatever_max_length_say
     encoded = asked.encode([long])
     assert (encoded.lengths, encoded.n_truncated) == ([limit], 1)
     assert np.isfinite(asked.logits([long])).all()
+
+
+def test_transformers_alone_reads_pairs_as_the_model_learnt_them(tmp_path) -> None:
+    base = resolve_base_model(MINILM).path
+    assert "token_type_ids" in AutoTokenizer.from_pretrained(base).model_input_names
+    save_tokenizer(load_tokenizer(base), tmp_path)
+    plain = AutoTokenizer.from_pretrained(tmp_path)
+    inputs = plain("who pays", "the bank does")
+    assert set(inputs) == {"input_ids", "attention_mask"}
+    [ours] = encode(load_tokenizer(tmp_path), ["who pays"], ["the bank does"], 32).token_ids
+    assert inputs["input_ids"] == ours
 
 
 def test_a_file_that_holds_no_examples_is_refused(checkpoint, tmp_path) -> None:

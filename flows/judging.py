@@ -17,12 +17,14 @@ from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
 from pipeline_steps.comparison_types import CostComparison, PairedComparison
 from pipeline_steps.digests import value_digest
+from pipeline_steps.evaluation.shadow import with_shadow
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.gate_types import GateDecision, Look, SeedNoise
 from pipeline_steps.registry.alpha_account import looks_before, looks_of
 from pipeline_steps.registry.anchors import anchor
 from pipeline_steps.registry.gate import Beside, policy_digest
+from pipeline_steps.registry.gate_axes import gain_sets
 from pipeline_steps.registry.verdicts import VERDICT, record_verdict
 from pipeline_steps.types import RECORDED, Checkpoint, Predictions
 
@@ -37,7 +39,7 @@ def weigh_beside(
     shadow = shadow_of_checkpoint(workspace, checkpoint.digest) if comparisons else None
     window = None if shadow is None else shadow.window_digest
     shared = shares_with_earlier_sets(workspace, datasets, comparisons or (), window)
-    looks = _looks(workspace, comparisons or (), shared, window)
+    looks = _looks(workspace, with_shadow([], comparisons, shadow)[1] or (), shared)
     digests = {look.dataset_digest for look in looks}
     return Beside(
         looks=looks,
@@ -137,17 +139,17 @@ def _looks(
     workspace: Workspace,
     comparisons: Sequence[PairedComparison],
     shared: Mapping[str, Mapping[str, float]],
-    window: str | None,
 ) -> tuple[Look, ...]:
-    """Return what rows of the compared sets have decided before, for any model."""
-    if not comparisons:
+    """Return what rows of the sets that gains rest on have decided before, for any model."""
+    sets = gain_sets(comparisons, workspace.params.gate)
+    if not sets:
         return ()
     entries = open_ledger(workspace).entries()
     looks = looks_of(entry.evidence for entry in entries if entry.event == VERDICT)
     pair = (comparisons[0].candidate_digest, comparisons[0].champion_digest)
     return looks_before(
         looks,
-        frozenset(filter(None, [window, *(one.dataset_digest for one in comparisons)])),
+        sets,
         (*pair, policy_digest(workspace.params.gate), _evaluate_digest(workspace)),
         frozenset(other for shares in shared.values() for other in shares),
     )

@@ -131,24 +131,37 @@ def looks_before(
     who: tuple[str, str, str, str],
     overlapping: frozenset[str] = frozenset(),
 ) -> tuple[Look, ...]:
-    """Return the looks at some evaluation sets before a candidate was first judged there.
+    """Return the looks before a candidate was first judged on the last of some evaluation sets.
+
+    Its own looks at the others are among them, where :func:`account` takes each up again: a set
+    that joined later keeps the looks that others had at it meanwhile. The same verdict made again
+    finds the same looks.
 
     Parameters
     ----------
     looks : sequence of Look
         All looks, oldest first.
     datasets : frozenset of str
-        Digests of the evaluation sets.
+        Digests of the evaluation sets that a gain is tested on.
     who : tuple of str
         Digests of candidate, champion, policy and parameters of evaluation.
     overlapping : frozenset of str
         Digests of other sets that share rows with these.
     """
     theirs = [look for look in looks if look.dataset_digest in datasets | overlapping]
-    return tuple(
-        itertools.takewhile(
-            lambda look: look.dataset_digest not in datasets or _who(look) != who, theirs
-        )
+    first: dict[str, int] = {}
+    for place, look in enumerate(theirs):
+        if look.dataset_digest in datasets and _who(look) == who:
+            first.setdefault(look.dataset_digest, place)
+    if {*first} < datasets:
+        return tuple(theirs)
+    end = theirs[max(first.values())] if first else None
+    return tuple(itertools.takewhile(lambda look: not _of_one_verdict(look, end), theirs))
+
+
+def _of_one_verdict(look: Look, other: Look | None) -> bool:
+    return look is other or (
+        other is not None and look.verdict is not None and look.verdict == other.verdict
     )
 
 

@@ -45,6 +45,12 @@ def gain_axes(comparisons: Sequence[PairedComparison], policy: GateParams) -> tu
     return tuple(axes)
 
 
+def gain_sets(comparisons: Sequence[PairedComparison], policy: GateParams) -> frozenset[str]:
+    """Return the digests of the evaluation sets that a gain must be shown on."""
+    suites = {axis.rpartition("/")[0] for axis in gain_axes(comparisons, policy)}
+    return frozenset(one.dataset_digest for one in comparisons if one.suite in suites)
+
+
 def non_inferiority_margins(
     reports: Sequence[EvaluationReport],
     comparisons: Sequence[PairedComparison],

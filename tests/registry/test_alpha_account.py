@@ -105,6 +105,22 @@ def test_looks_before_count_those_of_the_same_candidate_at_an_earlier_set() -> N
     assert looks_before(looks, june, who, frozenset({"may"})) == tuple(looks[:2])
 
 
+def test_a_set_that_joins_later_keeps_the_looks_that_others_had_at_it_meanwhile() -> None:
+    """The candidate was judged on "rows" alone; then five others on both sets, then it again."""
+    own = look("c", spent=0.01).model_copy(update={"verdict": 0})
+    others = [
+        look(f"o{number}", rows=rows, spent=0.002).model_copy(update={"verdict": number})
+        for number in range(1, 6)
+        for rows in ("rows", "joined")
+    ]
+    again = [look("c", rows=r).model_copy(update={"verdict": 6}) for r in ("rows", "joined")]
+    who, both = ("c", "old", "policy", ""), frozenset({"rows", "joined"})
+    found = looks_before([own, *others], both, who)
+    joined = account(found, look("c", rows="joined"), 0.05, 52)
+    assert (joined.look, account(found, look("c"), 0.05, 52).look) == (6, 1)
+    assert looks_before([own, *others, *again, look("later")], both, who) == found
+
+
 def spend_on_sets(sets: list[set[int]], promoted: list[bool]) -> list[float]:
     """Return what looks at sets of rows spent, one a set, each at what its account allows."""
     looks: list[Look] = []

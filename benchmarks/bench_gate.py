@@ -117,7 +117,8 @@ def verdict_of_the_gate(wins: int, losses: int, n: int, looks: tuple[Look, ...])
         checkpoint_digest="new", dataset_digest="rows", predictions_digest="p", suite="test",
         kind="clean", n=n, metrics=(MetricValue(name="accuracy", value=0.9, n=n),),
     )  # fmt: skip
-    return gate([report], [pair], GateParams(), Beside(looks=looks)).verdict
+    policy = GateParams(calibration_margin=None)  # accuracy is all that is simulated
+    return gate([report], [pair], policy, Beside(looks=looks)).verdict
 
 
 def _refuse_another_gate() -> None:

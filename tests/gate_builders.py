@@ -7,7 +7,11 @@ from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
 from pipeline_steps.judging_params import GateParams
 
 POLICY = GateParams(
-    floors={"test/accuracy": 0.7}, superiority=("test/accuracy",), min_rows=50, looks=1
+    floors={"test/accuracy": 0.7},
+    superiority=("test/accuracy",),
+    min_rows=50,
+    looks=1,
+    calibration_margin=None,
 )
 
 

@@ -13,7 +13,6 @@ the evaluation set still allows (:mod:`pipeline_steps.registry.alpha_account`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -31,11 +30,13 @@ from pipeline_steps.gate_types import (
 )
 from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.alpha_account import Account, account
-from pipeline_steps.registry.gate_axes import gain_axes, may_be_unsure
+from pipeline_steps.registry.gate_axes import gain_axes
 from pipeline_steps.registry.gate_bounds import ceilings, floor_check
+from pipeline_steps.registry.gate_demands import unmeasured_noise, unmeasured_slices
 from pipeline_steps.registry.gate_integrity import integrity_check
 from pipeline_steps.registry.gate_resolution import unresolved_gains, unresolved_harm
-from pipeline_steps.registry.gate_tests import Harm, gains, harms, shown_worse
+from pipeline_steps.registry.gate_tests import gains, harms, rows_for_gains, shown_worse
+from pipeline_steps.registry.gate_weighing import Found, weigh, weigh_first
 from pipeline_steps.types import Value
 
 
@@ -93,20 +94,18 @@ def gate(
     beside = beside or Beside()
     integrity = integrity_check(reports, comparisons, policy, beside.costs)
     floors = [floor_check(reports, axis, floor, policy) for axis, floor in policy.floors.items()]
-    checks, found = [integrity, *floors], _Found((), set(), (), None)
+    checks, found = [integrity, *floors], Found()
     if not integrity.passed:
         verdict, reasons = Verdict.REJECT, [c.reason for c in checks if not c.passed]
     elif comparisons is None:
-        verdict, reasons = _weigh_first(reports, floors, policy)
+        verdict, reasons = weigh_first(reports, floors, policy)
     elif comparisons[0].candidate_digest == comparisons[0].champion_digest:
         verdict, reasons = Verdict.HOLD, ["candidate and champion are the same checkpoint"]
     else:
         found = _compared(reports, comparisons, policy, beside)
         bounds = ceilings(reports, comparisons, beside.costs, policy)
         checks += [*bounds, *found.checks]
-        verdict, reasons = _weigh_floors(reports, [*floors, *bounds], policy)
-        if verdict is Verdict.PROMOTE:
-            verdict, reasons = _weigh(found, comparisons, policy)
+        verdict, reasons = weigh(found, [*floors, *bounds], reports, comparisons, policy)
     return GateDecision(
         verdict=verdict,
         reasons=tuple(reasons),
@@ -127,50 +126,30 @@ def policy_digest(policy: GateParams) -> str:
     return value_digest(policy.model_dump(mode="json", exclude={"policy"}))
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What the comparisons say: harm, gains, and the accounts of the sets that gains rest on.
-
-    ``blurred_*``: what to do where p-values were drawn too coarsely for what is asked.
-    """
-
-    harms: Sequence[Harm]
-    worse: set[str]
-    gains: Sequence[GateCheck]
-    alpha: float | None
-    accounts: tuple[tuple[str, str, Account], ...] = ()
-    blurred_harm: tuple[str, ...] = ()
-    blurred_gains: tuple[str, ...] = ()
-
-    @property
-    def spent(self) -> dict[str, float]:
-        return {digest: self.alpha or 0.0 for _, digest, _ in self.accounts}
-
-    @property
-    def checks(self) -> list[GateCheck]:
-        tested = [test.check(worse=test.axis in self.worse) for test in self.harms]
-        return [*tested, *self.gains, *(_wear(*one) for one in self.accounts)]
-
-
 def _compared(
     reports: Sequence[EvaluationReport],
     comparisons: Sequence[PairedComparison],
     policy: GateParams,
     beside: Beside,
-) -> _Found:
+) -> Found:
     axes = gain_axes(comparisons, policy)
     accounts = _accounts(comparisons, axes, policy, beside)
     alpha = min((one.alpha for _, _, one in accounts), default=None)
     noise = {one.axis: one for one in beside.noise}
     tests = harms(reports, comparisons, policy)
-    return _Found(
+    gained = gains(comparisons, axes, policy, alpha or 0.0, noise)
+    blurred = unresolved_gains(comparisons, axes, alpha or 0.0)
+    slices = unmeasured_slices(reports, comparisons, policy)
+    return Found(
         harms=tests,
-        worse=shown_worse(tests, policy),
-        gains=gains(comparisons, axes, policy, alpha or 0.0, noise),
+        worse=frozenset(shown_worse(tests, policy)),
+        gains=gained,
         alpha=alpha,
         accounts=accounts,
-        blurred_harm=unresolved_harm(tests, policy),
-        blurred_gains=unresolved_gains(comparisons, axes, alpha or 0.0),
+        wear=tuple(_wear(*one) for one in accounts),
+        doubts=(*unresolved_harm(tests, policy), *slices),
+        hints=rows_for_gains(comparisons, gained, alpha or 0.0),
+        open_gains=blurred | unmeasured_noise(gained, noise, policy),
     )
 
 
@@ -219,61 +198,6 @@ def _wear(suite: str, _: str, one: Account) -> GateCheck:
         passed=one.look <= one.looks,
         reason=reason,
     )
-
-
-def _weigh_first(
-    reports: Sequence[EvaluationReport], floors: Sequence[GateCheck], policy: GateParams
-) -> tuple[Verdict, list[str]]:
-    verdict, reasons = _weigh_floors(reports, floors, policy)
-    if verdict is not Verdict.PROMOTE:
-        return verdict, reasons
-    if policy.first_version == "refuse":
-        return Verdict.HOLD, [
-            "first version: the policy leaves the first champion to a person (gate.first_version)"
-        ]
-    return Verdict.PROMOTE, ["first version: every floor is reached"]
-
-
-def _weigh_floors(
-    reports: Sequence[EvaluationReport], bounds: Sequence[GateCheck], policy: GateParams
-) -> tuple[Verdict, list[str]]:
-    failed = [check for check in bounds if not check.passed]
-    if not failed:
-        return Verdict.PROMOTE, []
-    small = {f"floor {r.suite}/{m.name}" for r in reports for m in r.metrics if _few(m.n, policy)}
-    verdict = Verdict.INCONCLUSIVE if all(c.name in small for c in failed) else Verdict.REJECT
-    return verdict, [check.reason for check in failed]
-
-
-def _weigh(
-    found: _Found, comparisons: Sequence[PairedComparison], policy: GateParams
-) -> tuple[Verdict, list[str]]:
-    worse = [t.check(worse=True).reason for t in found.harms if t.axis in found.worse]
-    if worse:
-        return Verdict.REJECT, worse
-    unsure = [test for test in found.harms if test.must_pass and not test.passed]
-    few = [c for c in comparisons if _few(c.n, policy) and not may_be_unsure(c.suite, policy)]
-    if unsure or few or found.blurred_harm:
-        reasons = [t.check(worse=False).reason for t in unsure] + [t.rows_wanted() for t in unsure]
-        words = f"has fewer rows than the policy asks for ({policy.min_rows})"
-        reasons += [*(f"{c.suite} {words}: {c.n}" for c in few), *found.blurred_harm]
-        return Verdict.INCONCLUSIVE, reasons
-    missing = [check.reason for check in found.gains if not check.passed]
-    if missing and len(missing) == len(found.blurred_gains):
-        return Verdict.INCONCLUSIVE, [*missing, *found.blurred_gains]
-    if missing:
-        worn = [check.reason for check in found.checks if _is_worn(check)]
-        return Verdict.HOLD, missing + worn
-    gained = [check.reason for check in found.gains]
-    return Verdict.PROMOTE, gained or ["not worse anywhere, and the policy asks for no gain"]
-
-
-def _is_worn(check: GateCheck) -> bool:
-    return check.name.startswith("wear ") and not check.passed
-
-
-def _few(n: int, policy: GateParams) -> bool:
-    return n < policy.min_rows
 
 
 def _predictions(

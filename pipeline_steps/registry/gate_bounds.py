@@ -11,6 +11,8 @@ from pipeline_steps.gate_types import GateCheck
 from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate_axes import clean_suite, find_metric
 
+LATENCY = "latency"
+
 
 def floor_check(
     reports: Sequence[EvaluationReport], axis: str, floor: float, policy: GateParams
@@ -80,11 +82,26 @@ def _cost_checks(costs: CostComparison | None, policy: GateParams) -> Iterator[G
     if costs is None:
         return
     if policy.max_latency_ratio is not None:
-        check = _ratio("latency", costs.latency_ratio, policy.max_latency_ratio)
-        ends = {"ci_low": costs.ratio_low, "ci_high": costs.ratio_high}
-        yield check.model_copy(update=ends)
+        yield _latency(costs, policy.max_latency_ratio)
     if policy.max_size_ratio is not None:
         yield _ratio("size", costs.size_ratio, policy.max_size_ratio)
+
+
+def _latency(costs: CostComparison, ceiling: float) -> GateCheck:
+    """Return whether the whole interval of the ratio lies at or below the ceiling."""
+    low, high = costs.ratio_low, costs.ratio_high
+    passed = high <= ceiling
+    words = "at most" if passed else "more than" if low > ceiling else "perhaps more than"
+    return GateCheck(
+        name=LATENCY,
+        candidate=costs.latency_ratio,
+        margin=ceiling,
+        ci_low=low,
+        ci_high=high,
+        passed=passed,
+        reason=f"latency is {costs.latency_ratio:.2f} [{low:.2f}, {high:.2f}] times that of the "
+        f"champion, {words} {ceiling:.2f} (gate.max_latency_ratio)",
+    )
 
 
 def _ratio(name: str, ratio: float, ceiling: float) -> GateCheck:

@@ -10,6 +10,7 @@ from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.gate_types import GateCheck
 from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate_axes import (
+    CALIBRATION,
     HEADLINE,
     clean_suite,
     find_difference,
@@ -167,6 +168,13 @@ def _unmeasured(
         clean is None or clean.suite not in compared or compared[clean.suite].churn is None
     ):
         yield "negative flips were not counted; the policy bounds them (gate.max_negative_flips)"
+    if policy.calibration_margin is not None and (
+        clean is None or clean.metric(CALIBRATION) is None
+    ):
+        yield (
+            "the calibration error of clean rows was not measured; the policy has a margin for it "
+            "(gate.calibration_margin)"
+        )
     same = any(c.candidate_digest == c.champion_digest for c in comparisons)
     if (policy.max_latency_ratio or policy.max_size_ratio) and not same:
         yield from _cost_problems(comparisons, costs)
@@ -181,5 +189,6 @@ def _cost_problems(
     pair = (costs.candidate.checkpoint_digest, costs.champion.checkpoint_digest)
     if any((c.candidate_digest, c.champion_digest) != pair for c in comparisons):
         yield "latency and size are those of other checkpoints"
-    if not (costs.n and math.isfinite(costs.latency_ratio) and costs.champion.size_bytes):
+    ratios = (costs.ratio_low, costs.latency_ratio, costs.ratio_high)
+    if not (costs.n and all(map(math.isfinite, ratios)) and costs.champion.size_bytes):
         yield "latency and size are not numbers"

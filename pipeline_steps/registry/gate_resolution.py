@@ -27,17 +27,17 @@ def unresolved_harm(tests: Sequence[Harm], policy: GateParams) -> tuple[str, ...
 
 def unresolved_gains(
     comparisons: Sequence[PairedComparison], axes: Sequence[str], alpha: float
-) -> tuple[str, ...]:
+) -> dict[str, str]:
     """Return, of each axis where no swap shows a gain as large, why that is still not enough."""
     found = {axis: find_difference(comparisons, axis) for axis in axes}
     level = alpha / max(1, sum(pair is not None for pair in found.values()))
-    return tuple(
-        _words(axis, "a gain", level)
+    return {
+        axis: _words(axis, "a gain", level)
         for axis, pair in found.items()
         if pair is not None
         and pair[1].p_value is not None
         and 0.0 < level < pair[1].p_value <= pair[1].resolution
-    )
+    }
 
 
 def _words(axis: str, what: str, level: float) -> str:

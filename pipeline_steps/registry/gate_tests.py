@@ -17,11 +17,13 @@ from pipeline_steps.registry.gate_axes import (
     may_be_unsure,
     non_inferiority_margins,
 )
-from pipeline_steps.registry.more_rows import more_rows
+from pipeline_steps.registry.more_rows import more_rows, more_rows_for_gain
 from pipeline_steps.registry.selection import corrected_gain
 
 _NORMAL = NormalDist()
 _SMALLEST_P = 0.0001
+GAIN = "superiority "
+"""What the name of each check of a gain begins with, before its axis."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,19 @@ def gains(
     ]
 
 
+def rows_for_gains(
+    comparisons: Sequence[PairedComparison], tested: Sequence[GateCheck], alpha: float
+) -> dict[str, str]:
+    """Return, of each axis without a shown gain, about how many more rows would show one."""
+    axes = [check.name.removeprefix(GAIN) for check in tested if check.corrected is None]
+    pairs = {axis: find_difference(comparisons, axis) for axis in axes}
+    return {
+        axis: _rows_for_gain(axis, *pair, alpha / len(tested))
+        for axis, pair in pairs.items()
+        if pair is not None and alpha > 0.0
+    }
+
+
 def holm(p_values: Mapping[str, float], alpha: float) -> dict[str, bool]:
     """Return which hypotheses fall; after the first that stands, none does (Holm 1979).
 
@@ -217,7 +232,7 @@ def _gain_check(
     comparison, d = pair
     gain = d.difference if d.greater_is_better else -d.difference
     small = noise is not None and gain <= math.sqrt(2.0) * noise.std
-    passed = shown and not (small and policy.beyond_seeds)
+    told = not policy.beyond_seeds or (noise is not None and not small)
     words = "a gain is shown" if shown else "no gain is shown"
     reason = f"{axis} {with_interval(d)}: {words} ({_written(_p_value(d))})"
     corrected = None
@@ -229,8 +244,18 @@ def _gain_check(
             f"; another seed may bring as much (standard deviation {noise.std:.4f} over "
             f"{counted(noise.runs, 'run')}, {noise.source})"
         )
-    check = difference_check(f"superiority {axis}", d, None, passed=passed, reason=reason)
+    check = difference_check(f"{GAIN}{axis}", d, None, passed=shown and told, reason=reason)
     return check.model_copy(update={"corrected": corrected})
+
+
+def _rows_for_gain(
+    axis: str, comparison: PairedComparison, d: PairedDifference, alpha: float
+) -> str:
+    gain = d.difference if d.greater_is_better else -d.difference
+    more = more_rows_for_gain(gain, standard_error(d, comparison.confidence), alpha, d.n)
+    if more is None:
+        return f"{axis}: of so little no number of rows is likely to show a gain"
+    return f"{axis}: about {counted(more, 'more row')} would show a gain, if it is what was seen"
 
 
 def _written(p_value: float) -> str:

@@ -15,7 +15,7 @@ from pipeline_steps.evaluation.paired_tests import mcnemar_p
 from pipeline_steps.gate_types import Verdict
 from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate import gate
-from pipeline_steps.registry.more_rows import more_rows
+from pipeline_steps.registry.more_rows import more_rows, more_rows_for_gain
 
 
 def verdict(reports, comparisons, policy=POLICY) -> Verdict:
@@ -79,7 +79,7 @@ def test_a_gain_on_clean_rows_does_not_pay_for_a_loss_under_noise() -> None:
 
 
 def test_a_floor_that_is_missed_rejects_a_candidate_that_beats_the_champion() -> None:
-    policy = GateParams(floors={"test/accuracy": 0.95})
+    policy = GateParams(floors={"test/accuracy": 0.95}, calibration_margin=None)
     decision = gate([report()], [comparison()], policy)
     assert decision.verdict is Verdict.REJECT
     assert check(decision, "superiority test/accuracy").passed
@@ -89,6 +89,29 @@ def test_no_shown_gain_is_a_hold() -> None:
     decision = gate([report()], [comparison(difference=0.001, p_value=0.4)], POLICY)
     assert decision.verdict is Verdict.HOLD
     assert "no gain is shown" in decision.reasons[0]
+
+
+def test_a_gain_that_is_not_shown_says_how_many_rows_would_show_it() -> None:
+    seen = gate([report()], [comparison(difference=0.01, half_width=0.012, p_value=0.06)], POLICY)
+    assert seen.verdict is Verdict.HOLD
+    more = more_rows_for_gain(0.01, 0.012 / 1.959964, 0.05, 500)
+    assert more is not None
+    assert f"test/accuracy: about {more} more rows would show a gain" in seen.reasons[1]
+    none = gate([report()], [comparison(difference=0.0, p_value=0.5)], POLICY)
+    assert "of so little no number of rows is likely to show a gain" in none.reasons[1]
+
+
+def test_the_rows_that_would_show_a_gain_do_so_in_eight_of_ten() -> None:
+    """The truth is spread around what was seen, and the new rows around the truth."""
+    generator = np.random.default_rng(2)
+    gain, error, alpha, n = 0.01, 0.006, 0.01, 1000
+    more = more_rows_for_gain(gain, error, alpha, n)
+    assert more is not None
+    truth = generator.normal(gain, error, size=20_000)
+    added = generator.normal(truth, error * math.sqrt(n / more))
+    pooled = (n * gain + more * added) / (n + more)
+    z = 2.326348 * error * math.sqrt(n / (n + more))
+    assert np.mean(pooled >= z) == pytest.approx(0.8, abs=0.01)
 
 
 def test_a_wide_interval_is_inconclusive_and_says_how_many_rows_would_decide() -> None:
@@ -115,7 +138,7 @@ def test_the_same_checkpoint_is_a_hold() -> None:
 
 def test_few_rows_never_promote() -> None:
     assert verdict([report(n=20)], [comparison(n=20)]) is Verdict.INCONCLUSIVE
-    wide = GateParams(floors={}, min_rows=50)
+    wide = GateParams(floors={}, min_rows=50, calibration_margin=None)
     assert verdict([report(n=20)], [comparison(n=20)], wide) is Verdict.INCONCLUSIVE
 
 
@@ -215,7 +238,9 @@ def test_no_suite_may_lose_in_the_metric_that_decides_for_its_problem() -> None:
         headline = {"headline": "entity_f1"} if field == "differences" else {}
         return item.model_copy(update={field: changed, **headline})
 
-    policy = GateParams(floors={"test/entity_f1": 0.5}, superiority=("test/entity_f1",))
+    policy = GateParams(
+        floors={"test/entity_f1": 0.5}, superiority=("test/entity_f1",), calibration_margin=None
+    )
     reports = [renamed(report(suite), "metrics") for suite in ("test", "typos")]
     comparisons = [
         renamed(comparison("test", 0.03), "differences"),

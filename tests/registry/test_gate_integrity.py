@@ -124,6 +124,7 @@ def test_no_decision_with_a_missing_or_spoilt_piece_promotes(where, how) -> None
     policy = GateParams(
         floors={f"{s}/accuracy": 0.5 for s in SUITES},
         superiority=tuple(f"{s}/accuracy" for s in SUITES),
+        calibration_margin=None,
     )
     assert gate(reports, pairs, policy).verdict is Verdict.PROMOTE
     if how == "report":

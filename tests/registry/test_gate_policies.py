@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -105,7 +106,8 @@ def test_a_wrong_policy_file_is_refused(tmp_path, text: str, words: str) -> None
 
 
 def test_a_refresh_must_be_better_on_the_window_and_worse_nowhere() -> None:
-    refresh = GateParams(policy="refresh", floors={}, max_latency_ratio=None, max_size_ratio=None)
+    keys = {"max_latency_ratio": None, "max_size_ratio": None, "calibration_margin": None}
+    refresh = GateParams(policy="refresh", floors={}, **keys)
     reports = [report(), report("window_may")]
     same, better = comparison(difference=0.0, p_value=0.6), comparison("window_may")
     assert gate(reports, [same, better], refresh).verdict is Verdict.PROMOTE
@@ -176,12 +178,10 @@ def test_harm_of_one_axis_among_many_must_be_shown_over_all_of_them() -> None:
 
 def test_a_worse_calibration_is_a_harm() -> None:
     pair = comparison(ece_difference=0.09)
-    decision = gate([report(ece=0.05)], [pair], POLICY)
+    decision = gate([report(ece=0.05)], [pair], policy(calibration_margin=0.05))
     assert decision.verdict is Verdict.REJECT
     assert "test/ece +0.0900" in decision.reasons[0]
-    assert gate([report(ece=0.05)], [pair], policy(calibration_margin=None)).verdict is (
-        Verdict.PROMOTE
-    )
+    assert gate([report(ece=0.05)], [pair], POLICY).verdict is Verdict.PROMOTE
 
 
 def test_a_suite_out_of_scope_needs_the_champions_scores() -> None:
@@ -208,7 +208,7 @@ def test_latency_and_size_have_ceilings_that_fail_closed() -> None:
     pairs = [comparison()]
     assert gate([report()], pairs, dear, Beside(costs=costs())).verdict is Verdict.PROMOTE
     for beside, words in (
-        (costs(latency=1.6), "latency is 1.60 times"),
+        (costs(latency=1.7), "latency is 1.70 [1.60, 1.80] times"),
         (costs(size=2.5), "size is 2.50 times"),
         (costs(candidate="another"), "those of other checkpoints"),
         (None, "were not measured"),
@@ -216,6 +216,68 @@ def test_latency_and_size_have_ceilings_that_fail_closed() -> None:
         decision = gate([report()], pairs, dear, Beside(costs=beside))
         assert decision.verdict is Verdict.REJECT
         assert words in decision.reasons[0]
+
+
+@pytest.mark.parametrize("ratio", [1.45, 1.55])
+def test_a_latency_whose_interval_holds_the_ceiling_is_in_doubt(ratio: float) -> None:
+    dear = policy(max_latency_ratio=1.5)
+    decision = gate([report()], [comparison()], dear, Beside(costs=costs(latency=ratio)))
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "times that of the champion, perhaps more than 1.50" in decision.reasons[0]
+
+
+def test_a_latency_whose_interval_is_no_number_is_refused() -> None:
+    dear, found = policy(max_latency_ratio=1.5), costs().model_copy(update={"ratio_high": math.nan})
+    decision = gate([report()], [comparison()], dear, Beside(costs=found))
+    assert decision.verdict is Verdict.REJECT
+    assert "latency and size are not numbers" in decision.reasons[0]
+
+
+def test_a_gain_that_is_to_exceed_that_of_another_seed_needs_a_measured_one() -> None:
+    asked = policy(beyond_seeds=True)
+    decision = gate([report()], [comparison()], asked)
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert "train with finetune.n_runs of 2 or more" in decision.reasons[1]
+    small = SeedNoise(axis="test/accuracy", std=0.001, runs=5, source="on validation rows")
+    known = gate([report()], [comparison()], asked, Beside(noise=(small,)))
+    assert known.verdict is Verdict.PROMOTE
+    none = gate([report()], [comparison(difference=0.0, p_value=0.6)], asked)
+    assert none.verdict is Verdict.HOLD
+
+
+def test_a_margin_of_slices_that_none_was_held_to_is_in_doubt() -> None:
+    asked = policy(slice_margin=0.1, min_slice_rows=100)
+    for pair in (comparison(), sliced(0.0, 0.01, n=99)):
+        decision = gate([report()], [pair], asked)
+        assert decision.verdict is Verdict.INCONCLUSIVE
+        assert "test: no slice of 100 rows or more was compared" in decision.reasons[0]
+    assert gate([report()], [sliced(0.0, 0.01)], asked).verdict is Verdict.PROMOTE
+
+
+def test_a_calibration_error_that_nobody_measured_is_missed() -> None:
+    decision = gate([report()], [comparison()], policy(calibration_margin=0.05))
+    assert decision.verdict is Verdict.REJECT
+    assert "the calibration error of clean rows was not measured" in decision.reasons[0]
+
+
+def test_what_strict_asks_and_nobody_measured_never_promotes() -> None:
+    named = {"max_latency_ratio": None, "max_size_ratio": None, "max_negative_flips": None}
+    strict = GateParams(policy="strict", **named)
+    assert gate([report()], [comparison()], strict).verdict is not Verdict.PROMOTE
+    uncalibrated = strict.model_copy(update={"calibration_margin": None})
+    assert gate([report()], [comparison()], uncalibrated).verdict is Verdict.INCONCLUSIVE
+
+
+def test_too_few_rows_for_a_floor_hide_no_harm() -> None:
+    floors = policy(floors={"small/accuracy": 0.5})
+    small = comparison("small", 0.0, 0.01, 0.5, n=20)
+    worse = comparison(difference=-0.3, p_value=1.0)
+    decision = gate([report(), report("small", n=20)], [worse, small], floors)
+    assert decision.verdict is Verdict.REJECT
+    assert "test/accuracy -0.3000" in decision.reasons[0]
+    assert "it rests on 20 rows" in decision.reasons[-1]
+    fine = gate([report(), report("small", n=20)], [comparison(), small], floors)
+    assert fine.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_gain_that_another_seed_may_bring_is_said_so_and_may_not_count() -> None:

@@ -32,7 +32,7 @@ from pipeline_steps.gate_types import GateDecision, Verdict
 from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.provenance import provenance
-from pipeline_steps.registry.recorded_answers import record_answers
+from pipeline_steps.registry.recorded_answers import record_answers, recorded_answers
 from pipeline_steps.registry.smoke_test import SmokeRow
 from pipeline_steps.reporting.report import RunRecord, render_report
 from pipeline_steps.reporting.training_facts import training_metrics
@@ -134,15 +134,13 @@ def promote_version(
     workspace: Workspace,
     version: ModelVersion,
     decision: GateDecision,
-    checkpoint: Checkpoint,
-    datasets: Datasets,
     fingerprint: str,
 ) -> bool:
     """Return whether the version is champion now; only a PROMOTE verdict moves the alias.
 
-    The registered artifact is loaded in a fresh process and must repeat the recorded predictions
-    before the alias moves. What somebody rolled back stays out, and where the policy asks for a
-    person, the version waits as challenger.
+    The registered artifact is loaded in a fresh process and must repeat the answers that were
+    recorded beside it, which a rollback will ask for again, before the alias moves. What somebody
+    rolled back stays out, and where the policy asks for a person, the version waits as challenger.
     """
     from pipeline_steps.registry.champions import taken_out
     from pipeline_steps.registry.promote import promote
@@ -159,7 +157,7 @@ def promote_version(
         ledger,
         version,
         decision,
-        smoke_rows=_smoke_rows(workspace, checkpoint, datasets),
+        smoke_rows=recorded_answers(tracker, version),
         actor=workspace.settings.actor,
         timeout=workspace.settings.smoke_test_timeout_seconds,
     )
@@ -231,16 +229,35 @@ def finish_run(
 
 
 def _smoke_rows(workspace: Workspace, checkpoint: Checkpoint, datasets: Datasets) -> list[SmokeRow]:
-    """Return test rows with the predictions that were recorded for them, exactly as predicted."""
+    """Return test rows with the predictions that were recorded for them, exactly as predicted.
+
+    Those of another precision say nothing of the registered model, which answers in fp32.
+    """
     path = workspace.predictions_path(checkpoint.digest, datasets.test)
     table = read_predictions(path)
     problem = get_problem(checkpoint.problem)
     rows = _first_rows(datasets.test.path, _SMOKE_ROWS)
-    return [
+    predicted = [
         SmokeRow(request=problem.request(row), answer=problem.answer(predicted), score=float(score))
         for row, predicted, score in zip(
             rows, table.predicted[:_SMOKE_ROWS], table.score[:_SMOKE_ROWS], strict=True
         )
+    ]
+    same = workspace.params.predict.precision == "fp32"
+    return predicted if same else _in_full_precision(checkpoint, predicted)
+
+
+def _in_full_precision(checkpoint: Checkpoint, rows: Sequence[SmokeRow]) -> list[SmokeRow]:
+    from pipeline_steps.inference.predictor import Predictor
+
+    said = Predictor.from_checkpoint(checkpoint.path).answer([row.request for row in rows])
+    return [
+        SmokeRow(
+            request=row.request,
+            answer={name: answer[name] for name in row.answer},
+            score=float(answer["score"]),
+        )
+        for row, answer in zip(rows, said, strict=True)
     ]
 
 

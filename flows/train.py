@@ -100,15 +100,7 @@ def train_candidate(
         decision = call(judge, workspace, plan, reports, comparisons, beside, evidence)
         version = call(register_version, workspace, mlflow_run_id, checkpoint, datasets, decision)
         if may_promote:
-            call(
-                promote_version,
-                workspace,
-                version,
-                decision,
-                checkpoint,
-                datasets,
-                plan.fingerprint,
-            )
+            call(promote_version, workspace, version, decision, plan.fingerprint)
         judged = Judged(
             reports=tuple(reports),
             comparisons=tuple(comparisons or ()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 import torch
 
@@ -36,7 +37,13 @@ def choose_precision(wanted: str, device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     if device.type != "cpu":
         return "fp32"
-    return "bf16" if bf16_speedup() >= _WORTH_IT else "fp32"
+    return "bf16" if _is_worth_it() else "fp32"
+
+
+@cache
+def _is_worth_it() -> bool:
+    """Return the same all through a process: two measurements may lie on two sides."""
+    return bf16_speedup() >= _WORTH_IT
 
 
 def bf16_speedup() -> float:

@@ -19,6 +19,13 @@ def version_of(move: LedgerEntry) -> int:
     return int(move.evidence["version"])
 
 
+def answers_digest_of(moves: Sequence[LedgerEntry], version: int) -> str | None:
+    """Return the digest of the answers with which a version last became champion, if known."""
+    found = [move for move in moves if version_of(move) == version]
+    digest = found[-1].evidence.get("answers_digest") if found else None
+    return None if digest is None else str(digest)
+
+
 def reign(moves: Sequence[LedgerEntry]) -> list[int]:
     """Return the champions that lead to today's, which stands last.
 

@@ -13,7 +13,13 @@ from typing import Any
 
 from pipeline_steps.errors import PromotionError, RegistryError
 from pipeline_steps.registry.anchors import anchor
-from pipeline_steps.registry.champions import PROMOTION, kind_of, version_of, way_back
+from pipeline_steps.registry.champions import (
+    PROMOTION,
+    answers_digest_of,
+    kind_of,
+    version_of,
+    way_back,
+)
 from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.ledger_chain import LedgerEntry
 from pipeline_steps.registry.recorded_answers import answers_digest, recorded_answers
@@ -116,14 +122,16 @@ class Mover:
             )
 
     def _rehearse(self, model_name: str, current: int) -> None:
-        """Write down whether today's champion could be gone back to: it is loaded and asked too.
+        """Write down whether today's champion could be gone back to, as a rollback would find it.
 
-        A way back that is broken is no reason to keep a champion that cannot be loaded anew.
+        It is loaded and asked too, and its recorded answers must be those that the ledger knows. A
+        way back that is broken is no reason to keep a champion that cannot be loaded anew.
         """
+        digest = answers_digest_of(self.ledger.moves(model_name), current)
         event, found = "rollback_rehearsed", "loaded and asked in a fresh process, as it would be"
         try:
             champion = self.tracker.version(model_name, current)
-            self._prove(champion, recorded_answers(self.tracker, champion))
+            self._prove(champion, recorded_answers(self.tracker, champion, digest))
         except RegistryError as error:
             event, found = "rollback_rehearsal_failed", error.received
         self.ledger.append(

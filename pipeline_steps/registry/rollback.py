@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from pipeline_steps.errors import PromotionError
-from pipeline_steps.registry.champions import ROLLBACK, kind_of, version_of, way_back
+from pipeline_steps.registry.champions import (
+    ROLLBACK,
+    answers_digest_of,
+    kind_of,
+    version_of,
+    way_back,
+)
 from pipeline_steps.registry.ledger_chain import LedgerEntry
 from pipeline_steps.registry.phases import IntendedMove, Mover
 from pipeline_steps.registry.recorded_answers import recorded_answers
@@ -62,7 +68,7 @@ def rollback(mover: Mover, model_name: str, *, to: int | None = None, reason: st
         mover.follow(model_name)
         return Rollback(version=target, previous=last.evidence["previous"], moved=False)
     version = mover.tracker.version(model_name, target)
-    rows = recorded_answers(mover.tracker, version, _recorded_digest(moves, target))
+    rows = recorded_answers(mover.tracker, version, answers_digest_of(moves, target))
     move = mover.move(IntendedMove(ROLLBACK, version, last, reason, rows))
     mover.follow(model_name)
     return Rollback(version=target, previous=move.evidence["previous"], moved=True)
@@ -89,10 +95,3 @@ def _target(moves: Sequence[LedgerEntry], to: int | None) -> int:
             fix="train a better one (holdfast train), or stop serving",
         )
     return found
-
-
-def _recorded_digest(moves: Sequence[LedgerEntry], version: int) -> str | None:
-    """Return the digest of the answers with which a version last became champion."""
-    found = [move for move in moves if version_of(move) == version]
-    digest = found[-1].evidence.get("answers_digest")
-    return None if digest is None else str(digest)

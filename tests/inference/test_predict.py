@@ -160,6 +160,17 @@ def test_predictions_say_which_code_made_them(checkpoint, tmp_path: Path) -> Non
     assert made.code == code_version(PREDICTING_CODE)
 
 
+def test_predictions_of_another_precision_are_not_taken_for_those_of_this_one(
+    checkpoint, tmp_path: Path
+) -> None:
+    """``auto`` is bf16 on one machine and fp32 on another, and the file has one name."""
+    data, output = dataset(tmp_path / "test.parquet", random_texts(4)), tmp_path / "p.parquet"
+    rough = predict(checkpoint, data, output, PredictParams(precision="bf16"))
+    exact = predict(checkpoint, data, output, PredictParams(precision="fp32"))
+    assert rough.code != exact.code
+    assert rough.digest != exact.digest
+
+
 def test_latency_and_size_of_a_checkpoint_beside_itself_are_about_equal(
     checkpoint, tmp_path: Path
 ) -> None:

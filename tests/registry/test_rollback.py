@@ -12,6 +12,7 @@ from pipeline_steps.errors import PromotionError, RegistryError
 from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.phases import Mover
 from pipeline_steps.registry.promote import Promotion, follow_ledger, promote
+from pipeline_steps.registry.recorded_answers import ANSWERS_DIGEST, answers_digest
 from pipeline_steps.registry.rollback import Rollback, rollback
 from pipeline_steps.registry.tracking import Tracker
 
@@ -197,6 +198,24 @@ def test_the_way_back_is_rehearsed_at_each_promotion(toys: Tracker, ledger: Ledg
     [rehearsal] = [e for e in ledger.entries() if e.event == "rollback_rehearsed"]
     assert rehearsal.evidence == {"version": 1}
     assert events(ledger).index("rollback_rehearsed") < events(ledger).index("champion_moved", 2)
+
+
+def test_the_rehearsal_asks_for_the_answers_that_the_rollback_would_ask_for(
+    own_toys: Tracker, ledger: Ledger
+) -> None:
+    """Weights, answers and the tag of their digest were changed; the ledger knows another."""
+    promote_toy(own_toys, ledger, 1)
+    weights_of(own_toys, 1).write_text('"z"')
+    [file] = weights_of(own_toys, 1).parents[2].rglob("recorded_answers.json")
+    file.write_text(file.read_text().replace('"a"', '"z"'))
+    own_toys.tag_version(
+        own_toys.version(MODEL, 1), {ANSWERS_DIGEST: answers_digest(toy_answers("z"))}
+    )
+    assert promote_toy(own_toys, ledger, 2).moved
+    [rehearsal] = [e for e in ledger.entries() if e.event == "rollback_rehearsal_failed"]
+    assert "recorded answers of version 1 of intents were altered" in rehearsal.reason
+    with pytest.raises(RegistryError, match="recorded answers of version 1 of intents were alter"):
+        roll_back(own_toys, ledger)
 
 
 def test_a_broken_way_back_is_told_and_does_not_stop_a_promotion(

@@ -6,6 +6,7 @@ example adds is counted once, and every metric follows from weighted sums.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -75,21 +76,34 @@ def agreement_counts(
     Returns
     -------
     scipy.sparse.csr_array (n, 3 n_names)
-        The found ones of all names, then the true ones, then the answered ones.
+        The found ones of all names, then the true ones, then the answered ones; an ndarray where
+        there is no scipy, as on a machine for training alone.
     """
-    from scipy.sparse import csr_array
-
     index = {name: position for position, name in enumerate(names)}
-    rows, columns = [], []
+    rows: list[int] = []
+    columns: list[int] = []
     for row, (true, answered) in enumerate(pairs):
         for place, group in enumerate((true & answered, true, answered)):
             rows += [row] * len(group)
             columns += [place * len(names) + index[name_of(item)] for item in group]
-    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(pairs), 3 * len(names)))
+    return _ones_at(rows, columns, (len(pairs), 3 * len(names)))
+
+
+def _ones_at(rows: Sequence[int], columns: Sequence[int], shape: tuple[int, int]) -> Any:
+    """Return how often each place is named, sparse where scipy is there."""
+    if importlib.util.find_spec("scipy") is None:
+        dense = np.zeros(shape)
+        np.add.at(dense, (np.array(rows, dtype=int), np.array(columns, dtype=int)), 1.0)
+        return dense
+    from scipy.sparse import csr_array
+
+    return csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
 
 
 def beside(counts: Any, more: Array) -> Any:
-    """Return sparse counts with the columns of an array (n, n_more) behind them."""
+    """Return counts of :func:`agreement_counts` with the columns of an array behind them."""
+    if isinstance(counts, np.ndarray):
+        return np.hstack([counts, more])
     from scipy.sparse import csr_array, hstack
 
     return hstack([counts, csr_array(more)], format="csr")

@@ -12,12 +12,14 @@ from builders import structured_examples, write_examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import TARGETS, WORDS, configurations, save_tiny_model
+from tiny_writers import DECODERS, save_tiny_writer
 from transformers import AutoModel
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import read_examples, rows_of
+from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.losses import IGNORED
 from pipeline_steps.inference.learners.relation_extraction import marked_text
@@ -130,6 +132,26 @@ def test_a_text_that_is_too_long_keeps_both_marks(tmp_path, gap: int) -> None:
         assert words[mark] == "[UNK]"  # the tiny vocabulary has no mark
         assert words[mark + 1] == word
     assert encoded.n_truncated == 1
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_a_decoder_has_read_both_entities_of_a_relation(architecture, tmp_path) -> None:
+    tokenizer = load_tokenizer(save_tiny_writer(tmp_path / "base", architecture))
+    contents = []
+    for word in ("fee", "loan"):  # the same up to the tail, which is the last word
+        text = f"the card is my {word}"
+        target = spans_target((4, 8), (len(text) - len(word), len(text)))
+        contents.append(Content(text, target=target))
+    learner = get_learner("relation_extraction")
+    encoded = learner.encode(tokenizer, rows_of(contents), 64, 4)
+    labels = torch.tensor([(0, *marks) for marks in encoded.marks])
+    learner.build(tmp_path / "base", ("a", "b"))[0].save_pretrained(tmp_path / "saved")
+    model = learner.load(tmp_path / "saved").eval()
+    fee, loan = learner.run(model, encoded, 0, 1024, 2)
+    assert not np.allclose(fee, loan, atol=1e-4)
+    trained = learner.loss(model(**pad(encoded.token_ids, 0)), labels, 1).item()
+    read = -sum(torch.tensor(row).log_softmax(-1)[0].item() for row in (fee, loan))
+    assert trained == pytest.approx(read, abs=1e-5)
 
 
 @given(n=st.integers(4, 80), at=st.integers(0, 79), length=st.integers(14, 40))

@@ -38,6 +38,22 @@ def load_writer(path: Path) -> torch.nn.Module:
     return load_model(path, _auto_class(read_config(path)))
 
 
+def config_of(path: Path) -> PretrainedConfig:
+    """Return the configuration of a base model or a checkpoint, with an adapter or without."""
+    where = path / PLAIN if (path / PLAIN).is_dir() else path
+    config: PretrainedConfig = AutoConfig.from_pretrained(where, local_files_only=True)
+    return config
+
+
+def is_decoder_alone(config: PretrainedConfig) -> bool:
+    """Return whether a position of the model sees only what stands before it."""
+    kind = config.model_type
+    # BERT and its kin have classes for causal language models, too, but were not trained as such.
+    is_encoder = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    is_writer = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    return is_writer and not is_encoder and not config.is_encoder_decoder
+
+
 def read_config(path: Path) -> PretrainedConfig:
     """Return the configuration of a base model or a checkpoint that can write.
 
@@ -46,16 +62,10 @@ def read_config(path: Path) -> PretrainedConfig:
     CheckpointError
         If it is an encoder alone, which answers but does not write.
     """
-    where = path / PLAIN if (path / PLAIN).is_dir() else path
-    config: PretrainedConfig = AutoConfig.from_pretrained(where, local_files_only=True)
-    kind = config.model_type
-    # BERT and its kin have classes for causal language models, too, but were not trained as such.
-    is_encoder = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.is_encoder_decoder
-    if not config.is_encoder_decoder and (
-        is_encoder or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    ):
+    config = config_of(path)
+    if not config.is_encoder_decoder and not is_decoder_alone(config):
         raise CheckpointError(
-            f"{path} is an encoder ({kind}), which cannot write",
+            f"{path} is an encoder ({config.model_type}), which cannot write",
             expected="a model with a decoder, such as T5, BART, Marian, GPT-2 or Llama",
             fix="name one in finetune.base_model: a directory or a hub id",
         )

@@ -3,6 +3,9 @@
 This is "entity markers - entity start" of Baldini Soares et al. (2019), "Matching the blanks". The
 marks are plain text that every tokenizer knows, as in Zhou and Chen (2022), "An improved baseline
 for sentence-level relation extraction", so no embedding has to be learnt from nothing.
+
+A decoder alone has not read an entity where its opening mark stands, nor the tail where the head's
+does: it classifies the marked text by its last token, which has seen both.
 """
 
 from __future__ import annotations
@@ -14,10 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedTokenizerBase,
+)
 
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.body import build_with_head
+from pipeline_steps.inference.learners.language_model import config_of, is_decoder_alone
 from pipeline_steps.inference.learners.losses import (
     Criterion,
     cross_entropy_sum,
@@ -44,7 +52,7 @@ class MarkedTexts(Encoded):
 
 @dataclass(frozen=True)
 class RelationLearner(AnswersOneLabel):
-    """A linear layer over the states of two tokens.
+    """A linear layer over the states of two tokens, or over the last one's in a decoder.
 
     The layer over both states side by side is kept as one over single tokens with twice as many
     outputs, whose halves are added: the same function, and a token classifier that any
@@ -54,13 +62,18 @@ class RelationLearner(AnswersOneLabel):
     criterion: Criterion = cross_entropy_sum
 
     def build(self, base: Path, labels: Sequence[str]) -> tuple[torch.nn.Module, tuple[str, ...]]:
-        """Return the base with a head over tokens."""
+        """Return the base with a head over tokens; of a decoder over the text."""
+        if is_decoder_alone(config_of(base)):
+            return build_with_head(AutoModelForSequenceClassification, base, labels)
         outputs = [f"{label} ({part})" for part in ("head", "tail") for label in labels]
         return build_with_head(AutoModelForTokenClassification, base, outputs)
 
     def load(self, path: Path) -> torch.nn.Module:
-        """Return the model in a checkpoint."""
-        return load_model(path, AutoModelForTokenClassification)
+        """Return the model in a checkpoint, as it was trained."""
+        trained = " ".join(config_of(path).architectures or ())
+        of_texts = trained.endswith("ForSequenceClassification")
+        kind = AutoModelForSequenceClassification if of_texts else AutoModelForTokenClassification
+        return load_model(path, kind)
 
     def encode(
         self,
@@ -135,6 +148,8 @@ class RelationLearner(AnswersOneLabel):
         """Return logits (n, n_labels)."""
 
         def pick(row: int, values: Array) -> Array:
+            if values.ndim == 1:  # of the whole text
+                return values
             head, tail = encoded.marks[row]
             return np.asarray(values[head, :n_labels] + values[tail, n_labels:])
 
@@ -201,6 +216,8 @@ def _nearest(length: int, special: Array, marks: Sequence[int], max_length: int)
 
 
 def _at_marks(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return logits (n, n_labels) from those of tokens (n, length, 2 n_labels)."""
+    """Return logits (n, n_labels) from those of tokens (n, length, 2 n_labels), or of texts."""
+    if logits.ndim == 2:  # noqa: PLR2004 - a row of labels for each text
+        return logits
     rows, n_labels = torch.arange(len(labels), device=logits.device), logits.shape[-1] // 2
     return logits[rows, labels[:, 1], :n_labels] + logits[rows, labels[:, 2], n_labels:]

@@ -101,7 +101,10 @@ def token_outputs(
     batch_tokens: int,
     pick: Callable[[int, Array], Array] = _all_tokens,
 ) -> list[Array]:
-    """Return what is picked from each window's logits (length, n_labels), padding left out."""
+    """Return what is picked from each window's logits (length, n_labels), padding left out.
+
+    A model that classifies whole windows has logits (n_labels,) of each.
+    """
     device = next(model.parameters()).device
     found: list[Any] = [None] * len(encoded)
     with torch.inference_mode():
@@ -110,5 +113,6 @@ def token_outputs(
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
             logits = model(**inputs).logits.float().cpu().numpy()
             for row, values in zip(batch, logits, strict=True):
-                found[row] = pick(row, values[: len(encoded.token_ids[row])])
+                n = len(encoded.token_ids[row] if values.ndim > 1 else values)
+                found[row] = pick(row, values[:n])
     return found

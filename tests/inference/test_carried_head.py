@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import TARGETS, save_tiny_model
+from tiny_models import TARGETS, save_tiny_model, save_tokenizer
 
 from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.learners.relation_extraction import RelationLearner
@@ -62,3 +62,15 @@ def test_both_marks_of_a_relation_are_carried(tmp_path: Path) -> None:
     before = RelationLearner().load(old).classifier.weight
     after = RelationLearner().build(old, ["b", "n", "a"])[0].classifier.weight
     assert torch.equal(after[[0, 2, 3, 5]], before[[1, 0, 3, 2]])
+
+
+def test_answers_of_a_base_in_shards_stay_with_their_names(tmp_path: Path) -> None:
+    old = saved(tmp_path, "bert", ["neg", "pos"])
+    model = TextClassificationLearner().load(old)
+    before = logits(model)
+    model.save_pretrained(tmp_path / "shards", max_shard_size="4KB")
+    assert not (tmp_path / "shards" / "model.safetensors").exists()
+    save_tokenizer(tmp_path / "shards")
+    model, head = TextClassificationLearner().build(tmp_path / "shards", ["pos", "neg"])
+    assert torch.allclose(logits(model), before.flip(1), atol=1e-6)
+    assert head == ("classifier.bias", "classifier.weight")

@@ -6,6 +6,7 @@ labels are of one size, and would be lost whenever they are not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 
 _WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
 
 
 def carry_head(model: Any, base: Path, outputs: Sequence[str]) -> set[str]:
@@ -31,10 +33,10 @@ def carry_head(model: Any, base: Path, outputs: Sequence[str]) -> set[str]:
     """
     known = _known_outputs(type(model).__name__, base)
     layer = _output_layer(model, len(outputs))
-    if layer is None or not known or not (base / _WEIGHTS).is_file():
+    if layer is None or not known:
         return set()
     name, linear = layer
-    before = _tensors(base / _WEIGHTS, f"{name}.")
+    before = _tensors(base, f"{name}.")
     if any(len(tensor) != len(known) for tensor in before.values()) or not before:
         return set()
     if known != list(outputs):
@@ -62,12 +64,24 @@ def _output_layer(model: Any, n_outputs: int) -> tuple[str, torch.nn.Linear] | N
     return linears[-1] if linears and linears[-1][1].out_features == n_outputs else None
 
 
-def _tensors(file: Path, prefix: str) -> dict[str, torch.Tensor]:
+def _tensors(base: Path, prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors below a prefix, whether the weights are in one file or in shards."""
     from safetensors import safe_open
 
-    with safe_open(file, framework="pt") as content:
-        names = [name for name in content.keys() if name.startswith(prefix)]  # noqa: SIM118
-        return {name.removeprefix(prefix): content.get_tensor(name) for name in names}
+    found = {}
+    for file in _files(base):
+        with safe_open(file, framework="pt") as content:
+            for name in content.keys():  # noqa: SIM118
+                if name.startswith(prefix):
+                    found[name.removeprefix(prefix)] = content.get_tensor(name)
+    return found
+
+
+def _files(base: Path) -> list[Path]:
+    if (base / _WEIGHTS).is_file() or not (base / _INDEX).is_file():
+        return [base / _WEIGHTS]
+    index = json.loads((base / _INDEX).read_text(encoding="utf-8"))
+    return [base / shard for shard in sorted(set(index["weight_map"].values()))]
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """QLoRA: the frozen weights in four bits, low-rank updates over them (Dettmers et al. 2023).
 
-It needs a CUDA GPU and was not run by the authors of this module; its refusals are tested.
+It needs a CUDA GPU and was not run on one by the authors of this module; what holds the four bits
+and folds the updates in is tested on a CPU.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class QuantizedLowRank:
         Raises
         ------
         TrainingError
-            If there is no CUDA GPU or no bitsandbytes, or none of the target modules.
+            If there is no CUDA GPU or no bitsandbytes, none of the target modules, or nothing that
+            four bits could hold.
         """
         device = best_device()
         refuse_without_four_bits(device)
@@ -72,10 +74,8 @@ class QuantizedLowRank:
         found: Any = model
         for name, module in [*model.named_modules()]:
             adapted: Any = module
-            if hasattr(adapted, "lora_A") and _is_four_bit(adapted.base_layer):
-                plain = _dequantized(adapted.base_layer)
-                plain.weight.data += adapted.get_delta_weight("default").float()
-                adapted.base_layer = plain
+            if hasattr(adapted, "lora_A"):
+                _fold_in(adapted)
             elif _is_four_bit(adapted) and not name.endswith("base_layer"):
                 _replace(model, name, _dequantized(adapted))
         return found.unload()  # type: ignore[no-any-return]
@@ -106,13 +106,29 @@ def refuse_without_four_bits(device: torch.device) -> None:
 def in_four_bits(model: torch.nn.Module, kept: Collection[str]) -> torch.nn.Module:
     """Return the model with its linear layers outside ``kept`` ready to be held in four bits.
 
-    They are quantized when they move to the GPU.
+    They are quantized when they move to the GPU. An output matrix over the vocabulary stays whole:
+    it may be the word vectors themselves.
+
+    Raises
+    ------
+    TrainingError
+        If there are none, as in GPT-2, which keeps its matrices in another kind of layer.
     """
     import bitsandbytes  # type: ignore[import-not-found]
 
-    for name, linear in list(model.named_modules()):
-        if type(linear) is not torch.nn.Linear or name in kept:
-            continue
+    written_by = getattr(model, "get_output_embeddings", lambda: None)()
+    found = [
+        (name, module)
+        for name, module in model.named_modules()
+        if type(module) is torch.nn.Linear and name not in kept and module is not written_by
+    ]
+    if not found:
+        raise TrainingError(
+            f"qlora on {type(model).__name__}, which has no linear layers of torch",
+            expected="a body of torch.nn.Linear, such as BERT's or Llama's",
+            fix="set finetune.tuning.kind to lora, or name another finetune.base_model",
+        )
+    for name, linear in found:
         layer = bitsandbytes.nn.Linear4bit(
             linear.in_features,
             linear.out_features,
@@ -132,6 +148,16 @@ def in_four_bits(model: torch.nn.Module, kept: Collection[str]) -> torch.nn.Modu
     return model
 
 
+def _fold_in(adapted: Any) -> None:
+    """Add the update of an adapted layer to its weights, which are whole afterwards."""
+    if not _is_four_bit(adapted.base_layer):
+        adapted.merge()
+        return
+    plain = _dequantized(adapted.base_layer)
+    plain.weight.data += adapted.get_delta_weight("default").float()
+    adapted.base_layer = plain
+
+
 def _is_four_bit(module: torch.nn.Module) -> bool:
     """Return whether a module holds a matrix in four bits; peft's wrapper of the name does not."""
     return type(module).__name__ == "Linear4bit" and not hasattr(module, "base_layer")
@@ -145,7 +171,7 @@ def _dequantized(layer: Any) -> torch.nn.Linear:
     plain = torch.nn.Linear(columns, rows, bias=layer.bias is not None, device=weight.device)
     plain.weight = torch.nn.Parameter(weight.float(), requires_grad=False)
     if layer.bias is not None:
-        plain.bias = layer.bias
+        plain.bias = torch.nn.Parameter(layer.bias.float(), requires_grad=False)  # bf16 by now
     return plain
 
 

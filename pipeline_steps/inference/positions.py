@@ -13,10 +13,14 @@ _MOST_TOKENS = 100_000  # what tokenizers say that know no limit is far beyond
 def most_positions(model: torch.nn.Module) -> int | None:
     """Return how many tokens a model has vectors of positions for; ``None``: it needs none.
 
-    Beyond them it cannot read. Where positions are relative or rotary there is no such end.
+    Beyond them it cannot read. Where positions are relative or rotary there is no such end. What a
+    learnt prompt or prefix takes up is not there for texts.
     """
-    tables = (module for name, module in model.named_modules() if name.endswith(_TABLES))
-    return min((_of_table(t) for t in tables if isinstance(t, torch.nn.Embedding)), default=None)
+    modules = dict(model.named_modules())
+    tables = (module for name, module in modules.items() if name.endswith(_TABLES))
+    sizes = [_of_table(table) for table in tables if isinstance(table, torch.nn.Embedding)]
+    learnt = sum(getattr(module, "n_learnt_tokens", 0) for module in modules.values())
+    return min(sizes) - learnt if sizes else None
 
 
 def longest_input(model: torch.nn.Module, tokenizer: Any) -> int | None:

@@ -65,10 +65,11 @@ def refuse_too_long(model: torch.nn.Module, lengths: Iterable[int]) -> None:
     longest = max(lengths, default=0)
     if limit is not None and longest > limit:
         raise TrainingError(
-            f"the longest row has {longest} tokens, and {type(model).__name__} {limit} positions",
+            f"the longest row has {longest} tokens, and {type(model).__name__} {limit} positions"
+            " for text",
             expected="rows that the base model can read",
             fix=f"set finetune.max_length to {limit} or less (where texts are written "
-            "finetune.generation.max_new_tokens, too), or name another finetune.base_model",
+            "finetune.generation.max_new_tokens, too), lower finetune.tuning.n_tokens, or name another finetune.base_model",
         )
 
 

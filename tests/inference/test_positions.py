@@ -11,7 +11,11 @@ from tiny_models import configurations
 from tiny_writers import CONFIGURATIONS
 from transformers import AutoModel, DebertaV2Config, MPNetConfig, PretrainedConfig
 
+from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.positions import longest_input, most_positions
+from pipeline_steps.inference.unmerged.prompts import PrefixSpec, PromptSpec
+from pipeline_steps.inference.unmerged.storage import attach
+from pipeline_steps.training.preparation import refuse_too_long
 
 CONFIGS: dict[str, PretrainedConfig] = {
     **configurations(),
@@ -51,6 +55,19 @@ def test_a_model_reads_as_many_tokens_as_it_has_positions_and_not_one_more(name:
     read(model, LIMITS[name])
     with pytest.raises((IndexError, RuntimeError), match=MESSAGE):
         read(model, LIMITS[name] + 1)
+
+
+@pytest.mark.parametrize("spec", [PromptSpec(5), PrefixSpec(5)])
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2"])
+def test_what_learnt_vectors_take_up_is_not_there_for_texts(name: str, spec: Any) -> None:
+    model = model_of(name)
+    attach(model, spec)
+    assert most_positions(model) == LIMITS[name] - 5
+    read(model, LIMITS[name] - 5)
+    with pytest.raises(TrainingError, match=f"at most {LIMITS[name]} together"):
+        read(model, LIMITS[name] - 4)
+    with pytest.raises(TrainingError, match=f"{LIMITS[name] - 5} positions for text"):
+        refuse_too_long(model, [LIMITS[name] - 4])
 
 
 @pytest.mark.parametrize("name", ["deberta-v3", "llama", "modernbert", "t5"])

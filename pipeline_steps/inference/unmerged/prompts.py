@@ -14,6 +14,7 @@ import torch
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.anatomy import body, is_causal, stacks
+from pipeline_steps.inference.positions import most_positions
 
 NAME = "soft_prompt"
 """What the module is called under the body."""
@@ -63,6 +64,13 @@ class SoftPrompt(torch.nn.Module):
         super().__init__()
         self.vectors = torch.nn.Parameter(torch.zeros(shape))
         self.position = position
+        self.most_positions: int | None = None
+        """Of the body that it stands in, for itself and the text."""
+
+    @property
+    def n_learnt_tokens(self) -> int:
+        """How many tokens it stands for."""
+        return int(self.vectors.shape[-2])
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the vectors."""
@@ -91,6 +99,7 @@ def attach_prompt(model: torch.nn.Module, spec: PromptSpec) -> list[SoftPrompt]:
         )
     table = inner.get_input_embeddings().weight
     prompt = SoftPrompt((spec.n_tokens, table.shape[1]), position=0 if is_causal(inner) else 1)
+    prompt.most_positions = most_positions(inner)
     inner.add_module(NAME, prompt.to(table.device))
     inner.register_forward_pre_hook(_put_prompt_in, with_kwargs=True)
     inner.register_forward_hook(_take_prompt_out)
@@ -111,6 +120,7 @@ def attach_prefix(model: torch.nn.Module, spec: PrefixSpec) -> list[SoftPrompt]:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     prefix = SoftPrompt((2 * config.num_hidden_layers, heads, spec.n_tokens, width))
+    prefix.most_positions = most_positions(inner)
     inner.add_module(NAME, prefix.to(next(inner.parameters()).device))
     inner.register_forward_pre_hook(_put_prefix_in, with_kwargs=True)
     return [prefix]
@@ -145,7 +155,7 @@ def _put_prompt_in(
     ids = call.pop("input_ids", None)
     if embedded is None:
         embedded = inner.get_input_embeddings()(ids)
-    _refuse_too_long(inner, embedded.shape[1], len(prompt.vectors))
+    _refuse_too_long(prompt, embedded.shape[1])
     vectors = prompt.vectors.to(embedded.dtype).expand(len(embedded), -1, -1)
     call["inputs_embeds"] = _inserted(embedded, vectors, prompt.position)
     for name, value in (("attention_mask", 1), ("token_type_ids", 0)):
@@ -179,8 +189,8 @@ def _put_prefix_in(
     vectors = inner.soft_prompt.vectors
     text = call["input_ids"] if call.get("input_ids") is not None else call["inputs_embeds"]
     n, length = text.shape[:2]
-    n_tokens = vectors.shape[2]
-    _refuse_too_long(inner, length, n_tokens)
+    n_tokens = inner.soft_prompt.n_learnt_tokens
+    _refuse_too_long(inner.soft_prompt, length)
     _refuse_dropped_past(inner)
     cache = DynamicCache()
     for layer in range(len(vectors) // 2):
@@ -202,13 +212,11 @@ def _refuse_dropped_past(inner: Any) -> None:
         )
 
 
-def _refuse_too_long(inner: Any, length: int, n_tokens: int) -> None:
-    positions = getattr(inner.config, "max_position_embeddings", None)
-    table = getattr(getattr(inner, "embeddings", inner), "position_embeddings", None)
-    reserved = (getattr(table, "padding_idx", None) or -1) + 1  # RoBERTa's first two
-    if positions is not None and length + n_tokens > positions - reserved:
+def _refuse_too_long(prompt: SoftPrompt, length: int) -> None:
+    limit, n_tokens = prompt.most_positions, prompt.n_learnt_tokens
+    if limit is not None and length + n_tokens > limit:
         raise TrainingError(
             f"a text of {length} tokens and {n_tokens} learnt ones before it",
-            expected=f"at most {positions - reserved} together",
+            expected=f"at most {limit} together",
             fix="lower finetune.max_length or finetune.tuning.n_tokens",
         )

@@ -26,14 +26,18 @@ _OTHER_STREAM = 20_011
 
 
 def gap_metrics(
-    clean: tuple[AnyTable, Scored], suite: tuple[AnyTable, Scored], params: EvaluateParams
+    clean: tuple[AnyTable, Scored],
+    suite: tuple[AnyTable, Scored],
+    params: EvaluateParams,
+    *,
+    sisters: bool,
 ) -> tuple[MetricValue, ...]:
     """Return ``<metric>_gap`` of the headline metrics: clean minus suite, 0 is no loss.
 
-    Where every row of the suite is the sister of a clean row (same id: a noise suite), both are
-    compared pair by pair on those rows: Tango's interval for a share of rows, paired bootstrap for
-    the rest. Else the two are other rows: Newcombe's interval, and two bootstraps of their own.
-    A metric that is undefined on one side is undefined here.
+    Sisters are compared pair by pair with their clean rows, which have the same ids: Tango's
+    interval for a share of rows, paired bootstrap for the rest. Else the two are other rows:
+    Newcombe's interval, and two bootstraps of their own. A metric that is undefined on one side is
+    undefined here.
 
     Parameters
     ----------
@@ -41,13 +45,16 @@ def gap_metrics(
         In the order of their ids, as :func:`read_scored` returns them.
     params : EvaluateParams
         Confidence, resamples and seed.
+    sisters : bool
+        Whether the rows of the suite were made of clean ones. The ids alone do not say so: rows
+        of another file may be numbered alike.
 
     References
     ----------
     Tango (1998), Statistics in Medicine 17, 891-908; Newcombe (1998), "Interval estimation for the
     difference between independent proportions", Statistics in Medicine 17, 873-890, method 10.
     """
-    pairs = _pairs(clean[0].example_ids, suite[0].example_ids)
+    pairs = _pairs(clean[0].example_ids, suite[0].example_ids) if sisters else None
     before = clean[1] if pairs is None else clean[1].take(pairs)
     return tuple(
         _gap(name, before, suite[1], params, paired=pairs is not None)

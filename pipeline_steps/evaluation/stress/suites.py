@@ -120,7 +120,12 @@ def _report(
         metrics += scaled_metrics(suite.table, temperature, params)
         added |= scaled_fields(suite.table, temperature, params)
     if suite is not clean:
-        metrics += gap_metrics((clean.table, clean.rows), (suite.table, suite.rows), params)
+        metrics += gap_metrics(
+            (clean.table, clean.rows),
+            (suite.table, suite.rows),
+            params,
+            sisters=suite.predictions.kind == "noise",
+        )
     return report.model_copy(update={**added, "metrics": tuple(metrics)})
 
 

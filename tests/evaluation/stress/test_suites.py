@@ -7,6 +7,8 @@ import pytest
 
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.evaluate import evaluate
+from pipeline_steps.evaluation.intervals import tango_interval
+from pipeline_steps.evaluation.stress.shift import newcombe_interval
 from pipeline_steps.evaluation.stress.suites import Texts, evaluate_all
 from pipeline_steps.evaluation.stress.text_slices import TextProfile
 from pipeline_steps.evaluation_types import EvaluationReport
@@ -23,7 +25,7 @@ def answers(wrong: int) -> list[int]:
 
 @pytest.fixture
 def judged(save):
-    return [save(TRUTH, answers(1)), save(TRUTH, answers(3), suite="typos")]
+    return [save(TRUTH, answers(1)), save(TRUTH, answers(3), suite="typos", kind="noise")]
 
 
 @pytest.fixture
@@ -60,6 +62,18 @@ def test_only_suites_beside_the_clean_one_lose_something(judged) -> None:
     assert clean.metric("accuracy_gap") is None
     assert typos.metric("accuracy_gap").value == pytest.approx(0.2)
     assert typos.metric("accuracy_gap").ci_low > 0.0
+
+
+def test_rows_of_another_kind_are_no_sisters_though_they_are_numbered_alike(save) -> None:
+    """Only the suite that noise made has the rows of the clean set, a third of each is wrong."""
+    clean, part = save(TRUTH, answers(3)), (TRUTH[:30], answers(6)[:30])
+    noise = save(*part, suite="typos", kind="noise")
+    shift = save(*part, suite="air", kind="shift")
+    found = [
+        report.metric("accuracy_gap") for report in evaluate_all([clean, noise, shift], PARAMS)
+    ]
+    assert (found[1].ci_low, found[1].ci_high) == tango_interval(9, 0, 30, 0.95)
+    assert (found[2].ci_low, found[2].ci_high) == newcombe_interval((42, 60), (12, 30), 0.95)
 
 
 def test_subpopulations_find_the_text_of_their_row_whatever_the_order(save) -> None:

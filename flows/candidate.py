@@ -9,7 +9,7 @@ from flows.arena import results_path
 from flows.attacking import suites_against
 from flows.prepare_data import Datasets
 from flows.registry_access import champion_version, checkpoint_of
-from flows.stress import read_behaviour, read_texts
+from flows.stress import count_unchanged, read_behaviour, read_texts
 from flows.training_cost import measured
 from flows.training_plan import TrainingPlan
 from flows.training_processes import finetune_together
@@ -84,6 +84,7 @@ def evaluate_suites(
         params,
         valid=predicted.valid,
         texts=read_texts(workspace, datasets),
+        unchanged=count_unchanged(datasets.test, datasets.judged),
     )
     behaviour = read_behaviour(workspace, datasets)
     if behaviour is not None and predicted.behaviour is not None:

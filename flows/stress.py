@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.prepare_data import Datasets
 from flows.workspace import Workspace
-from pipeline_steps.digests import file_digest
+from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.evaluation.behaviour.cases import SUITE as BEHAVIOUR
 from pipeline_steps.evaluation.behaviour.cases import Case, cases_of, write_cases
@@ -20,6 +20,7 @@ from pipeline_steps.types import DatasetRef
 
 _PROFILE_ROWS = 100_000  # more texts would not change which words are frequent
 _BATCH_ROWS = 10_000
+_READ = ("text", "text_pair", "target")
 _ANSWERS_WITH_LABELS = "text_classification"
 
 
@@ -78,6 +79,21 @@ def read_texts(workspace: Workspace, datasets: Datasets) -> Texts | None:
         profile=text_profile(train, params.frequent_words),
         by_suite={suite.name: dict(_texts(suite.path)) for suite in datasets.judged},
     )
+
+
+def count_unchanged(test: DatasetRef, suites: Sequence[DatasetRef]) -> dict[str, int]:
+    """Return of each noise suite how many of its rows are read as the test rows are."""
+    noisy = [suite for suite in suites if suite.kind == "noise"]
+    clean = _content(test.path) if noisy else {}
+    return {suite.name: len(clean.items() & _content(suite.path).items()) for suite in noisy}
+
+
+def _content(path: Path) -> dict[str, str]:
+    """Return row id -> what is read of the row."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=["example_id", *_READ])
+    return {row.pop("example_id"): value_digest(row) for row in table.to_pylist()}
 
 
 def _declared(workspace: Workspace, datasets: Datasets) -> BehaviourFile | None:

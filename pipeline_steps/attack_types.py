@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pipeline_steps.errors import counted
 from pipeline_steps.evaluation_types import MetricValue
 from pipeline_steps.types import Value
 
@@ -12,7 +13,9 @@ class AttackResult(Value):
     """What an attack made of one row.
 
     ``status``: ``wrong`` (answered wrongly before anything was changed), ``broken``, ``unbroken``
-    (all that the constraints allow was tried) or ``unknown`` (the search or its budget ended).
+    (all that the constraints allow was tried, and something was) or ``unknown`` (the search or its
+    budget ended). ``unchangeable``: the attack came upon no change of the row that it allows, so
+    nothing was tried and the row says nothing of the model.
     ``perturbed`` is the most harmful text found, ``n_changed`` how many of its ``n_words`` differ.
     ``written`` stands in the place of the words numbered ``edited``: with the row, that is what was
     read. ``harm``: how near the goal the exact model's answer to that text is; it orders texts of
@@ -33,6 +36,7 @@ class AttackResult(Value):
     edited: tuple[int, ...] = ()
     written: tuple[str, ...] = ()
     similarity: float | None = None
+    unchangeable: bool = False
 
 
 class BudgetPoint(Value):
@@ -185,3 +189,18 @@ class UnderAttack(Value):
 
     attacks: tuple[AttackSummary, ...]
     worst: WorstOfAll | None = None
+
+
+def said_of_unchangeable(attack: str, share: MetricValue | None) -> str | None:
+    """Return what is to be said of rows that an attack could not change; ``None``: nothing.
+
+    ``share``: the metric ``unchangeable`` of the attack, if it has been measured.
+    """
+    if share is None or not share.value:
+        return None
+    n = round(share.value * share.n)
+    little = ", so that its numbers say little of this model" if 2 * n >= share.n else ""
+    return (
+        f"{attack}: {n} of {counted(share.n, 'row')} that were right have nothing that it may "
+        f"change, and hold whatever the model is{little}"
+    )

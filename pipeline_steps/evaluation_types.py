@@ -65,6 +65,7 @@ class EvaluationReport(Value):
     report by single tag, where a row has many. ``text_slices``: of subpopulations read off the
     text. ``risk_coverage``: points (coverage, risk). ``temperature``: fitted on the valid rows,
     with ``scaled_reliability`` under it. ``not_measured``: what is not among the metrics, and why.
+    ``n_unchanged``: rows that noise left as the clean ones are, where that was counted.
     """
 
     checkpoint_digest: str
@@ -86,7 +87,13 @@ class EvaluationReport(Value):
     scaled_reliability: tuple[tuple[float, float, int], ...] = ()
     behaviour: tuple[BehaviourResult, ...] = ()
     not_measured: tuple[str, ...] = ()
+    n_unchanged: int | None = None
     headlines: tuple[str, ...] = ("accuracy", "macro_f1")
+
+    @property
+    def mostly_unchanged(self) -> bool:
+        """Whether at least half of the rows are the clean ones, so that a gap says little."""
+        return self.n_unchanged is not None and self.n > 0 and 2 * self.n_unchanged >= self.n
 
     @property
     def headline(self) -> str:

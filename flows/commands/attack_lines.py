@@ -6,7 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from flows.commands.attack import Attack, Attacked
-from pipeline_steps.attack_types import AgainstVersion, AttackResult, AttackSummary, UnderAttack
+from pipeline_steps.attack_types import (
+    AgainstVersion,
+    AttackResult,
+    AttackSummary,
+    UnderAttack,
+    said_of_unchangeable,
+)
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS
 from pipeline_steps.reporting.summary import value_with_interval
 
@@ -115,4 +121,5 @@ def _examples(attack: Attack, examples: Sequence[AttackResult]) -> list[str]:
         f"  {r.example_id}: {r.truth} -> {r.prediction}\n    {r.original}\n    {r.perturbed}"
         for r in broken[:_SHOWN]
     ]
-    return ["", spent, said, *texts]
+    idle = said_of_unchangeable(attack.report.suite, attack.report.metric("unchangeable"))
+    return ["", spent, said, *([f"  {idle}"] if idle else []), *texts]

@@ -94,6 +94,9 @@ def evaluate_model(
             predicted,
             params.model_copy(update={"text_slices": slices}),
             texts=_texts(judged, params),
+            unchanged={
+                rows.name: rows.n_alike(judged[0]) for rows in judged if rows.kind == "noise"
+            },
         )
         reports += call(bound_model, model, judged[0], attack, params.confidence)
     return _evaluated(model, judged, reports=tuple(reports))

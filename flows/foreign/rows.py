@@ -40,6 +40,10 @@ class Judged:
     source: str
     set_aside: Mapping[str, int]
 
+    def n_alike(self, other: Judged) -> int:
+        """Return how many rows are as those that stand in their place in another set."""
+        return sum(mine == theirs for mine, theirs in zip(self.rows, other.rows, strict=True))
+
     def written(self, directory: Path) -> DatasetRef:
         """Return the reference to a file of the rows, below ``directory``."""
         import pyarrow as pa

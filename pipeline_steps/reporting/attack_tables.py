@@ -11,6 +11,7 @@ from pipeline_steps.attack_types import (
     AttackSummary,
     Transfer,
     UnderAttack,
+    said_of_unchangeable,
 )
 from pipeline_steps.evaluation_types import MetricValue
 from pipeline_steps.reporting.charts import axis_ticks, interval_lanes
@@ -55,6 +56,7 @@ class AttackTables:
     curves: tuple[tuple[str, str], ...]
     examples: tuple[tuple[AttackSummary, tuple[Example, ...], tuple[Example, ...]], ...]
     opponent: str | None
+    unchangeable: tuple[str, ...]
     notes: tuple[str, ...] = NOTES
     transfer_note: str = TRANSFER_NOTE
 
@@ -70,12 +72,20 @@ def attack_tables(under: UnderAttack) -> AttackTables:
         curves=tuple((attack.name, _curve(attack)) for attack in under.attacks),
         examples=tuple((attack, *_examples(attack)) for attack in under.attacks),
         opponent=versus[0].name if versus else None,
+        unchangeable=tuple(_unchangeable(under.attacks)),
     )
 
 
 def transfer_onto(transfers: Sequence[Transfer], judged_on: str) -> MetricValue | None:
     """Return the share of the other's texts that break a version, or ``None``."""
     return next((t.wrong for t in transfers if t.judged_on == judged_on), None)
+
+
+def _unchangeable(attacks: Sequence[AttackSummary]) -> Iterator[str]:
+    for attack in attacks:
+        said = said_of_unchangeable(attack.name, attack.metric("unchangeable"))
+        if said is not None:
+            yield said
 
 
 def _lanes(under: UnderAttack) -> Iterator[Lane]:

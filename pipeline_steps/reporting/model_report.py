@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from pipeline_steps.attack_types import AttackCost, AttackResult
+from pipeline_steps.attack_types import AttackCost, AttackResult, said_of_unchangeable
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.reporting.charts import axis_ticks, interval_lanes
 from pipeline_steps.reporting.environment import environment
@@ -18,6 +18,7 @@ from pipeline_steps.types import Value
 _UNLISTED = ("micro_f1",)  # equals accuracy where each row has one label
 _SHOWN = 10
 _COLUMNS = ("attack_success_rate", "verified_unbroken", "mean_queries", "changed_words")
+_TOLD = ("unchangeable",)  # in a sentence
 
 
 class AttackRecord(Value):
@@ -32,6 +33,11 @@ class AttackRecord(Value):
         """Some broken rows, those first whose texts changed least."""
         found = [result for result in self.results if result.status == "broken"]
         return sorted(found, key=lambda r: (r.n_changed, r.example_id))[:_SHOWN]
+
+    @property
+    def unchangeable(self) -> str | None:
+        """What is to be said of rows that it could not change, if there are any."""
+        return said_of_unchangeable(self.report.suite, self.report.metric("unchangeable"))
 
 
 class ModelRecord(Reports):
@@ -72,7 +78,7 @@ def render_model_report(record: ModelRecord) -> str:
 
 
 def _is_listed(name: str) -> bool:
-    return is_listed(name) and name not in (*_UNLISTED, *_COLUMNS)
+    return is_listed(name) and name not in (*_UNLISTED, *_COLUMNS, *_TOLD)
 
 
 def _lanes(record: ModelRecord, low: float) -> Iterator[tuple[EvaluationReport, str]]:

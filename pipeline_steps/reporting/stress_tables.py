@@ -9,6 +9,7 @@ from pipeline_steps.comparison_types import PairedComparison
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
 from pipeline_steps.reporting.charts import reliability_chart, risk_chart
 from pipeline_steps.reporting.run_record import Reports
+from pipeline_steps.reporting.summary import unchanged_lines
 from pipeline_steps.worst_groups import Group, worst_group, worst_suite
 
 CALIBRATION = (
@@ -33,6 +34,7 @@ class StressTables:
     outside: tuple[tuple[str, str, int, tuple[MetricValue | None, ...]], ...]
     gaps: tuple[EvaluationReport, ...]
     gap_names: tuple[str, ...]
+    unchanged: tuple[str, ...]
     worst_suite: EvaluationReport | None
     worst_group: Group | None
     churned: tuple[PairedComparison, ...]
@@ -57,6 +59,7 @@ def stress_tables(record: Reports) -> StressTables:
         outside=tuple(row for report in record.of_kind("out_of_scope") for row in _scores(report)),
         gaps=gaps,
         gap_names=tuple(names),
+        unchanged=tuple(unchanged_lines(gaps)),
         worst_suite=worst_suite(record.suites),
         worst_group=worst_group(record.suites),
         churned=tuple(c for c in compared if c.churn is not None),

@@ -124,4 +124,5 @@ def _result(attacked: Attacked) -> AttackResult:
         harm=attacked.harm,
         edited=tuple(sorted(attacked.edits)),
         written=tuple(attacked.edits[word] for word in sorted(attacked.edits)),
+        unchangeable=attacked.unchangeable,
     )

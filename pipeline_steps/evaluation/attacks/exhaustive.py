@@ -27,7 +27,8 @@ class Exhaustive:
     """Every change of up to ``max_edits`` words, fewest first; nothing where there are too many.
 
     A row that survives is unbroken within this space, which is a proof and not an estimate. It
-    says nothing of replacements that the space does not list.
+    says nothing of replacements that the space does not list, and nothing of a row for which it
+    lists none.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class Exhaustive:
         """Return the first change that breaks the row, or that there is none."""
         opened = yield from self.space.open(attempt)
         if size(opened.options, self.max_edits) > self.cap:
-            return Found({})
+            return Found({}, untried=True)
         everything = _combinations(opened, self.max_edits)
         while several := list(itertools.islice(everything, _AT_ONCE)):
             candidates = yield from opened.allowed(several)

@@ -20,17 +20,21 @@ def attack_metrics(
 
     ``attack_success_rate`` is of the rows that were answered rightly before: it flatters a model
     that is right on fewer, easier rows, so compare models by their accuracy under attack.
-    ``verified_unbroken`` is the share of all rows for which every allowed change was tried.
-    ``mean_queries`` are of rows that were searched, ``changed_words`` the mean share of words that
-    differ in broken rows, ``similarity`` the mean cosine of their texts' vectors before and after.
+    ``verified_unbroken`` is the share of all rows for which every allowed change was tried, and
+    ``unchangeable`` that of the rows that were searched for which there was none to try: these hold
+    whatever the model. ``mean_queries`` are of rows that were searched, ``changed_words`` the mean
+    share of words that differ in broken rows, ``similarity`` the mean cosine of their texts'
+    vectors before and after.
     """
     searched = [result for result in results if result.status != "wrong"]
     broken = [result for result in searched if result.status == "broken"]
     proven = sum(result.status == "unbroken" for result in results)
+    idle = sum(result.unchangeable for result in searched)
     changed = [result.n_changed / result.n_words for result in broken if result.n_words]
     return (
         _share("attack_success_rate", len(broken), len(searched), params, better=False),
         _share("verified_unbroken", proven, len(results), params, better=True),
+        _share("unchangeable", idle, len(searched), params, better=False),
         _mean("mean_queries", [float(result.n_queries) for result in searched], params),
         _mean("changed_words", changed, params),
         _mean("similarity", [r.similarity for r in broken if r.similarity is not None], params),

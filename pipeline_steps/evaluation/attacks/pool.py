@@ -41,9 +41,10 @@ class Attacked:
     """What became of one row.
 
     ``status``: ``wrong`` (answered wrongly before anything was changed), ``broken``, ``unbroken``
-    (all that the constraints allow was tried) or ``unknown`` (the search or its budget ended).
-    ``edits`` and ``last`` are the most harmful candidate and the exact victim's answer to it,
-    ``harm`` that of this answer.
+    (all that the constraints allow was tried, and something was) or ``unknown`` (the search or its
+    budget ended). ``edits`` and ``last`` are the most harmful candidate and the exact victim's
+    answer to it, ``harm`` that of this answer. ``unchangeable``: the search came upon no change
+    that is allowed, so that nothing was tried.
     """
 
     passage: Passage
@@ -53,11 +54,15 @@ class Attacked:
     last: Answer
     n_queries: int
     harm: float
+    unchangeable: bool = False
 
 
 @dataclass(eq=False)
 class _Run:
-    """A search under way: what it asks, and the most harmful candidate so far."""
+    """A search under way: what it asks, and the most harmful candidate so far.
+
+    ``idle``: nothing shows yet that there is a change to try.
+    """
 
     passage: Passage
     searching: Searching
@@ -67,6 +72,7 @@ class _Run:
     found: Found | None = None
     edits: Edits = field(default_factory=dict)
     broken: bool = False
+    idle: bool = True
     n_queries: int = 0
     affordable: Sequence[Edits] = ()
     question: Question | None = None
@@ -175,18 +181,34 @@ class Pool:
             judged = self.oracle.goal.judge(last)
             status: Status = "broken" if judged.broken else unbroken
             yield Attacked(
-                run.passage, status, run.edits, run.clean, last, run.n_queries, judged.harm
+                run.passage,
+                status,
+                run.edits,
+                run.clean,
+                last,
+                run.n_queries,
+                judged.harm,
+                unchangeable=_unchangeable(run),
             )
 
     def _proven(self, run: _Run) -> bool:
-        """Return whether all was tried on the victim itself: a scout's no proves nothing."""
-        return run.found is not None and run.found.exhausted and self.oracle.scout is None
+        """Return whether all was tried on the victim itself: a scout's no proves nothing.
+
+        Nor does a search that had nothing to try.
+        """
+        exhausted = run.found is not None and run.found.exhausted
+        return exhausted and not run.idle and self.oracle.scout is None
 
 
 def seeded(seed: int, example_id: str) -> random.Random:
     """Return a row's own randomness: it does not depend on other rows or their order."""
     key = hashlib.blake2b(f"{seed}:{example_id}".encode(), digest_size=8).digest()
     return random.Random(int.from_bytes(key, "little"))  # noqa: S311 - no secret
+
+
+def _unchangeable(run: _Run) -> bool:
+    """Return whether a search ended without coming upon a change that is allowed."""
+    return run.idle and run.found is not None and not (run.found.chosen or run.found.untried)
 
 
 def _candidates(run: _Run) -> Sequence[Edits]:
@@ -200,11 +222,13 @@ def _left(run: _Run, limits: Limits) -> int | None:
 def _tell(run: _Run, judged: Sequence[Judged]) -> None:
     """Note the most harmful candidate, and let the search go on if its budget is not spent."""
     run.n_queries += len(judged)
+    run.idle &= run.ask is None or run.ask.probe
     results = [] if run.ask is None or run.ask.probe else zip(run.affordable, judged, strict=True)
     for edits, found in results:
         if (found.broken, found.harm) > (run.broken, run.harm):
             run.broken, run.harm, run.edits = found.broken, found.harm, edits
     if len(judged) < len(_candidates(run)):  # the budget is spent
+        run.idle = False  # who knows what there was to try
         run.searching.close()
         run.ask, run.found = None, Found(run.edits)
     else:

@@ -44,13 +44,15 @@ class Found:
     """Where a search ended.
 
     ``exhausted``: the whole constrained space was looked at; ``broken``: the goal is reached;
-    ``chosen``: ``edits`` are the result even where other candidates did more harm.
+    ``chosen``: ``edits`` are the result even where other candidates did more harm; ``untried``:
+    there are changes, and none of them was tried.
     """
 
     edits: Edits
     exhausted: bool = False
     broken: bool = False
     chosen: bool = False
+    untried: bool = False
 
 
 @dataclass(frozen=True)

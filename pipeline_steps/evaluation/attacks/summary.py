@@ -42,12 +42,13 @@ def summarise(
 
 
 def told_examples(results: Sequence[AttackResult]) -> tuple[AttackResult, ...]:
-    """Return some broken rows, the least changed first, and some that were changed and held.
+    """Return some broken rows, the least changed first, and some that were attacked and held.
 
     Of those that held, the ones that cost the most queries: the attack tried hardest there.
     """
     broken = [result for result in results if result.status == "broken"]
     broken.sort(key=lambda r: (r.n_changed, -(r.similarity or 0.0), r.example_id))
-    held_out = [r for r in results if r.status in ("unknown", "unbroken") and r.n_queries]
+    holding = [r for r in results if r.status in ("unknown", "unbroken")]
+    held_out = [r for r in holding if r.n_queries and not r.unchangeable]
     held_out.sort(key=lambda r: (-r.n_queries, r.example_id))
     return (*broken[:_SHOWN], *held_out[:_SHOWN])

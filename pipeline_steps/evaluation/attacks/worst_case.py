@@ -28,7 +28,8 @@ class WorstCase(Value):
 def worst_case(runs: Runs, confidence: float) -> WorstCase:
     """Return the accuracy under the worst of ``runs`` on each row, and what each breaks alone.
 
-    A row is broken if any run breaks it, and unbroken only if every run tried all that it may.
+    A row is broken if any run breaks it, unbroken only if every run tried all that it may, and
+    unchangeable only if no run found anything to try.
     ``n_queries`` of a row is the sum over the runs. The more runs, the lower the accuracy: compare
     models under the same runs only.
 
@@ -82,7 +83,8 @@ def _merged(several: Sequence[AttackResult], worst: AttackResult) -> AttackResul
     """Return the worst text with what all runs together say and cost."""
     status = min((result.status for result in several), key=_RANK.__getitem__)
     n_queries = sum(result.n_queries for result in several)
-    return worst.model_copy(update={"status": status, "n_queries": n_queries})
+    idle = all(result.unchangeable for result in several)
+    return worst.model_copy(update={"status": status, "n_queries": n_queries, "unchangeable": idle})
 
 
 def _alone(runs: Runs) -> tuple[Alone, ...]:

@@ -51,6 +51,7 @@ def evaluate_all(
     *,
     valid: Predictions | None = None,
     texts: Texts | None = None,
+    unchanged: Mapping[str, int] | None = None,
 ) -> list[EvaluationReport]:
     """Return one report a suite, in the order of ``judged``, and one of the temperature behind.
 
@@ -69,6 +70,8 @@ def evaluate_all(
         Rows that the temperature is fitted on; without them nothing is scaled.
     texts : Texts, optional
         What the model read; without it there are no subpopulations by text.
+    unchanged : mapping, optional
+        Suite -> how many of its rows noise left as they were.
 
     Raises
     ------
@@ -88,6 +91,8 @@ def evaluate_all(
         if predictions.kind == "out_of_scope":
             found = out_of_scope_report(clean.predictions, predictions, params)
             reports[predictions.suite] = found
+    for name, n in (unchanged or {}).items():
+        reports[name] = reports[name].model_copy(update={"n_unchanged": n})
     in_order = [reports[predictions.suite] for predictions in judged]
     return in_order if calibration is None else [*in_order, calibration]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from attack_results import result, results
 
-from pipeline_steps.attack_types import AttackCost
+from pipeline_steps.attack_types import AttackCost, said_of_unchangeable
 from pipeline_steps.errors import DataError
-from pipeline_steps.evaluation.attacks.measures import clean, held
+from pipeline_steps.evaluation.attacks.measures import attack_metrics, clean, held
 from pipeline_steps.evaluation.attacks.merging import worst_table
 from pipeline_steps.evaluation.attacks.results_file import (
     AboutAttack,
@@ -79,6 +79,30 @@ def test_a_summary_counts_every_row_once() -> None:
     assert found.clean == clean(rows, 0.95)
     assert found.curve[0].accuracy == found.clean.value
     assert found.curve[-1].accuracy == found.accuracy.value
+
+
+def test_rows_that_an_attack_could_not_change_are_counted_and_said() -> None:
+    idle = [result(row, "unknown", unchangeable=True, n_queries=0) for row in ("a", "b")]
+    rows = [*idle, *results("broken", "wrong")]
+    share = attack_metrics(rows, EvaluateParams(bootstrap_resamples=50))[2]
+    assert (share.name, share.value, share.n) == ("unchangeable", 2 / 3, 3)
+    assert not share.greater_is_better
+    said = said_of_unchangeable("pruthi", share)
+    assert said is not None
+    assert said.startswith("pruthi: 2 of 3 rows that were right have nothing that it may change")
+    assert said.endswith("say little of this model")
+    few = said_of_unchangeable("pruthi", share.model_copy(update={"value": 1 / 3}))
+    assert few is not None
+    assert "little" not in few
+    assert said_of_unchangeable("pruthi", share.model_copy(update={"value": 0.0})) is None
+    assert [r.example_id for r in told_examples(rows)] == ["0"]
+
+
+def test_a_row_is_unchangeable_only_if_it_is_so_for_every_attack() -> None:
+    idle, tried = result("a", "unknown", unchangeable=True), result("a", "unknown")
+    both = worst_case({"x": [idle], "y": [idle]}, 0.95).results
+    one = worst_case({"x": [idle], "y": [tried]}, 0.95).results
+    assert (both[0].unchangeable, one[0].unchangeable) == (True, False)
 
 
 def test_told_are_the_least_changed_breaks_and_the_hardest_fought_that_held() -> None:

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from toy_victims import LABELS, attacked, keyword_victim, passage_of
+from toy_victims import LABELS, SERVICES, attacked, keyword_victim, passage_of
 
 from pipeline_steps.evaluation.attacks.constraints import (
     MaxChangedShare,
@@ -17,12 +17,15 @@ from pipeline_steps.evaluation.attacks.constraints import (
 )
 from pipeline_steps.evaluation.attacks.exhaustive import size
 from pipeline_steps.evaluation.attacks.goals import WrongLabel
+from pipeline_steps.evaluation.attacks.greedy import Greedy
 from pipeline_steps.evaluation.attacks.keyboard_moves import InnerEdits, TextBuggerMoves
 from pipeline_steps.evaluation.attacks.oracle import AnswerBook, Oracle
 from pipeline_steps.evaluation.attacks.pool import Pool
 from pipeline_steps.evaluation.attacks.pwws import softmax
 from pipeline_steps.evaluation.attacks.recipes import RECIPES
+from pipeline_steps.evaluation.attacks.space import Space
 from pipeline_steps.evaluation.attacks.spelling import DeepWordBugMoves
+from pipeline_steps.evaluation.attacks.substitution import Neighbours
 from pipeline_steps.evaluation.attacks.unseen import Invisible
 from pipeline_steps.noise.word_forms import are_opposites, like_cased, same_lemma
 
@@ -107,6 +110,29 @@ def test_a_row_that_survives_every_typo_is_unbroken_and_one_too_big_is_unknown()
     assert attacked("typos_proof", [passage_of("a good film")])["0"].status == "broken"
     cut = attacked("typos_proof", [passage_of("good great great film")], max_queries=5)["0"]
     assert cut.status == "unknown"
+
+
+@pytest.mark.parametrize("text", ["It is so bad", "\u771f\u7684\u5f88\u597d"])
+def test_a_row_in_which_nothing_may_be_changed_is_neither_proven_nor_searched(text: str) -> None:
+    """No word of it has four letters, so not one typing mistake is in the space of the proof."""
+    found = attacked("typos_proof", [passage_of(text, "bad")])["0"]
+    assert (found.status, found.unchangeable, found.n_queries) == ("unknown", True, 0)
+
+
+def test_rows_whose_changes_were_not_tried_are_not_unchangeable() -> None:
+    long = attacked("typos_proof", [passage_of("good great great film" * 200)])["0"]
+    cut = attacked("typos_proof", [passage_of("good great great film")], max_queries=0)["0"]
+    reduced = attacked("input_reduction", [passage_of("good")])["0"]
+    assert not any(found.unchangeable for found in (long, cut, reduced))
+
+
+def test_where_all_changes_are_too_far_from_the_row_nothing_was_tried() -> None:
+    """Only the word film has a neighbour, and a ranking that masks it is no change."""
+    space = Space(Neighbours(), min_similarity=0.99)
+    oracle = Oracle(WrongLabel(LABELS), AnswerBook(keyword_victim))
+    pool = Pool(oracle, Greedy(space), SERVICES)
+    (found,) = pool.attack([passage_of("a film", "bad")], seed=0)
+    assert (found.unchangeable, found.n_queries) == (True, 1)
 
 
 def test_a_search_that_a_scout_answered_proves_nothing() -> None:

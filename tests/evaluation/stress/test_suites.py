@@ -14,6 +14,7 @@ from pipeline_steps.evaluation.stress.text_slices import TextProfile
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import write_predictions
+from pipeline_steps.reporting.summary import unchanged_lines
 
 PARAMS = EvaluateParams(bootstrap_resamples=100, min_slice_rows=5)
 TRUTH = [i % 3 for i in range(60)]
@@ -74,6 +75,15 @@ def test_rows_of_another_kind_are_no_sisters_though_they_are_numbered_alike(save
     ]
     assert (found[1].ci_low, found[1].ci_high) == tango_interval(9, 0, 30, 0.95)
     assert (found[2].ci_low, found[2].ci_high) == newcombe_interval((42, 60), (12, 30), 0.95)
+
+
+def test_a_suite_that_noise_left_as_it_was_says_so_beside_its_gap(judged) -> None:
+    clean, typos = evaluate_all(judged, PARAMS, unchanged={"typos": 45})
+    assert (clean.n_unchanged, typos.n_unchanged) == (None, 45)
+    (said,) = unchanged_lines([clean, typos])
+    assert said.startswith("typos: 45 of 60 rows are as they were without the noise")
+    few = evaluate_all(judged, PARAMS, unchanged={"typos": 29})
+    assert unchanged_lines(few) == []
 
 
 def test_subpopulations_find_the_text_of_their_row_whatever_the_order(save) -> None:

@@ -52,12 +52,12 @@ def play(
 ) -> Iterator[Moment]:
     """Yield what became of each stretch behind those done; after the last nothing is retrained."""
     for number, stretch in enumerate(world.stretches[len(done) :], len(done)):
-        answers = ChampionAnswers(workspace)
+        answers = ChampionAnswers.of(workspace)
         coming = arrivals_of(stretch, number)
         for start in range(0, len(coming), _BATCH):
             answers.predict(coming[start : start + _BATCH])
         moment = Moment(stretch.name, len(coming), accuracy(workspace, coming),
-                        answers.version.version)  # fmt: skip
+                        answers.model.version)  # fmt: skip
         if number < len(world.stretches) - 1:
             after(workspace, world, policy, number, answers, moment)
         print(f"  {policy}: {moment}", flush=True)

@@ -7,16 +7,21 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
 
-from flows.registry_access import champion_version, checkpoint_of
+from flows.serving import RegistryVersions
 from flows.workspace import Workspace
 from pipeline_steps.errors import ConfigurationError, HoldfastError
 from pipeline_steps.monitoring.simulation import Arrival
 from pipeline_steps.monitoring.traffic import LateLabel, LoggedPrediction, TrafficLog
+from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
+from pipeline_steps.serving.logged_rows import answers_and_digests, logged
+from pipeline_steps.serving.redaction import Redactor
+from pipeline_steps.serving.tickets import Row, Ticket, VersionedModel
 from pipeline_steps.types import Value
 
 _BATCH = 64
@@ -89,35 +94,41 @@ def _is_due(arrival: Arrival, now: datetime) -> bool:
     return arrival.labelled_at is not None and arrival.labelled_at <= now
 
 
+@dataclass(frozen=True)
 class ChampionAnswers:
-    """The traffic log of a workspace, whose rows the champion of today answers.
+    """A traffic log whose rows a version answers, and which keeps of them what a service would."""
 
-    Raises
-    ------
-    ConfigurationError
-        If there is no champion.
-    """
+    log: TrafficLog
+    model: VersionedModel
+    problem: Problem
+    redactor: Redactor
 
-    def __init__(self, workspace: Workspace) -> None:
-        from pipeline_steps.inference.predictor import Predictor
+    @classmethod
+    def of(cls, workspace: Workspace) -> ChampionAnswers:
+        """Return the traffic log of a workspace with the champion of today.
 
-        version = champion_version(workspace)
-        if version is None:
+        Raises
+        ------
+        ConfigurationError
+            If there is no champion.
+        """
+        versions = RegistryVersions(workspace)
+        number = versions.champion()
+        if number is None:
             raise ConfigurationError(
                 "there is no champion to answer the traffic",
                 expected="a model that was trained, judged and promoted",
                 fix="holdfast train",
             )
-        self.version = version
-        self.log = TrafficLog(workspace.traffic_url)
-        checkpoint = checkpoint_of(workspace, version)
-        self.predictor = Predictor.from_checkpoint(checkpoint.path)
+        params = workspace.params
+        redactor = Redactor(params.serve.redact)
+        problem, log = get_problem(params.problem), TrafficLog(workspace.traffic_url)
+        return cls(log, versions.load(number), problem, redactor)
 
     def predict(self, arrivals: Sequence[Arrival]) -> None:
         """Log rows with the champion's answers under their synthetic times."""
-        requests = [self.predictor.problem.request(arrival.row) for arrival in arrivals]
-        answers = self.predictor.answer(requests)
-        self.log.append(map(self._logged, arrivals, requests, answers))
+        rows = [self._row(arrival) for arrival in arrivals]
+        self.log.append(map(self._logged, arrivals, rows, answers_and_digests(rows, self.model)))
 
     def label(self, arrivals: Sequence[Arrival]) -> None:
         """Log late labels under their synthetic times."""
@@ -132,21 +143,15 @@ class ChampionAnswers:
             if arrival.labelled_at is not None
         )
 
+    def _row(self, arrival: Arrival) -> Row:
+        request, segment = self.problem.request(arrival.row), arrival.row["domain"]
+        return Ticket.of([request], arrival.name, segment, now=0.0).rows[0]
+
     def _logged(
-        self, arrival: Arrival, request: Mapping[str, Any], answer: Mapping[str, Any]
+        self, arrival: Arrival, row: Row, answer: tuple[Mapping[str, Any], str | None]
     ) -> LoggedPrediction:
-        return LoggedPrediction(
-            prediction_id=arrival.name,
-            request_id=arrival.name,
-            created_at=arrival.at,
-            model_name=self.version.name,
-            version=self.version.version,
-            example=dict(request),
-            output={key: v for key, v in answer.items() if key not in ("score", "scores")},
-            probabilities=answer.get("scores"),
-            confidence=answer.get("score"),
-            segment=arrival.row["domain"],
-        )
+        kept = logged(row, *answer, self.model, self.redactor)
+        return kept.model_copy(update={"prediction_id": arrival.name, "created_at": arrival.at})
 
 
 class RunningService:

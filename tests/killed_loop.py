@@ -81,7 +81,7 @@ def play() -> None:
     from flows.workspace import Workspace
 
     workspace = Workspace.open(Path.cwd())
-    answers = ChampionAnswers(workspace)
+    answers = ChampionAnswers.of(workspace)
     coming = _arrivals(workspace)
     play_traffic(coming, answers)
     result = watch_traffic(workspace)

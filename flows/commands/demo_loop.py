@@ -60,7 +60,7 @@ class SecondAct(Value):
 
 def second_act(workspace: Workspace, *, call: Call) -> SecondAct:
     """Return what the later traffic of the sample corpus led to."""
-    answers = ChampionAnswers(workspace)
+    answers = ChampionAnswers.of(workspace)
     harmless, result = _chapter(workspace, answers, HARMLESS, call)
     harmful, result = _chapter(workspace, answers, HARMFUL, call)
     retrained = None

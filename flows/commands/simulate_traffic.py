@@ -203,5 +203,5 @@ def _example(
 
 def _receiver(workspace: Workspace, url: str | None) -> Receiver:
     if url is None:
-        return ChampionAnswers(workspace)
+        return ChampionAnswers.of(workspace)
     return RunningService(url, get_problem(workspace.params.problem))

@@ -9,9 +9,9 @@ from typing import Any
 
 from pipeline_steps.errors import ROW_ERRORS, TrafficError
 from pipeline_steps.serving.commits import Log
+from pipeline_steps.serving.logged_rows import answers_and_digests, logged
 from pipeline_steps.serving.metrics import Metrics
 from pipeline_steps.serving.redaction import Redactor
-from pipeline_steps.serving.scoring import answers_and_digests, logged
 from pipeline_steps.serving.tickets import Row, VersionedModel
 from pipeline_steps.serving.waiting import WaitingRows
 from pipeline_steps.traffic_rows import LoggedPrediction

@@ -17,6 +17,14 @@ import sqlalchemy as sa
 from pipeline_steps.errors import HoldfastError
 
 _BUSY_SECONDS = 30
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 1_000 * _BUSY_SECONDS,  # milliseconds; of what was sent and not confirmed
+}
+"""Seconds after which a server of PostgreSQL that is gone is an error; unasked, hours."""
 _EXAMPLES = "sqlite:////absolute/path or postgresql+psycopg://user:password@host/database"
 
 
@@ -79,6 +87,7 @@ class Database:
             return ["BEGIN IMMEDIATE"]
         return [
             f"SET LOCAL lock_timeout = '{_BUSY_SECONDS}s'",
+            f"SET LOCAL statement_timeout = '{2 * _BUSY_SECONDS}s'",
             f"SELECT pg_advisory_xact_lock({self.purpose.lock_key})",
         ]
 
@@ -131,7 +140,7 @@ def _engine(url: sa.URL, purpose: Purpose) -> sa.Engine:
         return sa.create_engine(
             url,
             isolation_level="READ COMMITTED",
-            connect_args={"client_encoding": "utf8"},
+            connect_args=_PATIENCE | {"client_encoding": "utf8"},
             **pool,
         )
     except (ImportError, sa.exc.NoSuchModuleError) as error:

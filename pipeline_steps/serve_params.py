@@ -44,13 +44,15 @@ class ServeParams(Section):
     precision: Literal["auto", "fp32", "bf16", "int8"] = "fp32"
     """fp32 answers as the evaluation; auto: the fastest that changes nothing on 100 to 500 rows."""
     queue_rows: Positive = 512
-    """Rows that may wait, for each worker, at least max_rows; a request beyond gets 503."""
+    """Rows that may wait, for a worker and for the log, at least max_rows; beyond it: 503."""
     max_rows: Positive = 64
     """Rows in one request; more is answered with 422."""
     max_characters: Positive = 20_000
     """Characters of one text; more is answered with 422."""
     max_body_bytes: Positive = 1_000_000
     """Bytes of one request; more is answered with 413."""
+    answer_seconds: float = Field(default=120.0, gt=0.0, le=86_400.0)
+    """Seconds that a request waits for its answer, after which 503 is answered."""
     rows_per_minute: Positive | None = None
     """Rows from one client address, beyond which 429 is answered; null: no limit."""
     poll_seconds: float = Field(default=5.0, gt=0.0, le=3_600.0)

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
@@ -27,6 +27,7 @@ from pipeline_steps.serving.refusals import (
     RefusedRequestError,
     broke,
     not_logged,
+    too_late,
 )
 from pipeline_steps.serving.service import Service
 from pipeline_steps.serving.swapping import ChampionWatch
@@ -38,6 +39,7 @@ _JSON = "application/json"
 _OK, _UNAVAILABLE, _BROKEN = 200, 503, 500
 _GONE = 499  # as nginx counts a client that leaves before its answer; nobody receives it
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 Handler = Callable[[Request, str], Awaitable[Any]]
 
 
@@ -68,10 +70,13 @@ class Endpoints:
         return _response(found, _BROKEN if failed else _OK)
 
     async def ready(self) -> Response:
-        """Answer 200 when requests are answered, and by which version; 503 before."""
+        """Answer 200 when requests are answered, and by which version; else 503."""
         model = self.service.model
         if model is None or not self.service.ready:
             return _response({"status": "loading"}, _UNAVAILABLE, {"Retry-After": "1"})
+        if self.service.commits.behind:
+            waits = {"status": "waiting for the traffic log"}
+            return _response(waits, _UNAVAILABLE, {"Retry-After": "5"})
         return _response({"status": "ready", "model": model.name, "version": model.version}, _OK)
 
     async def metrics(self) -> Response:
@@ -85,7 +90,7 @@ class Endpoints:
         if self.rate is not None:
             self.rate.spend(request.client.host if request.client else "", len(requests))
         future = self.service.submit(requests, request_id, segment)
-        answers = await asyncio.wrap_future(future)
+        answers = await self._in_time(asyncio.wrap_future(future))
         return {"request_id": request_id, "predictions": [self._said(a) for a in answers]}
 
     def _said(self, answer: Answer) -> dict[str, Any]:
@@ -97,10 +102,20 @@ class Endpoints:
         }
         return {**identity, **{name: answer.said[name] for name in self.outputs}}
 
+    async def _in_time(self, coming: Awaitable[T]) -> T:
+        """Return what is waited for; what comes too late is given up."""
+        seconds = self.service.params.answer_seconds
+        try:
+            return await asyncio.wait_for(coming, seconds)
+        except TimeoutError as error:
+            raise too_late(seconds) from error
+
     async def _feedback(self, request: Request, request_id: str) -> Any:
+        self.service.refuse_while_behind()
         labels = validated(Feedback, await self._content(request)).late_labels()
         try:
-            added = await asyncio.to_thread(self.service.log.add_labels, labels)
+            adding = asyncio.to_thread(self.service.log.add_labels, labels)
+            added = await self._in_time(adding)
         except TrafficError as error:
             if error.__cause__ is not None:  # the database's own error
                 raise not_logged() from error

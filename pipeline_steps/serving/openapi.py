@@ -20,7 +20,7 @@ _REFUSALS = {
     "422": "The body is not what is expected",
     "429": "Too many rows from this address; see Retry-After",
     "500": "The model fails on this row",
-    "503": "Too many rows wait, or no model is in place; see Retry-After",
+    "503": "Too many rows wait, no model is in place, or the log is slow; see Retry-After",
 }
 _REFUSAL = {
     "type": "object",

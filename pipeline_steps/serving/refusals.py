@@ -60,6 +60,28 @@ def not_logged() -> RefusedRequestError:
     )
 
 
+def log_is_behind() -> RefusedRequestError:
+    """Return the refusal of rows while the traffic log does not keep up with the answers."""
+    return RefusedRequestError(
+        UNAVAILABLE,
+        "the traffic log does not keep up",
+        expected="a traffic log that keeps each answer soon after it is made",
+        fix="send the request again in a moment; see who locks the log, or why it is slow",
+        retry_after=5,
+    )
+
+
+def too_late(seconds: float) -> RefusedRequestError:
+    """Return the refusal of a request that was not answered in time."""
+    return RefusedRequestError(
+        UNAVAILABLE,
+        f"a request that is not answered after {seconds:g} s",
+        expected="rows that are scored and logged within serve.answer_seconds",
+        fix="send the request again in a moment, with fewer rows, or raise serve.answer_seconds",
+        retry_after=5,
+    )
+
+
 def not_answered(error: BaseException) -> RefusedRequestError:
     """Return the refusal of a row that the model fails on."""
     return RefusedRequestError(

@@ -13,7 +13,7 @@ from pipeline_steps.serve_params import ServeParams
 from pipeline_steps.serving.commits import GroupCommit, Log
 from pipeline_steps.serving.metrics import Metrics
 from pipeline_steps.serving.redaction import Redactor
-from pipeline_steps.serving.refusals import not_ready
+from pipeline_steps.serving.refusals import log_is_behind, not_ready
 from pipeline_steps.serving.scoring import Scorer
 from pipeline_steps.serving.shadow import Shadow
 from pipeline_steps.serving.tickets import Answer, Request, Ticket, VersionedModel
@@ -62,7 +62,7 @@ class Service:
             params.queue_rows, params.batch_tokens, params.max_wait_ms / 1_000
         )
         redactor = Redactor(params.redact)
-        self.commits = GroupCommit(log, self.metrics)
+        self.commits = GroupCommit(log, self.metrics, params.queue_rows)
         self.shadow = (
             None
             if shadow_log is None
@@ -81,8 +81,19 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether requests are answered."""
+        """Whether there is a model that answers, and nothing is broken."""
         return self._model is not None and not self.failed
+
+    def refuse_while_behind(self) -> None:
+        """Refuse what would have to be logged while the log does not keep up.
+
+        Raises
+        ------
+        RefusedRequestError
+            With the seconds after which it may.
+        """
+        if self.commits.behind:
+            raise log_is_behind()
 
     def start(self) -> None:
         """Start the threads."""
@@ -113,10 +124,11 @@ class Service:
         Raises
         ------
         RefusedRequestError
-            If the service is not ready or too many rows wait.
+            If the service is not ready, too many rows wait, or the log does not keep up.
         """
         if not self.ready:
             raise not_ready()
+        self.refuse_while_behind()
         ticket = Ticket.of(requests, request_id, segment, time.monotonic())
         self._open.add(ticket)
         ticket.future.add_done_callback(lambda _: self._open.discard(ticket))

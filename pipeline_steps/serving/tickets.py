@@ -96,7 +96,7 @@ class Ticket:
 
     @property
     def done(self) -> bool:
-        """Whether the request is answered or refused."""
+        """Whether the request is answered, refused or given up."""
         return self.future.done()
 
     def count_answer(self) -> bool:
@@ -107,14 +107,18 @@ class Ticket:
     def settle(self) -> None:
         """Answer the request, unless it was refused meanwhile."""
         with self._lock:
-            if not self.done:
+            if self._claimed():
                 self.future.set_result([row.answer for row in self.rows if row.answer is not None])
 
     def fail(self, error: BaseException) -> None:
         """Answer the request with an error, unless it is answered."""
         with self._lock:
-            if not self.done:
+            if self._claimed():
                 self.future.set_exception(error)
+
+    def _claimed(self) -> bool:
+        """Return whether the answer is still waited for; from then on it cannot be given up."""
+        return not self.done and self.future.set_running_or_notify_cancel()
 
 
 @dataclass(eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import postgresql
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -20,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipeline_steps import database
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.monitoring.traffic import (
     LateLabel,
@@ -88,6 +91,27 @@ def test_what_is_appended_is_read_back_as_it_was(log: TrafficLog) -> None:
     assert [row.prediction for row in rows] == [prediction(0), odd]
     assert [row.label for row in rows] == [None, None]
     assert rows[0].prediction.created_at.tzinfo is UTC
+
+
+def test_a_server_that_never_answers_is_an_error_after_some_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(database._PATIENCE, "connect_timeout", 2)  # the least there is
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(TrafficError, match="the traffic log cannot be read"):
+            TrafficLog(f"postgresql+psycopg://ada:secret@127.0.0.1:{port}/traffic")
+
+
+def test_a_statement_of_a_writer_on_postgresql_ends_after_a_minute(
+    server: postgresql.PostgresServer,
+) -> None:
+    log = TrafficLog(server.new_database())
+    with log.database.writing() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "1min"
+    with log.database.reading() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "0"
+    log.close()
 
 
 JSON = st.recursive(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,36 @@ def test_a_full_queue_is_refused_with_a_time(tmp_path: Path) -> None:
         assert first.result(30)
         assert second.result(30)
         assert ask(made, "a", "b").status_code == 200
+
+
+def test_an_answer_that_does_not_come_in_time_is_refused_and_not_logged(tmp_path: Path) -> None:
+    with client(tmp_path, answer_seconds=0.2) as made:
+        model = made.registry.models[1]
+        model.open.clear()
+        late = ask(made, "a")
+        assert (late.status_code, late.headers["Retry-After"]) == (503, "5")
+        assert "not answered after 0.2 s" in late.json()["error"]["received"]
+        made.service.params = ServeParams()
+        model.open.set()
+        assert ask(made, "b").status_code == 200
+        assert [row.prediction.example["text"] for row in made.service.log.read()] == ["b"]
+
+
+def test_behind_a_locked_log_the_service_refuses_and_is_not_ready(tmp_path: Path) -> None:
+    with client(tmp_path, queue_rows=1, max_rows=1) as made:
+        lock = sqlite3.connect(tmp_path / "traffic.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        accepted = [made.service.submit([{"text": "a"}], "r")]
+        while not made.service.commits.behind:
+            with suppress(RefusedRequestError):
+                accepted.append(made.service.submit([{"text": "a"}], "r"))
+        ready = made.get("/ready")
+        assert (ready.status_code, ready.json()) == (503, {"status": "waiting for the traffic log"})
+        for refused in (ask(made, "c"), made.post("/feedback", json={"labels": []})):
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        lock.close()
+        assert all(future.result(30) for future in accepted)
+        assert made.get("/ready").status_code == ask(made, "d").status_code == 200
 
 
 def test_a_queue_that_is_too_short_for_a_request_is_refused() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import wait
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,17 @@ def rows_in(tmp_path: Path, table: str = "holdfast_traffic") -> list:
     rows = log.read()
     log.close()
     return [row.prediction for row in rows]
+
+
+@contextmanager
+def locked_log(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection that lets nobody else write to the log."""
+    connection = sqlite3.connect(tmp_path / "traffic.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def test_answers_come_in_the_order_of_the_rows_and_are_logged_first(tmp_path: Path) -> None:
@@ -136,6 +150,35 @@ def test_beyond_its_queue_the_service_refuses_and_goes_on(tmp_path: Path) -> Non
         model.open.set()
         assert [len(future.result(30)) for future in accepted] == [1, 2, 2]
         assert service.submit(texts("c", "d"), "r").result(30)
+
+
+def test_rows_are_refused_while_answered_ones_pile_up_before_the_log(tmp_path: Path) -> None:
+    with toy_service(tmp_path, queue_rows=2, max_rows=2) as service, locked_log(tmp_path) as lock:
+        accepted = []
+        while not service.commits.behind:
+            with suppress(RefusedRequestError):
+                accepted.append(service.submit(texts("a"), "r"))
+            time.sleep(0.01)
+        with pytest.raises(RefusedRequestError, match="the traffic log does not keep up") as caught:
+            service.submit(texts("b"), "r")
+        assert (caught.value.status, caught.value.retry_after) == (503, 5)
+        assert len(accepted) <= 2 + 2 * 2  # in the log's hands, scored meanwhile, and waiting
+        lock.rollback()
+        assert all(future.result(30) for future in accepted)
+        assert not service.commits.behind
+        assert service.submit(texts("c"), "r").result(30)
+
+
+def test_an_answer_that_was_given_up_is_neither_logged_nor_a_defect(tmp_path: Path) -> None:
+    model = ToyModel()
+    model.open.clear()
+    with toy_service(tmp_path, model) as service:
+        given_up, kept = service.submit(texts("a"), "r"), service.submit(texts("b"), "r")
+        assert given_up.cancel()
+        model.open.set()
+        assert kept.result(30)
+        assert not kept.cancel()
+    assert [row.example["text"] for row in rows_in(tmp_path)] == ["b"]
 
 
 def test_what_was_accepted_is_answered_at_the_end(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class ServeParams(Section):
     answer_seconds: float = Field(default=120.0, gt=0.0, le=86_400.0)
     """Seconds that a request waits for its answer, after which 503 is answered."""
     rows_per_minute: Positive | None = None
-    """Rows from one client address, beyond which 429 is answered; null: no limit."""
+    """Rows, and as many labels, from one client address; beyond it: 429; null: no limit."""
     poll_seconds: float = Field(default=5.0, gt=0.0, le=3_600.0)
     """Seconds between two looks at who is champion."""
     shadow: bool = False

@@ -51,7 +51,9 @@ class Endpoints:
         self.body = PredictBody(problem, service.params)
         self.outputs = [field.name for field in get_problem(problem).outputs]
         rate = service.params.rows_per_minute
-        self.rate = None if rate is None else RateLimit(rate, time.monotonic)
+        self.rates = {
+            what: RateLimit(rate, time.monotonic, what) for what in ("rows", "labels") if rate
+        }
 
     async def predict(self, request: Request) -> Response:
         """Answer the rows, in their order; each answer is in the traffic log before it is given."""
@@ -87,11 +89,14 @@ class Endpoints:
 
     async def _predict(self, request: Request, request_id: str) -> Any:
         requests, segment = self.body.read(await self._content(request))
-        if self.rate is not None:
-            self.rate.spend(request.client.host if request.client else "", len(requests))
+        self._spend(request, "rows", len(requests))
         future = self.service.submit(requests, request_id, segment)
         answers = await self._in_time(asyncio.wrap_future(future))
         return {"request_id": request_id, "predictions": [self._said(a) for a in answers]}
+
+    def _spend(self, request: Request, what: str, n: int) -> None:
+        if what in self.rates:
+            self.rates[what].spend(request.client.host if request.client else "", n)
 
     def _said(self, answer: Answer) -> dict[str, Any]:
         kept = answer.logged
@@ -113,6 +118,7 @@ class Endpoints:
     async def _feedback(self, request: Request, request_id: str) -> Any:
         self.service.refuse_while_behind()
         labels = validated(Feedback, await self._content(request)).late_labels()
+        self._spend(request, "labels", len(labels))
         try:
             adding = asyncio.to_thread(self.service.log.add_labels, labels)
             added = await self._in_time(adding)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,6 +30,14 @@ _Storable = Field(pattern=r"^[^\x00]*$")
 _UNASKED = frozenset({"target_missing", "target_empty", "right_outside"})
 """What a row to be answered need not have."""
 _NAMED = 5
+_CLOCKS_APART = timedelta(minutes=5)
+
+
+def _past(moment: datetime) -> datetime:
+    """Return a time that has come: of two labels the later one stands, and nobody corrects it."""
+    if moment > datetime.now(UTC) + _CLOCKS_APART:
+        raise ValueError("it is in the future")
+    return moment
 
 
 class GivenLabel(BaseModel):
@@ -38,7 +47,7 @@ class GivenLabel(BaseModel):
 
     prediction_id: Identifier
     label: JsonValue
-    labelled_at: Moment | None = None
+    labelled_at: Annotated[Moment, AfterValidator(_past)] | None = None
     source: Annotated[str, _Storable] = Field(default="feedback", max_length=200)
 
 

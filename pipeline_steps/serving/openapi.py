@@ -18,7 +18,7 @@ _REFUSALS = {
     "404": "A prediction that is not in the log",
     "413": "The body is too large",
     "422": "The body is not what is expected",
-    "429": "Too many rows from this address; see Retry-After",
+    "429": "Too many rows or labels from this address; see Retry-After",
     "500": "The model fails on this row",
     "503": "Too many rows wait, no model is in place, or the log is slow; see Retry-After",
 }
@@ -58,7 +58,7 @@ def described(body: dict[str, Any], answer: dict[str, Any] | None) -> dict[str, 
         "type": "object",
         "properties": {"request_id": {"type": "string"}, "added": {"type": "integer"}},
     }
-    known = set(_REFUSALS) - ({"404"} if answer else {"429", "500"})
+    known = set(_REFUSALS) - ({"404"} if answer else {"500"})
     return {
         "openapi_extra": {"requestBody": {"required": True, "content": _json(_inlined(body))}},
         "responses": {

@@ -1,4 +1,4 @@
-"""How many rows a client may ask about: a bucket of tokens for each address."""
+"""How many rows a client may ask about, or label: a bucket of tokens for each address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MINUTE = 60.0
 
 
 class RateLimit:
-    """Lets each address ask about so many rows a minute, all at once if it wants.
+    """Lets each address ask about, or label, so many rows a minute, all at once if it wants.
 
     Parameters
     ----------
@@ -20,11 +20,16 @@ class RateLimit:
         The rate, and the size of the bucket.
     clock : callable
         Seconds, never going back.
+    what : str
+        What is counted, as a refusal says it.
     """
 
-    def __init__(self, rows_per_minute: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, rows_per_minute: int, clock: Callable[[], float], what: str = "rows"
+    ) -> None:
         self.rows_per_minute = rows_per_minute
         self.clock = clock
+        self.what = what
         self._left: dict[str, tuple[float, float]] = {}
 
     def spend(self, address: str, rows: int) -> None:
@@ -52,8 +57,8 @@ class RateLimit:
         wait = math.ceil((rows - left) * _MINUTE / self.rows_per_minute)
         return RefusedRequestError(
             TOO_MANY,
-            f"{rows} rows at once, and {math.floor(left)} are left",
-            expected=f"at most {self.rows_per_minute} rows a minute (serve.rows_per_minute)",
+            f"{rows} {self.what} at once, and {math.floor(left)} are left",
+            expected=f"at most {self.rows_per_minute} {self.what} a minute (serve.rows_per_minute)",
             fix=f"send the request again in {max(1, wait)} s",
             retry_after=max(1, wait),
         )
@@ -61,7 +66,7 @@ class RateLimit:
     def _never(self, rows: int) -> RefusedRequestError:
         return RefusedRequestError(
             UNPROCESSABLE,
-            f"{rows} rows at once",
-            expected=f"at most {self.rows_per_minute} rows a minute (serve.rows_per_minute)",
-            fix=f"send them in requests of at most {self.rows_per_minute} rows",
+            f"{rows} {self.what} at once",
+            expected=f"at most {self.rows_per_minute} {self.what} a minute (serve.rows_per_minute)",
+            fix=f"send them in requests of at most {self.rows_per_minute}",
         )

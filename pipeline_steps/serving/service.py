@@ -137,6 +137,8 @@ class Service:
         except HoldfastError:
             self._open.discard(ticket)
             raise
+        if self.failed:  # since it was asked above: fail() may not have met this ticket
+            ticket.fail(not_ready())
         return ticket.future
 
     def switch(self, model: VersionedModel) -> None:

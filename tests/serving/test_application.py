@@ -144,7 +144,9 @@ def test_labels_that_fit_no_prediction_are_refused(tmp_path: Path) -> None:
         assert "not in the log: no" in unknown.json()["error"]["received"]
         wrong = made.post("/feedback", json={"labels": [{"prediction_id": "a b", "label": 1}]})
         assert wrong.status_code == 422
-        for odd in ({"source": "desk\x00"}, {"labelled_at": "0001-01-01T00:00:00+14:00"}):
+        odds = [{"source": "desk\x00"}]
+        odds += [{"labelled_at": f"{year}-01-01T00:00:00+14:00"} for year in ("0001", "9000")]
+        for odd in odds:
             given = {"prediction_id": "a", "label": 1, **odd}
             assert made.post("/feedback", json={"labels": [given]}).status_code == 422
 
@@ -158,6 +160,16 @@ def test_too_many_rows_of_one_address_are_refused_with_a_time(tmp_path: Path) ->
         never = ask(made, "a", "b", "c", "d")
         assert never.status_code == 422
         assert "Retry-After" not in never.headers
+
+
+def test_too_many_labels_of_one_address_are_refused_with_a_time(tmp_path: Path) -> None:
+    with client(tmp_path, rows_per_minute=3) as made:
+        [found] = ask(made, "a").json()["predictions"]
+        labels = [{"prediction_id": found["prediction_id"], "label": "x"}] * 2
+        assert made.post("/feedback", json={"labels": labels}).status_code == 200
+        refused = made.post("/feedback", json={"labels": labels})
+        assert (refused.status_code, int(refused.headers["Retry-After"]) <= 20) == (429, True)
+        assert refused.json()["error"]["received"] == "2 labels at once, and 1 are left"
 
 
 def test_a_full_queue_is_refused_with_a_time(tmp_path: Path) -> None:

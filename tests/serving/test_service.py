@@ -219,6 +219,22 @@ def test_a_defect_in_a_thread_refuses_everybody_instead_of_hanging(tmp_path: Pat
             service.submit(texts("a"), "r")
 
 
+def test_a_request_that_comes_while_the_service_fails_is_refused(tmp_path: Path) -> None:
+    class Late(set):
+        def add(self, ticket: object) -> None:
+            service.fail()  # after it was asked whether it is ready
+            super().add(ticket)
+
+    model = ToyModel()
+    model.open.clear()
+    with toy_service(tmp_path, model) as service:
+        service._open = Late()
+        future = service.submit(texts("a"), "r")
+        with pytest.raises(RefusedRequestError, match="no model in place"):
+            future.result(0)
+        model.open.set()
+
+
 def test_without_a_model_nothing_is_accepted(tmp_path: Path) -> None:
     with toy_service(tmp_path) as service:
         service._model = None

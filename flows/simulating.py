@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
+from flows.patient_posts import PatientPosts
 from flows.serving import RegistryVersions
 from flows.workspace import Workspace
-from pipeline_steps.errors import ConfigurationError, HoldfastError
+from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.monitoring.simulation import Arrival
 from pipeline_steps.monitoring.traffic import LateLabel, LoggedPrediction, TrafficLog
 from pipeline_steps.problems.catalog import get_problem
@@ -26,15 +25,19 @@ from pipeline_steps.types import Value
 
 _BATCH = 64
 _SOURCE = "simulation"
-_SECONDS = 30
 
 
 class Played(Value):
-    """What a simulation did; ``n_labels_to_come`` are due after the last row's time."""
+    """What a simulation did; ``n_labels_to_come`` are due after the last row's time.
+
+    ``n_known`` rows and ``n_labels_known`` labels were in the log before and stay as they were.
+    """
 
     n_rows: int
+    n_known: int
     n_shifted: int
     n_labels: int
+    n_labels_known: int
     n_labels_to_come: int
     first: datetime | None
     last: datetime | None
@@ -44,12 +47,12 @@ class Played(Value):
 class Receiver(Protocol):
     """Where rows and labels go."""
 
-    def predict(self, arrivals: Sequence[Arrival]) -> None:
-        """Have rows answered."""
+    def predict(self, arrivals: Sequence[Arrival]) -> int:
+        """Have rows answered and return how many of them are new to the log."""
         ...
 
-    def label(self, arrivals: Sequence[Arrival]) -> None:
-        """Say what the right answers were."""
+    def label(self, arrivals: Sequence[Arrival]) -> int:
+        """Say what the right answers were and return how many of them are new to the log."""
         ...
 
 
@@ -61,22 +64,24 @@ def play(arrivals: Iterable[Arrival], receiver: Receiver, *, settle: bool = Fals
     started = time.perf_counter()
     played: list[Arrival] = []
     waiting: list[Arrival] = []
-    n_labels = 0
+    n_labels = n_new = n_new_labels = 0
     for batch in _batches(arrivals):
-        receiver.predict(batch)
+        n_new += receiver.predict(batch)
         played += batch
         waiting += [arrival for arrival in batch if arrival.label is not None]
         due = [arrival for arrival in waiting if _is_due(arrival, batch[-1].at)]
-        receiver.label(due)
+        n_new_labels += receiver.label(due)
         waiting = [arrival for arrival in waiting if not _is_due(arrival, batch[-1].at)]
         n_labels += len(due)
     if settle:
-        receiver.label(waiting)
+        n_new_labels += receiver.label(waiting)
         n_labels, waiting = n_labels + len(waiting), []
     return Played(
         n_rows=len(played),
+        n_known=len(played) - n_new,
         n_shifted=sum(arrival.shifted for arrival in played),
         n_labels=n_labels,
+        n_labels_known=n_labels - n_new_labels,
         n_labels_to_come=len(waiting),
         first=played[0].at if played else None,
         last=played[-1].at if played else None,
@@ -125,14 +130,18 @@ class ChampionAnswers:
         problem, log = get_problem(params.problem), TrafficLog(workspace.traffic_url)
         return cls(log, versions.load(number), problem, redactor)
 
-    def predict(self, arrivals: Sequence[Arrival]) -> None:
-        """Log rows with the champion's answers under their synthetic times."""
-        rows = [self._row(arrival) for arrival in arrivals]
-        self.log.append(map(self._logged, arrivals, rows, answers_and_digests(rows, self.model)))
+    def predict(self, arrivals: Sequence[Arrival]) -> int:
+        """Log rows with the champion's answers under their synthetic times; known ones stay."""
+        known = self.log.known(arrival.name for arrival in arrivals)
+        new = list({a.name: a for a in arrivals if a.name not in known}.values())
+        rows = [self._row(arrival) for arrival in new]
+        if rows:
+            self.log.append(map(self._logged, new, rows, answers_and_digests(rows, self.model)))
+        return len(rows)
 
-    def label(self, arrivals: Sequence[Arrival]) -> None:
+    def label(self, arrivals: Sequence[Arrival]) -> int:
         """Log late labels under their synthetic times."""
-        self.log.add_labels(
+        return self.log.add_labels(
             LateLabel(
                 prediction_id=arrival.name,
                 label=arrival.label,
@@ -166,43 +175,33 @@ class RunningService:
     """
 
     def __init__(self, url: str, problem: Problem) -> None:
-        self.url = url.rstrip("/")
+        self.posts = PatientPosts(url)
         self.problem = problem
         self.ids: dict[str, str] = {}
 
-    def predict(self, arrivals: Sequence[Arrival]) -> None:
+    def predict(self, arrivals: Sequence[Arrival]) -> int:
         """Ask the service and keep the ids of its answers: labels are sent under them."""
         by_segment: dict[str | None, list[Arrival]] = {}
         for arrival in arrivals:
             by_segment.setdefault(arrival.row["domain"], []).append(arrival)
         for segment, rows in by_segment.items():
-            asked = [self.problem.request(arrival.row) for arrival in rows]
-            answer = _post(f"{self.url}/predict", {"inputs": asked, "segment": segment})
-            for arrival, said in zip(rows, answer["predictions"], strict=True):
-                self.ids[arrival.name] = str(said["prediction_id"])
+            for part, answer in self.posts.post("predict", rows, partial(self._asked, segment)):
+                for arrival, said in zip(part, answer["predictions"], strict=True):
+                    self.ids[arrival.name] = str(said["prediction_id"])
+        return len(arrivals)
 
-    def label(self, arrivals: Sequence[Arrival]) -> None:
+    def label(self, arrivals: Sequence[Arrival]) -> int:
         """Send late labels; the service gives them its own time."""
+        parts = self.posts.post("feedback", arrivals, self._labels)
+        return sum(int(answer["added"]) for _, answer in parts)
+
+    def _asked(self, segment: str | None, arrivals: Sequence[Arrival]) -> dict[str, Any]:
+        asked = [self.problem.request(arrival.row) for arrival in arrivals]
+        return {"inputs": asked, "segment": segment}
+
+    def _labels(self, arrivals: Sequence[Arrival]) -> dict[str, Any]:
         labels = [
             {"prediction_id": self.ids[arrival.name], "label": arrival.label, "source": _SOURCE}
             for arrival in arrivals
         ]
-        if labels:
-            _post(f"{self.url}/feedback", {"labels": labels})
-
-
-def _post(url: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    body = json.dumps(content).encode()
-    try:
-        request = urllib.request.Request(  # noqa: S310 - the user's own service
-            url, data=body, headers={"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-            return dict(json.loads(answer.read()))
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        said = error.read().decode(errors="replace") if hasattr(error, "read") else ""
-        raise HoldfastError(
-            f"{url} answers: {error} {said}".strip(),
-            expected="a running service: holdfast serve",
-            fix="start it, or mend --url",
-        ) from error
+        return {"labels": labels}

@@ -140,9 +140,14 @@ def describe(played: Played) -> str:
     span = "" if played.first is None else f", {played.first:%Y-%m-%d} to {played.last:%Y-%m-%d}"
     return (
         f"{counted(played.n_rows, 'row')} in {played.seconds:.0f} s ({played.n_shifted} of them "
-        f"from after the shift{span})\n"
+        f"from after the shift{span}){_known(played.n_known)}\n"
         f"{counted(played.n_labels, 'label')} came, {played.n_labels_to_come} are still to come"
+        f"{_known(played.n_labels_known)}"
     )
+
+
+def _known(n: int) -> str:
+    return f"; {n} were in the log before" if n else ""
 
 
 def _name_of(row: Mapping[str, Any]) -> str:

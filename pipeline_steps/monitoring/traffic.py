@@ -122,6 +122,11 @@ class TrafficLog:
             query = sa.select(sa.func.count()).select_from(self.tables.predictions)
             return int(connection.execute(query).scalar_one())
 
+    def known(self, prediction_ids: Iterable[str]) -> set[str]:
+        """Return which of some ids the log holds."""
+        with self.database.reading() as connection:
+            return set(self._sequences(connection, set(prediction_ids)))
+
     def forget(self, before: datetime, at_most: int | None = None) -> int:
         """Remove predictions from before a time with their labels and return how many those were.
 

@@ -53,10 +53,13 @@ def test_rows_and_late_labels_are_in_the_log_under_their_synthetic_times(
     assert all(label.labelled_at > START for label in labelled)
     assert found[-1].prediction.example["text"].startswith("hi, ")
     assert "100 rows" in describe(played)
+    assert "in the log before" not in describe(played)
 
     settled = simulate_traffic(workspace, stream, rows, settle=True)
     assert settled.n_labels_to_come == 0
     assert log.count() == 100, "the same stream again adds no row"
+    assert (settled.n_known, settled.n_labels_known) == (100, played.n_labels)
+    assert "; 100 were in the log before" in describe(settled)
     assert sum(row.label is not None for row in log.read()) == settled.n_labels
 
 

@@ -17,6 +17,7 @@ from flows.command_line import (  # noqa: F401 - commands
     serving,
     shadowing,
     stressing,
+    traffic,
     training,
     watching,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.evaluation_sets import record_set
 from flows.monitoring.label_files import SKIPPED, harmless, import_labels, read_labels
+from flows.monitoring.labels import flawed_labels
 from flows.monitoring.windows import open_store
 from flows.registry_access import append_once
 from flows.shadow_evidence import SHADOW_EVALUATED
@@ -43,7 +44,7 @@ def export_disagreements(workspace: Workspace, run: ShadowRun, path: Path) -> in
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
-    rows = open_store(workspace).rows([row.prediction_id for row in run.different])
+    rows = _rows(workspace, run)
     waiting = _waiting(run, rows)
     for found in waiting:
         text = text_of(rows[found.prediction_id].prediction.example)
@@ -89,7 +90,7 @@ def conclude(workspace: Workspace, run: ShadowRun) -> Labelled:
     DataError
         If the log has forgotten a row before it was labelled, or no row has a right answer.
     """
-    rows = open_store(workspace).rows([row.prediction_id for row in run.different])
+    rows = _rows(workspace, run)
     waiting = _waiting(run, rows)
     known = [d for d in run.different if _is_labelled(rows[d.prediction_id])]
     known = [d for d in known if d.prediction_id not in run.skipped]
@@ -135,6 +136,16 @@ def _evidence(
         n_candidate_better=better,
         n_champion_better=worse,
     )
+
+
+def _rows(workspace: Workspace, run: ShadowRun) -> dict[str, TrafficRow]:
+    """Return the disagreements as the log has them, without labels that are no answers to them."""
+    rows = open_store(workspace).rows([row.prediction_id for row in run.different])
+    flawed = flawed_labels(workspace.params.problem, rows)
+    return {
+        name: row.model_copy(update={"label": None}) if name in flawed else row
+        for name, row in rows.items()
+    }
 
 
 def _waiting(run: ShadowRun, rows: dict[str, TrafficRow]) -> list[Different]:

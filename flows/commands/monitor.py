@@ -11,6 +11,8 @@ from pipeline_steps.drift_types import DriftReport
 from pipeline_steps.errors import counted
 from pipeline_steps.monitoring.tickets import Ticket
 
+_NAMED = 5
+
 
 def run_monitor(workspace: Workspace, call: Call) -> MonitorResult:
     """Return the result of one run; one command at a time writes to the workspace."""
@@ -56,6 +58,9 @@ def _ticket(ticket: Ticket) -> str:
         words += f", tolerated {harm.line:.3f}"
     moved = [m.word for m in ticket.explanation.words[:5]] if ticket.explanation else []
     words += f"; words that moved: {', '.join(moved)}" if moved else ""
+    if ticket.left_out:
+        n = counted(len(ticket.left_out), "label")
+        words += f"; {n} left out, no answers to their rows: {', '.join(ticket.left_out[:_NAMED])}"
     if ticket.status == "open":
         words += "; to label: holdfast monitor labels --export FILE"
     return words

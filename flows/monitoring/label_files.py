@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from flows.monitoring.labels import waiting_rows
 from flows.monitoring.windows import open_store
 from flows.workspace import Workspace
-from pipeline_steps.errors import DataError
+from pipeline_steps.errors import DataError, counted
 from pipeline_steps.files import write_text_atomically
+from pipeline_steps.monitoring.losses import answer_flaw
 from pipeline_steps.monitoring.monitored_rows import answer_text, text_of
 from pipeline_steps.monitoring.tickets import Ticket
 from pipeline_steps.traffic_rows import LateLabel, TrafficRow
@@ -21,6 +23,7 @@ from pipeline_steps.types import Value
 
 COLUMNS = ("prediction_id", "ticket", "text", "answer", "label")
 SKIPPED = "?"
+_NAMED = 10
 
 
 class Imported(Value):
@@ -35,8 +38,9 @@ class Imported(Value):
 def export_labels(workspace: Workspace, path: Path) -> int:
     """Return how many rows wait for a label, after writing them to a CSV file.
 
-    Columns: ``prediction_id``, ``ticket``, ``text``, ``answer`` (the model's), ``label``. A label
-    that is no plain text is written as JSON; ``?`` says that a row cannot be labelled.
+    Those whose label is no answer to them wait for another one. Columns: ``prediction_id``,
+    ``ticket``, ``text``, ``answer`` (the model's), ``label``. A label that is no plain text is
+    written as JSON; ``?`` says that a row cannot be labelled.
     """
     store = open_store(workspace)
     buffer = io.StringIO(newline="")
@@ -45,7 +49,8 @@ def export_labels(workspace: Workspace, path: Path) -> int:
     n = 0
     for ticket in store.tickets(workspace.params.register_.model_name):
         if ticket.live:
-            waiting = waiting_rows(store, store.requests(ticket.ticket))
+            again = store.rows(ticket.left_out).values()
+            waiting = [*waiting_rows(store, store.requests(ticket.ticket)), *again]
             writer.writerows(_line(ticket, row) for row in waiting)
             n += len(waiting)
     write_text_atomically(path, buffer.getvalue())
@@ -61,7 +66,7 @@ def import_labels(workspace: Workspace, path: Path) -> Imported:
     Raises
     ------
     DataError
-        If it is no such file.
+        If it is no such file, or holds labels that are no answers to their rows; none is added.
     TrafficError
         If it names predictions that are not in the log.
     """
@@ -70,10 +75,12 @@ def import_labels(workspace: Workspace, path: Path) -> Imported:
     given = {line["prediction_id"]: line["label"].strip() for line in lines}
     store = open_store(workspace)
     known = store.rows(list(given))
+    labels = {name: _label(text) for name, text in given.items() if text not in ("", SKIPPED)}
+    _refuse_flawed(workspace, path, labels, known)
     new = [
-        LateLabel(prediction_id=name, label=_label(text), labelled_at=now, source=source)
-        for name, text in given.items()
-        if text not in ("", SKIPPED) and not _stands(known.get(name), _label(text))
+        LateLabel(prediction_id=name, label=label, labelled_at=now, source=source)
+        for name, label in labels.items()
+        if not _stands(known.get(name), label)
     ]
     n_labels = store.log.add_labels(new)
     skipped = [name for name, text in given.items() if text == SKIPPED]
@@ -101,6 +108,27 @@ def _label(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _refuse_flawed(
+    workspace: Workspace, path: Path, labels: Mapping[str, Any], known: Mapping[str, TrafficRow]
+) -> None:
+    """Refuse labels that are no answers to their rows; unknown rows are the log's to refuse."""
+    problem = workspace.params.problem
+    flaws = {
+        name: answer_flaw(problem, known[name].prediction.output, label)
+        for name, label in labels.items()
+        if name in known
+    }
+    found = [f"{name} ({flaw})" for name, flaw in flaws.items() if flaw is not None]
+    if found:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise DataError(
+            f"{path}: {counted(len(found), 'label')} that are no answers to their rows: "
+            f"{', '.join(found[:_NAMED])}{more}",
+            expected=f"what {problem} answers; empty: not yet, `?`: cannot be labelled",
+            fix="mend these rows in the column label and import the file again: nothing was added",
+        )
 
 
 def _stands(row: TrafficRow | None, label: Any) -> bool:

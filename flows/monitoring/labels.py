@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from pipeline_steps.drift_types import Explanation
 from pipeline_steps.monitoring.cells import cell_of, risk_split
 from pipeline_steps.monitoring.confirm import confirm, risk_line
 from pipeline_steps.monitoring.e_detector import LEAST_ROWS
-from pipeline_steps.monitoring.losses import answer_losses
+from pipeline_steps.monitoring.losses import answer_flaw, answer_losses
 from pipeline_steps.monitoring.monitor_store import MonitorStore
 from pipeline_steps.monitoring.monitored_rows import Seen
 from pipeline_steps.monitoring.reference import Reference, accept
@@ -54,7 +54,8 @@ def _go_on(
     params = workspace.params.monitor
     requests = store.requests(ticket.ticket)
     rows = store.rows([request.prediction_id for request in requests])
-    answered = _answered(requests, rows)
+    left_out = flawed_labels(workspace.params.problem, rows)
+    answered = _answered([r for r in requests if r.prediction_id not in left_out], rows)
     losses = _losses(workspace, answered)
     line = risk_line(training.losses, tolerated=params.tolerated_harm, confidence=params.confidence)
     harm = confirm(losses, line=line, alpha=params.alpha)
@@ -62,7 +63,9 @@ def _go_on(
     ticket = judged(ticket, harm, label_cap=params.label_cap, at=at)
     recent = recent_rows(workspace, store, version, ticket)
     explanation = _explained(workspace, training, recent, answered, losses)
-    ticket = ticket.model_copy(update={"explanation": explanation})
+    ticket = ticket.model_copy(
+        update={"explanation": explanation, "left_out": tuple(sorted(left_out))}
+    )
     if ticket.status in ("benign", "unclear"):
         _settle(workspace, store, version, training, ticket, recent)
         return
@@ -158,6 +161,16 @@ def _losses(workspace: Workspace, answered: Sequence[TrafficRow]) -> Any:
     outputs = [row.prediction.output for row in answered]
     labels = [row.label.label for row in answered if row.label is not None]
     return np.asarray(answer_losses(workspace.params.problem, outputs, labels))
+
+
+def flawed_labels(problem: str, rows: Mapping[str, TrafficRow]) -> dict[str, str]:
+    """Return the ids of rows whose label is no answer to them, each with why it is none."""
+    flaws = {
+        name: answer_flaw(problem, row.prediction.output, row.label.label)
+        for name, row in rows.items()
+        if row.label is not None
+    }
+    return {name: flaw for name, flaw in flaws.items() if flaw is not None}
 
 
 def _answered(requests: Sequence[LabelRequest], rows: dict[str, TrafficRow]) -> list[TrafficRow]:

@@ -12,16 +12,20 @@ from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.monitoring.late_labels import raw_answer
 from pipeline_steps.monitoring.tickets import HARMFUL
 from pipeline_steps.monitoring.traffic import TrafficLog, TrafficRow
+from pipeline_steps.problems.right_answers import label_flaw
 
 
 def traffic_rows(workspace: Workspace, ticket: str | None) -> list[RawFields]:
-    """Return the labelled rows of the traffic log: those since a ticket's shift began, or all."""
+    """Return the labelled rows of the traffic log: those since a ticket's shift began, or all.
+
+    Without those whose label fits no answer of the problem: there is nothing to learn from.
+    """
     first = 0 if ticket is None else first_sequence(workspace, ticket)
-    columns = workspace.params.ingest.columns
+    columns, problem = workspace.params.ingest.columns, workspace.params.problem
     return [
         raw_fields(row, columns)
         for row in _pages(workspace, after=first - 1)
-        if row.label is not None
+        if row.label is not None and label_flaw(problem, row.label.label) is None
     ]
 
 

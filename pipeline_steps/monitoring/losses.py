@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 
 from pipeline_steps.errors import TrafficError
-from pipeline_steps.fields import as_name, as_names, as_strings
 from pipeline_steps.problem_defaults import HEADLINES
 from pipeline_steps.problems.catalog import get_problem
-from pipeline_steps.problems.entities import as_bio2, is_tag
 from pipeline_steps.problems.problem import StructuredProblem
+from pipeline_steps.problems.right_answers import answer_name, right_answer
 
 Array = np.ndarray[Any, Any]
-T = TypeVar("T")
-_EXACT = ("label", "place")
-_REFERENCES = ("target", "references", "reference", "answers", "answer")
+_AS_RECORDED = ("tags", "labels", "answer")
+"""Answers that a predictions file holds as they are; others it wraps with what they cost."""
+_FLAWS = (ValueError, TypeError, KeyError, IndexError)
 
 
 def recorded_losses(problem: str, truth: Sequence[str], predicted: Sequence[str]) -> Array:
@@ -58,7 +57,7 @@ def answer_losses(
     for output, label in zip(outputs, labels, strict=True):
         try:
             found.append(_loss(problem, output, label))
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except _FLAWS as error:
             raise TrafficError(
                 f"the label {json.dumps(label, ensure_ascii=False)[:200]} is no answer to a row "
                 f"that was answered {json.dumps(dict(output), ensure_ascii=False)[:200]}: {error}",
@@ -68,55 +67,36 @@ def answer_losses(
     return np.array(found, dtype=np.float64)
 
 
+def answer_flaw(problem: str, output: Mapping[str, Any], label: Any) -> str | None:
+    """Return why a label is no answer to a row that was answered so; ``None`` where it is one.
+
+    :func:`pipeline_steps.problems.right_answers.label_flaw` asks the same without the row.
+    """
+    try:
+        _told(problem, output, label)
+    except _FLAWS as error:
+        return str(error)
+    return None
+
+
 def _loss(problem: str, output: Mapping[str, Any], label: Any) -> float:
-    """Return what an answer cost; the label is read as ``ingest`` reads it where it is learnt."""
-    name = next((name for name in _EXACT if name in output), None)
-    if name is not None:
-        right = _given(name, as_name(name, _unwrapped(label, name), strip=True))
-        right = right.removesuffix(".0") if name == "place" else right
-        return float(right not in (str(output[name]), str(output.get("reply")).strip()))
-    name, answer = next(iter(output.items()))
-    truth = _unwrapped(label, name)
-    if name == "tags":
-        return _structured(problem, json.dumps(_tags(truth, len(answer))), json.dumps(answer))
-    if name == "labels":
-        return _structured(problem, json.dumps(_labels(truth)), json.dumps(answer))
-    wanted = [t["text"] if isinstance(t, dict) else str(t) for t in _as_list(truth)]
-    said = answer if problem == "question_answering" else {"text": answer}
-    return _structured(problem, json.dumps(wanted), json.dumps(said))
+    said, right = _told(problem, output, label)
+    if isinstance(right, str):
+        names = {str(said), *(str(output[n]).strip() for n in ("reply",) if n in output)}
+        return float(right not in names)
+    if answer_name(problem) not in _AS_RECORDED:
+        said = {"text": said}
+    return _structured(problem, json.dumps(right), json.dumps(said))
 
 
-def _tags(truth: Any, n_words: int) -> list[str]:
-    tags = _given("tags", as_strings("tags", truth))
-    if not all(map(is_tag, tags)):
-        raise ValueError(f"{', '.join(tag for tag in tags if not is_tag(tag))} is no tag")
-    if len(tags) != n_words:
-        raise ValueError(f"{len(tags)} tags for {n_words} words")
-    return as_bio2(tags)
-
-
-def _labels(truth: Any) -> list[str]:
-    labels = _given("labels", as_names("labels", truth))
-    if not all(labels):
-        raise ValueError("an empty label")
-    return labels
-
-
-def _given(name: str, value: T | None) -> T:
-    if value is None:
-        raise ValueError(f"no {name}")
-    return value
+def _told(problem: str, output: Mapping[str, Any], label: Any) -> tuple[Any, Any]:
+    """Return what was answered and what a label says is right."""
+    name, right = answer_name(problem), right_answer(problem, label)
+    said = output[name]
+    if name == "tags" and len(right) != len(said):
+        raise ValueError(f"{len(right)} tags for {len(said)} words")
+    return said, right
 
 
 def _structured(problem: str, truth: str, predicted: str) -> float:
     return float(recorded_losses(problem, [truth], [predicted])[0])
-
-
-def _unwrapped(label: Any, name: str) -> Any:
-    if not isinstance(label, dict):
-        return label
-    return next(label[key] for key in (name, *_REFERENCES, "right", *label) if key in label)
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -31,7 +31,8 @@ class Ticket(Value):
     ``ticket`` is its deterministic id; ``alarm_sequence`` the row of the log at which the alarm
     came, ``last_sequence`` the last row of the last window that belongs to it; ``signature`` words
     and cells that moved; ``joined`` how many later windows alarmed for the same cause;
-    ``log_evidence`` the detector's wealth when it was last opened or escalated.
+    ``log_evidence`` the detector's wealth when it was last opened or escalated; ``left_out``
+    predictions that were asked for and whose label is no answer to them: it does not count.
     """
 
     ticket: str
@@ -49,6 +50,7 @@ class Ticket(Value):
     log_evidence: float = 0.0
     harm: Harm | None = None
     explanation: Explanation | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:

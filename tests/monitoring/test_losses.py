@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from pipeline_steps.errors import TrafficError
-from pipeline_steps.monitoring.losses import answer_losses, recorded_losses
+from pipeline_steps.monitoring.losses import answer_flaw, answer_losses, recorded_losses
+from pipeline_steps.problems.catalog import PROBLEMS
+from pipeline_steps.problems.right_answers import label_flaw
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,13 @@ from pipeline_steps.monitoring.losses import answer_losses, recorded_losses
         ("multi_label_classification", {"labels": ["b", "a"]}, {"labels": "a; b"}, 0.0),
         ("multi_label_classification", {"labels": []}, [], 0.0),
         ("question_answering", {"answer": "the blue car"}, ["blue car", "a car"], 0.0),
+        ("question_answering", {"answer": ""}, "", 0.0),
+        (
+            "question_answering",
+            {"answer": "car"},
+            {"answers": {"text": ["car"], "start": [3]}},
+            0.0,
+        ),
         ("question_answering", {"answer": "train"}, {"answers": [{"text": "car"}]}, 1.0),
         ("translation", {"translation": "ein Haus"}, "ein Haus", 0.0),
         ("response_selection", {"place": 2}, 2, 0.0),
@@ -54,11 +64,33 @@ def test_a_written_answer_that_is_partly_right_costs_a_part() -> None:
         ("multi_label_classification", {"labels": ["a"]}, None, "no labels"),
         ("text_classification", {"label": "a"}, "  ", "no label"),
         ("text_classification", {"label": "a"}, ["a"], "a list where a name was expected"),
+        ("text_classification", {"label": "a"}, {}, "no label"),
+        ("text_classification", {"label": "a"}, {"label": {}}, "a dict where a name was expected"),
+        ("text_classification", {"label": "a"}, {"else": "a"}, "no label"),
+        ("translation", {"translation": "ein Haus"}, None, "no text"),
+        ("translation", {"translation": "ein Haus"}, "", "an empty text"),
+        ("dialogue", {"reply": "yes"}, [], "an empty text"),
+        ("summarisation", {"summary": "a cat"}, 5, "a int where a text was expected"),
+        ("question_answering", {"answer": "car"}, None, "no answer"),
+        ("question_answering", {"answer": "car"}, [{"start": 1}], "an answer without a text"),
+        ("question_answering", {"answer": "car"}, 7, "a int where a list was expected"),
+        ("response_selection", {"place": 2}, {}, "no place"),
     ],
 )
 def test_a_label_that_is_no_answer_to_its_row_is_refused(problem, output, label, why) -> None:
     with pytest.raises(TrafficError, match=why):
         answer_losses(problem, [output], [label])
+    assert re.search(why, answer_flaw(problem, output, label) or "")
+
+
+@pytest.mark.parametrize("label", [None, {}, {"label": {}}, {"else": 1}, [[1]], [{}], {"tags": 5}])
+@pytest.mark.parametrize("problem", sorted(PROBLEMS))
+def test_what_fits_no_answer_is_told_without_the_row(problem, label) -> None:
+    assert label_flaw(problem, label)
+
+
+def test_a_label_that_is_called_none_is_wrong_where_another_was_given() -> None:
+    assert answer_losses("text_classification", [{"label": "a"}], ["None"]).tolist() == [1.0]
 
 
 def test_recorded_answers_and_late_labels_cost_the_same() -> None:

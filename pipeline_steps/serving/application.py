@@ -18,7 +18,7 @@ from pipeline_steps import __version__
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.serving import identifiers
-from pipeline_steps.serving.bodies import Feedback, PredictBody, validated
+from pipeline_steps.serving.bodies import Feedback, PredictBody, read_labels
 from pipeline_steps.serving.openapi import answer_schema, described
 from pipeline_steps.serving.rate_limit import RateLimit
 from pipeline_steps.serving.refusals import (
@@ -48,6 +48,7 @@ class Endpoints:
 
     def __init__(self, service: Service, problem: str) -> None:
         self.service = service
+        self.problem = problem
         self.body = PredictBody(problem, service.params)
         self.outputs = [field.name for field in get_problem(problem).outputs]
         rate = service.params.rows_per_minute
@@ -117,7 +118,7 @@ class Endpoints:
 
     async def _feedback(self, request: Request, request_id: str) -> Any:
         self.service.refuse_while_behind()
-        labels = validated(Feedback, await self._content(request)).late_labels()
+        labels = read_labels(self.problem, await self._content(request))
         self._spend(request, "labels", len(labels))
         try:
             adding = asyncio.to_thread(self.service.log.add_labels, labels)

@@ -19,6 +19,7 @@ from pydantic import (
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Field as ProblemField
 from pipeline_steps.problems.problem import Problem
+from pipeline_steps.problems.right_answers import label_flaw
 from pipeline_steps.serve_params import ServeParams
 from pipeline_steps.serving.refusals import UNPROCESSABLE, RefusedRequestError
 from pipeline_steps.serving.tickets import Request
@@ -46,7 +47,7 @@ class GivenLabel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     prediction_id: Identifier
-    label: JsonValue
+    label: JsonValue = Field(description="The right answer, or a mapping of its column to it.")
     labelled_at: Annotated[Moment, AfterValidator(_past)] | None = None
     source: Annotated[str, _Storable] = Field(default="feedback", max_length=200)
 
@@ -70,6 +71,27 @@ class Feedback(BaseModel):
             )
             for given in self.labels
         ]
+
+
+def read_labels(problem: str, body: bytes) -> list[LateLabel]:
+    """Return the late labels that a body holds.
+
+    Raises
+    ------
+    RefusedRequestError
+        If it holds none, or some that fit no answer of the problem; the first ones are named.
+    """
+    labels: list[LateLabel] = validated(Feedback, body).late_labels()
+    flaws = [label_flaw(problem, late.label) for late in labels]
+    found = [f"labels.{n}.label: {flaw}" for n, flaw in enumerate(flaws) if flaw is not None]
+    if found:
+        raise RefusedRequestError(
+            UNPROCESSABLE,
+            _some(found),
+            expected=f"what {problem} answers, or a mapping of the column that holds it",
+            fix="mend the labels named above, or leave them out, and send the request again",
+        )
+    return labels
 
 
 class PredictBody:
@@ -135,13 +157,17 @@ def validated(model: type[BaseModel], body: bytes) -> Any:
         return model.model_validate_json(body)
     except ValidationError as error:
         found = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
-        more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise RefusedRequestError(
             UNPROCESSABLE,
-            "; ".join(found[:_NAMED]) + more,
+            _some(found),
             expected="a body as /docs shows it",
             fix="mend the fields named above and send the request again",
         ) from error
+
+
+def _some(found: list[str]) -> str:
+    more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return "; ".join(found[:_NAMED]) + more
 
 
 def _is_whole(text: str) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from builders import structured_examples
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 from toy_services import ToyModel, toy_service
 
 from pipeline_steps.errors import HoldfastError
@@ -21,7 +23,7 @@ from pipeline_steps.monitoring.traffic import TrafficLog
 from pipeline_steps.problems.catalog import PROBLEMS, get_problem
 from pipeline_steps.serve_params import ServeParams
 from pipeline_steps.serving.application import build_application
-from pipeline_steps.serving.bodies import PredictBody
+from pipeline_steps.serving.bodies import PredictBody, read_labels
 from pipeline_steps.serving.refusals import RefusedRequestError
 from pipeline_steps.serving.service import Service
 from pipeline_steps.serving.swapping import ChampionWatch, Pauses, sample_request
@@ -149,6 +151,36 @@ def test_labels_that_fit_no_prediction_are_refused(tmp_path: Path) -> None:
         for odd in odds:
             given = {"prediction_id": "a", "label": 1, **odd}
             assert made.post("/feedback", json={"labels": [given]}).status_code == 422
+
+
+def test_labels_that_are_no_answers_are_refused_all_together(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        [found] = ask(made, "a").json()["predictions"]
+        given = ["x", None, {}, "", ["a"], {"label": "x"}]
+        labels = [{"prediction_id": found["prediction_id"], "label": label} for label in given]
+        refused = made.post("/feedback", json={"labels": labels})
+        assert refused.status_code == 422
+        said = refused.json()["error"]["received"]
+        assert [n for n in range(6) if f"labels.{n}.label: " in said] == [1, 2, 3, 4]
+        assert made.service.log.read()[0].label is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["answers", "text", "tags", "x"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(sorted(PROBLEMS)), JSON)
+def test_whatever_is_said_to_be_right_is_a_label_or_refused(problem: str, label: Any) -> None:
+    body = json.dumps({"labels": [{"prediction_id": "p", "label": label}]}).encode()
+    with suppress(RefusedRequestError):
+        [found] = read_labels(problem, body)
+        assert found.label not in (None, {})
 
 
 def test_too_many_rows_of_one_address_are_refused_with_a_time(tmp_path: Path) -> None:

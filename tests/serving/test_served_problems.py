@@ -23,6 +23,8 @@ from pipeline_steps.serving.application import build_application
 from pipeline_steps.serving.service import Service
 from pipeline_steps.serving.swapping import ChampionWatch, sample_request
 
+LABELS = {"multi_label_classification": ["a"], "ner": ["O"], "response_selection": 1}
+
 
 def requests_of(problem: str) -> list[Mapping[str, Any]]:
     if problem == "text_classification":
@@ -80,7 +82,7 @@ def test_a_request_over_http_is_answered_logged_and_labelled(problem: str, tmp_p
         assert answered.status_code == 200, answered.text
         predictions = answered.json()["predictions"]
         ids = [prediction["prediction_id"] for prediction in predictions]
-        late = [{"prediction_id": id_, "label": {"right": n}} for n, id_ in enumerate(ids)]
+        late = [{"prediction_id": id_, "label": LABELS.get(problem, "a")} for id_ in ids]
         assert client.post("/feedback", json={"labels": late}).json()["added"] == len(requests)
     fields = [field.name for field in get_problem(problem).outputs]
     for prediction, expected in zip(predictions, alone, strict=True):
@@ -88,7 +90,7 @@ def test_a_request_over_http_is_answered_logged_and_labelled(problem: str, tmp_p
             {name: expected[name] for name in fields}
         )
     rows = {row.prediction.prediction_id: row for row in log.read()}
-    assert [rows[id_].label.label for id_ in ids] == [{"right": n} for n in range(len(ids))]
+    assert [rows[id_].label.label for id_ in ids] == [given["label"] for given in late]
     assert all(row.prediction.output and row.prediction.example for row in rows.values())
     log.close()
 

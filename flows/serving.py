@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline_steps.inference.fastest_precision import PrecisionChoice
     from pipeline_steps.inference.predictor import Predictor, PreparedRow
     from pipeline_steps.monitoring.traffic import TrafficLog
+    from pipeline_steps.serving.label_queue import Asked
 
 SHADOW_TABLE = "holdfast_shadow_traffic"
 _CHALLENGER = "challenger"
@@ -200,7 +201,8 @@ def serve_here(
         service, RegistryVersions(workspace), problem,
         say=say, forget=lambda: forget_some(workspace, logs),
     )  # fmt: skip
-    server = Server(build_application(service, problem, watch))
+    asked = _label_queue(workspace, log) if params.label_queue else None
+    server = Server(build_application(service, problem, watch, asked))
     if workers > 1:  # one that takes a dead worker's place must not refuse what others can answer
         watch.look()
     server.run(listening, on_start)
@@ -210,6 +212,12 @@ def serve_here(
             expected="a service that answers until it is asked to end",
             fix="report what stands above, and start it again: holdfast serve",
         )
+
+
+def _label_queue(workspace: Workspace, log: TrafficLog) -> Asked:
+    from flows.monitoring.label_queue import label_queue
+
+    return label_queue(workspace, log)
 
 
 def forget_some(workspace: Workspace, logs: Sequence[TrafficLog]) -> int:

@@ -59,6 +59,8 @@ class ServeParams(Section):
     """Seconds between two looks at who is champion."""
     shadow: bool = False
     """Let the challenger answer too, after the champion and into a log of its own."""
+    label_queue: bool = False
+    """Answer /labels and its page: logged texts, to whoever can reach the service."""
     redact: tuple[Redaction, ...] = (
         Redaction(pattern=_EMAIL, replacement="[email]"),
         Redaction(pattern=_CARD, replacement="[card]"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "wbr", "br"}
+VOID = {"meta", "wbr", "br", "input"}
 
 
 class Reader(HTMLParser):

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.monitoring.labels import waiting_rows
+from flows.monitoring.label_queue import asked_rows
 from flows.monitoring.windows import open_store
 from flows.workspace import Workspace
 from pipeline_steps.errors import DataError, counted
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.monitoring.losses import answer_flaw
-from pipeline_steps.monitoring.monitored_rows import answer_text, text_of
-from pipeline_steps.monitoring.tickets import Ticket
+from pipeline_steps.serving.label_queue import AskedRow
 from pipeline_steps.traffic_rows import LateLabel, TrafficRow
 from pipeline_steps.types import Value
 
@@ -46,15 +45,10 @@ def export_labels(workspace: Workspace, path: Path) -> int:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
-    n = 0
-    for ticket in store.tickets(workspace.params.register_.model_name):
-        if ticket.live:
-            again = store.rows(ticket.left_out).values()
-            waiting = [*waiting_rows(store, store.requests(ticket.ticket)), *again]
-            writer.writerows(_line(ticket, row) for row in waiting)
-            n += len(waiting)
+    rows = asked_rows(workspace, store)
+    writer.writerows(_line(row) for row in rows)
     write_text_atomically(path, buffer.getvalue())
-    return n
+    return len(rows)
 
 
 def import_labels(workspace: Workspace, path: Path) -> Imported:
@@ -89,10 +83,8 @@ def import_labels(workspace: Workspace, path: Path) -> Imported:
     return Imported(n_rows=len(lines), n_labels=n_labels, n_skipped=len(skipped), n_empty=n_empty)
 
 
-def _line(ticket: Ticket, row: TrafficRow) -> tuple[str, ...]:
-    prediction = row.prediction
-    text, answer = text_of(prediction.example), answer_text(prediction.output)
-    return prediction.prediction_id, ticket.ticket, harmless(text), harmless(answer), ""
+def _line(row: AskedRow) -> tuple[str, ...]:
+    return row.prediction_id, row.place[1], harmless(row.text), harmless(row.answer), ""
 
 
 def harmless(text: str) -> str:

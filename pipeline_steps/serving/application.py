@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -17,9 +17,21 @@ from starlette.requests import ClientDisconnect
 from pipeline_steps import __version__
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.problems.catalog import get_problem
-from pipeline_steps.serving import identifiers
+from pipeline_steps.serving import identifiers, label_queue
 from pipeline_steps.serving.bodies import Feedback, PredictBody, read_labels
-from pipeline_steps.serving.openapi import answer_schema, described
+from pipeline_steps.serving.label_queue import (
+    PAGE_HEADERS,
+    Asked,
+    AskedRow,
+    Place,
+    queue_page,
+)
+from pipeline_steps.serving.openapi import (
+    answer_schema,
+    described,
+    described_page,
+    described_queue,
+)
 from pipeline_steps.serving.rate_limit import RateLimit
 from pipeline_steps.serving.refusals import (
     TOO_LARGE,
@@ -27,6 +39,7 @@ from pipeline_steps.serving.refusals import (
     RefusedRequestError,
     broke,
     not_logged,
+    not_read,
     too_late,
 )
 from pipeline_steps.serving.service import Service
@@ -46,8 +59,9 @@ Handler = Callable[[Request, str], Awaitable[Any]]
 class Endpoints:
     """What each path answers."""
 
-    def __init__(self, service: Service, problem: str) -> None:
+    def __init__(self, service: Service, problem: str, asked: Asked) -> None:
         self.service = service
+        self.asked = asked
         self.problem = problem
         self.body = PredictBody(problem, service.params)
         self.outputs = [field.name for field in get_problem(problem).outputs]
@@ -87,6 +101,25 @@ class Endpoints:
         metrics = self.service.metrics
         metrics.waiting_rows.set(len(self.service.waiting))
         return Response(metrics.text(), media_type=metrics.content_type)
+
+    async def labels(self, request: Request) -> Response:
+        """Answer rows that wait for a label, those that ``holdfast monitor labels`` writes."""
+        response = await self._answered(request, self._labels)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    async def label_page(self) -> Response:
+        """Answer the page on which a person labels these rows."""
+        return Response(label_queue.page(), media_type="text/html", headers=PAGE_HEADERS)
+
+    async def _labels(self, request: Request, request_id: str) -> Any:
+        try:
+            reading = asyncio.to_thread(queue_page, self.asked, request.query_params)
+            page = await self._in_time(reading)
+        except TrafficError as error:
+            _LOG.exception("the queue of labels cannot be read")
+            raise not_read() from error
+        return {"request_id": request_id, **page}
 
     async def _predict(self, request: Request, request_id: str) -> Any:
         requests, segment = self.body.read(await self._content(request))
@@ -168,8 +201,13 @@ class Endpoints:
         return response
 
 
-def build_application(service: Service, problem: str, watch: ChampionWatch) -> FastAPI:
-    """Return the application of a service; its lifespan starts and ends the service's threads."""
+def build_application(
+    service: Service, problem: str, watch: ChampionWatch, asked: Asked | None = None
+) -> FastAPI:
+    """Return the application of a service; its lifespan starts and ends the service's threads.
+
+    With ``asked`` it shows the queue of labels, texts and all.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -185,7 +223,7 @@ def build_application(service: Service, problem: str, watch: ChampionWatch) -> F
         title="Holdfast", version=__version__, lifespan=lifespan, redoc_url=None,
         description=f"Answers {problem.replace('_', ' ')} with the champion of the registry.",
     )  # fmt: skip
-    endpoints = Endpoints(service, problem)
+    endpoints = Endpoints(service, problem, asked or _nothing_asked)
     answers = answer_schema(get_problem(problem).outputs)
     for path, endpoint, extra in (
         ("/predict", endpoints.predict, described(endpoints.body.schema(), answers)),
@@ -198,7 +236,14 @@ def build_application(service: Service, problem: str, watch: ChampionWatch) -> F
         ("/metrics", endpoints.metrics),
     ):
         application.add_api_route(path, ask, methods=["GET"])
+    if asked is not None:
+        application.add_api_route("/labels", endpoints.labels, **described_queue())
+        application.add_api_route("/labels/page", endpoints.label_page, **described_page())
     return application
+
+
+def _nothing_asked(_n: int, _after: Place | None) -> Sequence[AskedRow]:
+    return ()
 
 
 def _response(content: Any, status: int, headers: dict[str, str] | None = None) -> Response:

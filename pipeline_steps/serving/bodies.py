@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,7 @@ from pipeline_steps.serving.refusals import UNPROCESSABLE, RefusedRequestError
 from pipeline_steps.serving.tickets import Request
 from pipeline_steps.traffic_rows import Identifier, LateLabel, Moment
 
+T = TypeVar("T")
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 _Storable = Field(pattern=r"^[^\x00]*$")
 """A text in a column of its own: PostgreSQL keeps no NUL, and would refuse a whole transaction."""
@@ -153,14 +154,25 @@ def validated(model: type[BaseModel], body: bytes) -> Any:
     RefusedRequestError
         With what is wrong with it.
     """
+    return checked(lambda: model.model_validate_json(body))
+
+
+def checked(validate: Callable[[], T]) -> T:
+    """Return what a validation returns.
+
+    Raises
+    ------
+    RefusedRequestError
+        With all that it found, up to some.
+    """
     try:
-        return model.model_validate_json(body)
+        return validate()
     except ValidationError as error:
         found = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()]
         raise RefusedRequestError(
             UNPROCESSABLE,
             _some(found),
-            expected="a body as /docs shows it",
+            expected="a request as /docs shows it",
             fix="mend the fields named above and send the request again",
         ) from error
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline_steps.problems.problem import Field
+from pipeline_steps.serving.label_queue import MOST_ROWS
 
 _KINDS: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},
@@ -14,10 +15,18 @@ _KINDS: dict[str, dict[str, Any]] = {
     "strings": {"type": "array", "items": {"type": "string"}},
     "doubles": {"type": "object", "additionalProperties": {"type": "number"}},
 }
+_ASKED_ROW = {
+    **dict.fromkeys(("ticket", "prediction_id", "text", "answer", "draft"), _KINDS["string"]),
+    "choices": _KINDS["strings"],
+}
+_QUERY: dict[str, Any] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": 50},
+    "after": {"type": "string", "description": "What the page before named as next"},
+}
 _REFUSALS = {
     "404": "A prediction that is not in the log",
     "413": "The body is too large",
-    "422": "The body is not what is expected",
+    "422": "The request is not what is expected",
     "429": "Too many rows or labels from this address; see Retry-After",
     "500": "The model fails on this row",
     "503": "Too many rows wait, no model is in place, or the log is slow; see Retry-After",
@@ -69,6 +78,33 @@ def described(body: dict[str, Any], answer: dict[str, Any] | None) -> dict[str, 
             },
         },
     }
+
+
+def described_queue() -> dict[str, Any]:
+    """Return the arguments of the route that shows the queue of labels."""
+    page = {
+        "request_id": _KINDS["string"],
+        "rows": {"type": "array", "items": {"type": "object", "properties": _ASKED_ROW}},
+        "next": {"type": ["string", "null"]},
+    }
+    parameters = [{"name": name, "in": "query", "schema": kind} for name, kind in _QUERY.items()]
+    shown = _json({"type": "object", "properties": page})
+    return {
+        "openapi_extra": {"parameters": parameters},
+        "responses": {
+            200: {"description": "Rows that wait for a label", "content": shown},
+            **{
+                int(status): {"description": _REFUSALS[status], "content": _json(_REFUSAL)}
+                for status in ("422", "503")
+            },
+        },
+    }
+
+
+def described_page() -> dict[str, Any]:
+    """Return the arguments of the route that answers the page of labels."""
+    content = {"text/html": {"schema": {"type": "string"}}}
+    return {"responses": {200: {"description": "A page to label on", "content": content}}}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

@@ -82,6 +82,17 @@ def too_late(seconds: float) -> RefusedRequestError:
     )
 
 
+def not_read() -> RefusedRequestError:
+    """Return the refusal of a look at the log while it cannot be read."""
+    return RefusedRequestError(
+        UNAVAILABLE,
+        "the traffic log cannot be read",
+        expected="a traffic log that this service may use",
+        fix="look at the service's messages, mend the log, and send the request again",
+        retry_after=5,
+    )
+
+
 def not_answered(error: BaseException) -> RefusedRequestError:
     """Return the refusal of a row that the model fails on."""
     return RefusedRequestError(

@@ -1,0 +1,70 @@
+"""The rows that tickets ask labels for, in the order in which they were drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from flows.monitoring.labels import waiting_rows
+from flows.workspace import Workspace
+from pipeline_steps.monitoring.monitor_store import MonitorStore
+from pipeline_steps.monitoring.monitored_rows import answer_text, text_of
+from pipeline_steps.monitoring.traffic import TrafficLog
+from pipeline_steps.problems.right_answers import answer_name
+from pipeline_steps.serving.label_queue import Asked, AskedRow, Place
+from pipeline_steps.traffic_rows import LoggedPrediction
+
+if TYPE_CHECKING:
+    from pipeline_steps.monitoring.tickets import Ticket
+
+
+def label_queue(workspace: Workspace, log: TrafficLog) -> Asked:
+    """Return what a service asks for the rows that wait for a label."""
+    store = MonitorStore(log)
+
+    def asked(n: int, after: Place | None) -> Sequence[AskedRow]:
+        rows = asked_rows(workspace, store)
+        return [row for row in rows if after is None or row.place > after][:n]
+
+    return asked
+
+
+def asked_rows(workspace: Workspace, store: MonitorStore) -> list[AskedRow]:
+    """Return the rows whose labels live tickets wait for, in the order of the queue.
+
+    Those whose label is no answer to them wait for another one.
+    """
+    tickets = store.tickets(workspace.params.register_.model_name)
+    problem = workspace.params.problem
+    rows = [row for ticket in tickets if ticket.live for row in _of(store, ticket, problem)]
+    return sorted(rows, key=lambda row: row.place)
+
+
+def _of(store: MonitorStore, ticket: Ticket, problem: str) -> list[AskedRow]:
+    requests = store.requests(ticket.ticket)
+    positions = {request.prediction_id: request.position for request in requests}
+    waiting = [*waiting_rows(store, requests), *store.rows(ticket.left_out).values()]
+    made = [row.prediction for row in waiting]
+    return [
+        _row((ticket.alarm_sequence, ticket.ticket, positions[one.prediction_id]), one, problem)
+        for one in made
+    ]
+
+
+def _row(place: Place, prediction: LoggedPrediction, problem: str) -> AskedRow:
+    output, name = prediction.output, answer_name(problem)
+    is_one_label = name == "label" and prediction.probabilities
+    return AskedRow(
+        place=place,
+        prediction_id=prediction.prediction_id,
+        text=text_of(prediction.example),
+        answer=answer_text(output),
+        choices=tuple(sorted(prediction.probabilities or ())) if is_one_label else (),
+        draft="" if is_one_label else _typed(output.get(name, "")),
+    )
+
+
+def _typed(answer: object) -> str:
+    """Return an answer as a person types it: a text as it is, anything else as JSON."""
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)

@@ -1,0 +1,94 @@
+"""The queue of labels over HTTP: off unless it is turned on, in pages, and as a page to label on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from html_reader import read
+from served_models import OneVersion
+from toy_services import ToyModel
+
+from pipeline_steps.errors import TrafficError
+from pipeline_steps.monitoring.traffic import TrafficLog
+from pipeline_steps.serve_params import ServeParams
+from pipeline_steps.serving.application import build_application
+from pipeline_steps.serving.label_queue import Asked, AskedRow, Place
+from pipeline_steps.serving.service import Service
+from pipeline_steps.serving.swapping import ChampionWatch
+
+ROWS = [
+    AskedRow(place=(7, "drift-1", n), prediction_id=f"p{n}", text=f"text {n}", answer="a")
+    for n in range(3)
+]
+
+
+def asked(n: int, after: Place | None) -> Sequence[AskedRow]:
+    return [row for row in ROWS if after is None or row.place > after][:n]
+
+
+@contextmanager
+def client(tmp_path: Path, queue: Asked | None) -> Iterator[TestClient]:
+    log = TrafficLog(f"sqlite:///{tmp_path / 'traffic.db'}")
+    service = Service(ServeParams(poll_seconds=60), log)
+    watch = ChampionWatch(service, OneVersion(ToyModel()), "text_classification", say=print)
+    with TestClient(build_application(service, "text_classification", watch, queue)) as made:
+        yield made
+    log.close()
+
+
+def test_without_being_turned_on_no_text_is_shown(tmp_path: Path) -> None:
+    with client(tmp_path, None) as made:
+        assert [made.get(path).status_code for path in ("/labels", "/labels/page")] == [404, 404]
+        assert "/labels" not in made.get("/openapi.json").json()["paths"]
+
+
+def test_the_queue_comes_in_pages(tmp_path: Path) -> None:
+    with client(tmp_path, asked) as made:
+        first = made.get("/labels?limit=2")
+        assert (first.status_code, first.headers["Cache-Control"]) == (200, "no-store")
+        assert first.json()["rows"][1] == {
+            "ticket": "drift-1", "prediction_id": "p1", "text": "text 1", "answer": "a",
+            "choices": [], "draft": "",
+        }  # fmt: skip
+        last = made.get("/labels", params={"limit": 2, "after": first.json()["next"]}).json()
+        assert ([row["prediction_id"] for row in last["rows"]], last["next"]) == (["p2"], None)
+        assert len(made.get("/labels").json()["rows"]) == 3
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=501", "limit=x", "after=p1", "after=7-x-drift-1", "page=2"]
+)
+def test_what_is_no_page_of_it_is_refused(tmp_path: Path, query: str) -> None:
+    with client(tmp_path, asked) as made:
+        refused = made.get(f"/labels?{query}")
+        assert refused.status_code == 422
+        assert query.partition("=")[0] in refused.json()["error"]["received"]
+
+
+def test_a_log_that_cannot_be_read_is_no_empty_queue(tmp_path: Path) -> None:
+    def broken(_n: int, _after: Place | None) -> Sequence[AskedRow]:
+        raise TrafficError("locked", expected="a log", fix="mend it")
+
+    with client(tmp_path, broken) as made:
+        refused = made.get("/labels")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+
+
+def test_the_page_needs_nothing_but_the_service(tmp_path: Path) -> None:
+    with client(tmp_path, asked) as made:
+        answered = made.get("/labels/page")
+        described = made.get("/openapi.json").json()["paths"]
+    assert answered.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in answered.headers["Content-Security-Policy"]
+    text = answered.text
+    assert {"main", "script"} <= read(text).tags
+    assert not re.findall(r"(?:src|href)=|https?:|innerHTML|insertAdjacent|document\.write", text)
+    assert set(re.findall(r'"\.\.(/[a-z]+)', text)) == {"/labels", "/feedback"}
+    assert {"/labels", "/labels/page"} <= set(described)
+    parameters = described["/labels"]["get"]["parameters"]
+    assert [parameter["name"] for parameter in parameters] == ["limit", "after"]

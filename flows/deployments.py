@@ -1,4 +1,4 @@
-"""The loop as Prefect runs it: flows for monitor, retrain and promote, when each of them starts.
+"""The loop as Prefect runs it: monitor, retrain, promote and approval, and when each starts.
 
 A verdict is in the ledger before its event is emitted, and the event carries an id only: the flow
 that it starts asks the ledger. An event that is lost (a dead server, a template that fails) costs
@@ -27,11 +27,12 @@ from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
 from flows import monitor as watching
+from flows.approval_requests import MODEL_RESOURCE, REQUESTED, requests_told
 from flows.commands.champion import promote_by_hand, promotion_lines
 from flows.commands.retrain import run_retrain
 from flows.monitor import MonitorResult
 from flows.notifying import Message, failure_told, notify, of_monitor, of_retrain
-from flows.orchestrated import call_as_task
+from flows.orchestrated import approval, call_as_task
 from flows.pipeline import say
 from flows.retrain import RetrainResult
 from flows.workspace import Workspace, locked
@@ -39,8 +40,6 @@ from pipeline_steps.drift_types import RetrainVerdict
 from pipeline_steps.types import Value
 
 CONFIRMED = "drift.confirmed"
-_MODEL = "holdfast.model"
-_PAYLOAD = "{{ event.payload.decision }}"
 _QUIET = timedelta(seconds=60)
 _PATIENCE = timedelta(minutes=15)
 """A retrain waits so long for a monitor at work: by its schedule the next one is due by then."""
@@ -73,7 +72,7 @@ def retrain(directory: str = ".", *, decision: str | None = None) -> list[Retrai
     monitor at work is waited for.
     """
     workspace = replace(Workspace.open(Path(directory)), patience=_PATIENCE)
-    with failure_told(workspace, "retrain", _tell):
+    with failure_told(workspace, "retrain", _tell), requests_told(workspace, _tell):
         results = run_retrain(
             workspace,
             trigger=decision,
@@ -103,7 +102,7 @@ def emit_confirmed(model_name: str, decision: str) -> None:
     """
     emit_event(
         event=CONFIRMED,
-        resource={"prefect.resource.id": f"{_MODEL}.{model_name}"},
+        resource={"prefect.resource.id": f"{MODEL_RESOURCE}.{model_name}"},
         payload={"decision": decision},
     )
 
@@ -111,10 +110,10 @@ def emit_confirmed(model_name: str, decision: str) -> None:
 def deployments(
     root: Path, schedules: Schedules, *, pool: str | None, model_name: str
 ) -> list[RunnerDeployment]:
-    """Return the deployments of a workspace: monitor, retrain and promote.
+    """Return the deployments of a workspace: monitor, retrain, promote and approval.
 
-    The trigger of ``retrain`` is for this model alone. Its window only spares flow runs: that of
-    many events one is acted on is the ledger's to see to.
+    The triggers of ``retrain`` and ``approval`` are for this model alone. Their window only spares
+    flow runs: that of many events one is acted on is the ledger's to see to.
     """
     where: dict[str, Any] = {
         "entrypoint_type": EntrypointType.MODULE_PATH,
@@ -135,7 +134,7 @@ def deployments(
             retrain,
             model_name,
             cron=schedules.retrain,
-            triggers=[_on_confirmed(root, model_name)],
+            triggers=[_on_event(CONFIRMED, root, model_name, carries="decision")],
             concurrency_limit=1,
             description="New labelled rows, judged, promoted, and whether it helped.",
             **where,
@@ -146,21 +145,28 @@ def deployments(
             description="Promote a version on the gate's verdict in the ledger.",
             **{**where, "parameters": {"directory": str(root), "version": 1}},
         ),
+        _deployment(
+            approval,
+            model_name,
+            triggers=[_on_event(REQUESTED, root, model_name, carries="version")],
+            description="Wait for a person's answer about a version, in a form or elsewhere.",
+            **{**where, "parameters": {"directory": str(root), "version": 1}},
+        ),
     ]
 
 
-def _on_confirmed(root: Path, model_name: str) -> DeploymentEventTrigger:
-    """Return what starts a flow with the decision of a confirmed drift of this model."""
+def _on_event(event: str, root: Path, model_name: str, *, carries: str) -> DeploymentEventTrigger:
+    """Return what starts a flow with what an event about this model carries."""
     return DeploymentEventTrigger(
-        name=f"{CONFIRMED} of {model_name}",
-        expect={CONFIRMED},
-        match={"prefect.resource.id": f"{_MODEL}.{model_name}"},
+        name=f"{event} of {model_name}",
+        expect={event},
+        match={"prefect.resource.id": f"{MODEL_RESOURCE}.{model_name}"},
         posture="Reactive",
         threshold=1,
         within=_QUIET,
         parameters={
             "directory": str(root),
-            "decision": {"__prefect_kind": "jinja", "template": _PAYLOAD},
+            carries: {"__prefect_kind": "jinja", "template": f"{{{{ event.payload.{carries} }}}}"},
         },
     )
 

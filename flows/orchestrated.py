@@ -22,6 +22,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import prepare_data as preparation
 from flows import train as training
 from flows.approval import answer_in_a_form, lapse, waiting_request
+from flows.approval_requests import requests_told
 from flows.candidate import evaluate_suites
 from flows.commands.champion import promote_by_hand
 from flows.judging import judge
@@ -99,7 +100,7 @@ def train(
     With ``announced``, standard error says which step runs.
     """
     workspace = Workspace.open(Path(directory))
-    with locked(workspace):
+    with locked(workspace), requests_told(workspace):
         call = _call(announced=announced)
         return training.train(workspace, call=call, may_promote=may_promote)
 

@@ -75,11 +75,25 @@ def run_and_answer(workspace: Any, number: int, *, approve: bool | None) -> tupl
     return seen[0], returned
 
 
+def read_events(client: Any) -> list[list[Any]]:
+    """Return resource and version of each event about a request, in the order of versions."""
+    content = {"filter": {"event": {"name": ["approval.requested"]}}}
+    for _ in range(50):
+        found = client.request("POST", "/events/filter", json=content).json()["events"]
+        if len(found) >= 3:
+            break
+        time.sleep(0.2)
+    shown = [[e["resource"]["prefect.resource.id"], e["payload"]["version"]] for e in found]
+    return sorted(shown, key=lambda event: event[1])
+
+
 def main() -> None:
     """Approve version 2, refuse version 3, let version 4 time out."""
+    from prefect.events.worker import EventsWorker
     from prefect.testing.utilities import prefect_test_harness
     from toy_registry import register_toy
 
+    from flows.approval_requests import requests_told
     from flows.registry_access import open_ledger, open_tracker
     from pipeline_steps.registry.promote import follow_ledger
 
@@ -90,17 +104,22 @@ def main() -> None:
         register_toy(tracker, label)
     ledger.move_champion(MODEL, expected=None, new=1, actor="ada", reason="r", evidence={})
     follow_ledger(tracker, ledger, MODEL, actor="ada")
-    said = []
+    said, told = [], []
     with prefect_test_harness(server_startup_timeout=300):
         from prefect.client.orchestration import get_client
 
         for number, approve, hours in ((2, True, 1.0), (3, False, 1.0), (4, None, 0.003)):
-            ask(workspace, number, hours)
+            with requests_told(workspace, lambda _, message: told.append(message.subject)):
+                ask(workspace, number, hours)
             said.append(run_and_answer(workspace, number, approve=approve))
         with get_client(sync_client=True) as client:
+            EventsWorker.drain_all(timeout=10)
+            events = read_events(client)
             texts = [a.data for a in client.read_artifacts() if a.key == "approval"]
     content = {
         "paused": [state for state, _ in said],
+        "told": told,
+        "events": events,
         "returned": [returned for _, returned in said],
         "aliases": tracker.aliases(MODEL),
         "artifact": next(text for text in texts if "Version 2" in text),

@@ -23,6 +23,8 @@ def test_a_paused_flow_is_answered_refused_and_times_out(tmp_path: Path) -> None
     assert ended.returncode == 0, ended.stderr
     said: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     assert said["paused"] == ["Paused", "Paused", "Paused"]
+    assert said["told"] == [f"version {number} waits for approval" for number in (2, 3, 4)]
+    assert said["events"] == [["holdfast.model.intents", number] for number in (2, 3, 4)]
     assert said["returned"] == ["approved", "refused", "expired"]
     assert said["aliases"] == {"champion": 2, "previous": 1}
     assert "[The report](file:///reports/2.html)" in said["artifact"]

@@ -15,6 +15,7 @@ SCHEDULES = {
     "flows.deployments.monitor": ["*/15 * * * *"],
     "flows.deployments.retrain": ["7 3 * * 1"],
     "flows.deployments.promote": [],
+    "flows.orchestrated.approval": [],
 }
 
 
@@ -31,13 +32,17 @@ def emitted(holdfast: WarmCommands, tiny_base: Path, tmp_path_factory) -> dict[s
 def test_three_events_of_one_decision_start_one_run_that_knows_its_id(
     emitted: dict[str, Any],
 ) -> None:
-    [run] = [run for run in emitted["runs"] if run["created_by"] == "AUTOMATION"]
-    assert run["parameters"] == {"directory": emitted["root"], "decision": "decision-1"}
+    started = [run["parameters"] for run in emitted["runs"] if run["created_by"] == "AUTOMATION"]
+    assert started == [{"directory": emitted["root"], "decision": "decision-1"}]
 
 
 def test_a_deployment_that_is_applied_again_is_there_once(emitted: dict[str, Any]) -> None:
-    assert emitted["deployed"] == ["monitor/desk", "retrain/desk", "promote/desk"]
-    assert emitted["automations"] == ["drift.confirmed of desk"]
+    assert emitted["deployed"] == [
+        f"{name}/desk" for name in ("monitor", "retrain", "promote", "approval")
+    ]
+    assert sorted(emitted["automations"]) == [
+        "approval.requested of desk", "drift.confirmed of desk",
+    ]  # fmt: skip
 
 
 def test_schedules_are_those_that_were_asked_for(emitted: dict[str, Any]) -> None:
@@ -63,14 +68,27 @@ def test_a_block_that_is_not_there_is_said_and_hides_no_failure(emitted: dict[st
 def test_the_file_for_prefects_own_command_line_says_what_deploy_does() -> None:
     content = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text(encoding="utf-8"))
     entrypoints = [d["entrypoint"].rsplit(".", 1) for d in content["deployments"]]
-    assert {module for module, _ in entrypoints} == {"flows.deployments"}
-    retrain = next(d for d in content["deployments"] if d["entrypoint"].endswith("retrain"))
-    assert retrain["triggers"][0]["expect"] == ["drift.confirmed"]
+    assert {module for module, _ in entrypoints} == {"flows.deployments", "flows.orchestrated"}
+    triggered = {
+        d["entrypoint"]: d["triggers"][0] for d in content["deployments"] if "triggers" in d
+    }
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
     model = f"holdfast.model.{params['register']['model_name']}"
-    assert retrain["triggers"][0]["match"] == {"prefect.resource.id": model}
+    assert {
+        entrypoint: (trigger["expect"], trigger["parameters"], trigger["match"])
+        for entrypoint, trigger in triggered.items()
+    } == {
+        f"flows.{flow}": (
+            [event],
+            {"directory": ".", carried: f"{{{{ event.payload.{carried} }}}}"},
+            {"prefect.resource.id": model},
+        )
+        for flow, event, carried in (
+            ("deployments.retrain", "drift.confirmed", "decision"),
+            ("orchestrated.approval", "approval.requested", "version"),
+        )
+    }
     schedules = {
         d["entrypoint"]: [s["cron"] for s in d.get("schedules", [])] for d in content["deployments"]
     }
     assert schedules == SCHEDULES
-    assert retrain["triggers"][0]["parameters"]["decision"] == "{{ event.payload.decision }}"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from html_reader import read
-from served_models import OneVersion
 from toy_services import ToyModel
 
 from pipeline_steps.errors import TrafficError
@@ -31,11 +30,24 @@ def asked(n: int, after: Place | None) -> Sequence[AskedRow]:
     return [row for row in ROWS if after is None or row.place > after][:n]
 
 
+class Registry:
+    """A registry of one toy model."""
+
+    def champion(self) -> int | None:
+        return 1
+
+    def challenger(self) -> int | None:
+        return None
+
+    def load(self, number: int) -> ToyModel:
+        return ToyModel(version=number)
+
+
 @contextmanager
 def client(tmp_path: Path, queue: Asked | None) -> Iterator[TestClient]:
     log = TrafficLog(f"sqlite:///{tmp_path / 'traffic.db'}")
     service = Service(ServeParams(poll_seconds=60), log)
-    watch = ChampionWatch(service, OneVersion(ToyModel()), "text_classification", say=print)
+    watch = ChampionWatch(service, Registry(), "text_classification", say=print)
     with TestClient(build_application(service, "text_classification", watch, queue)) as made:
         yield made
     log.close()

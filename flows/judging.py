@@ -9,6 +9,7 @@ from flows.arena import results_path
 from flows.candidate import Predicted, champion_suites
 from flows.evaluation_sets import shares_with_earlier_sets
 from flows.evidence import EVIDENCE_FILE, Evidence, StoredFile, decide, stored
+from flows.policy_changes import ASKED, asked_in
 from flows.prepare_data import Datasets
 from flows.registry_access import champion_version, checkpoint_of, open_ledger, open_tracker
 from flows.results import DECISION_FILE, still_holds
@@ -81,6 +82,7 @@ def judge(
         evidence={
             "fingerprint": plan.fingerprint,
             "evidence_digest": evidence.digest,
+            ASKED: asked_in(evidence),
             **decision.model_dump(mode="json"),
         },
     )

@@ -16,6 +16,7 @@ from flows.evidence import (
     read_evidence,
     recomputed,
 )
+from flows.policy_changes import asked_of, changes_since_champion
 from flows.prepare_data import read_datasets
 from flows.registry_access import champion_version, open_ledger, open_tracker
 from flows.results import DECISION_FILE
@@ -34,6 +35,7 @@ EXIT_CODES: Mapping[Verdict, int] = {
     Verdict.INCONCLUSIVE: 12,
 }
 """What ``holdfast gate`` exits with; a refusal has a code below 10."""
+_CHANGED = "Asked otherwise than when the champion was judged:"
 _MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 _RUN = re.compile(r"(?:runs:/)?(?P<run>[0-9a-f]{32})(?:/.*)?")
 
@@ -41,7 +43,8 @@ _RUN = re.compile(r"(?:runs:/)?(?P<run>[0-9a-f]{32})(?:/.*)?")
 class Regated(Value):
     """A verdict that was recomputed, and the one that was recorded.
 
-    ``in_ledger``: whether this workspace's ledger holds the recorded one, over this evidence.
+    ``in_ledger``: whether this workspace's ledger holds the recorded one, over this evidence;
+    ``changes``: what is asked otherwise than when the champion was judged.
     """
 
     candidate: str
@@ -51,6 +54,7 @@ class Regated(Value):
     same_policy: bool
     in_ledger: bool
     decision: GateDecision
+    changes: tuple[str, ...] = ()
 
 
 def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> Regated:
@@ -102,6 +106,7 @@ def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> 
         same_policy=same,
         in_ledger=in_ledger,
         decision=decision,
+        changes=_changes(workspace, evidence, decision),
     )
 
 
@@ -159,6 +164,8 @@ def lines(regated: Regated) -> str:
         [
             f"Verdict: {decision.verdict}, recomputed from {len(decision.predictions)} predictions",
             *(f"  - {reason}" for reason in decision.reasons),
+            *([_CHANGED] if regated.changes else ()),
+            *(f"  - {change}" for change in regated.changes),
             f"recorded: {regated.recorded_verdict}{policy}, {anchored}",
             *(f"{'ok  ' if c.passed else 'no  '} {c.name}: {c.reason}" for c in decision.checks),
         ]
@@ -166,16 +173,30 @@ def lines(regated: Regated) -> str:
 
 
 def markdown(regated: Regated) -> str:
-    """Return the verdict as a table, for the summary of a job."""
+    """Return what has changed and the verdict as a table, for the summary of a job."""
     from flows.markdown import decision_table
 
-    return decision_table(regated.decision)
+    changes = "".join(f"- {change}\n" for change in regated.changes)
+    said = f"**{_CHANGED}**\n\n{changes}\n" if changes else ""
+    return said + decision_table(regated.decision)
 
 
 def _decide(workspace: Workspace, evidence: Evidence, folders: list[Path]) -> GateDecision:
     found = EvidenceFolders(evidence, workspace.state, folders)
     reports, comparisons = recomputed(found)
     return decide(reports, comparisons, workspace.params.gate, evidence.beside)
+
+
+def _changes(workspace: Workspace, evidence: Evidence, decision: GateDecision) -> tuple[str, ...]:
+    """Return what is asked otherwise than of the champion: today's policy, the same intervals."""
+    version = champion_version(workspace)
+    return changes_since_champion(
+        open_ledger(workspace),
+        workspace.params.register_.model_name,
+        None if version is None else version.checkpoint_digest,
+        decision,
+        asked_of(workspace.params.gate, evidence.evaluate),
+    )
 
 
 def _recorded(path: Path) -> GateDecision:

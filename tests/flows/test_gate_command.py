@@ -33,6 +33,7 @@ def test_a_first_version_is_recomputed_and_exits_with_0(
     assert (found["same_policy"], found["in_ledger"]) == (True, True)
     assert found["fingerprint"] == result["fingerprint"]
     assert found["decision"]["predictions"].keys() >= {"candidate/test", "candidate/typos"}
+    assert found["changes"] == []
     assert (root / "table.md").read_text().startswith("## PROMOTE")
 
 
@@ -52,6 +53,9 @@ def test_another_policy_gives_another_verdict_and_says_so(
     ended = gate(holdfast, root, "1", "--json")
     assert ended.code == 11
     assert (ended.printed["verdict"], ended.printed["same_policy"]) == ("REJECT", False)
+    [change] = ended.printed["changes"]
+    assert change.startswith("gate.floors: {")
+    assert change.endswith('-> {"test/accuracy": 0.99}')
 
 
 def test_predictions_that_were_changed_are_found_and_refused(

@@ -105,11 +105,42 @@ def encode(
 ) -> Encoded:
     """Return token ids of texts, or of text pairs, cut to ``max_length`` tokens.
 
-    The texts are normalised first, where the tokenizer came with a normaliser.
+    A text whose pair is ``None`` is read alone, whatever stands beside it: what is read of a row
+    depends on that row. The texts are normalised first, where the tokenizer came with a normaliser.
     """
-    columns = [list(texts)]
-    if pairs is not None and any(pair is not None for pair in pairs):
-        columns.append([pair or "" for pair in pairs])
+    second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
+    token_ids: list[list[int]] = [[] for _ in texts]
+    n_truncated = 0
+    for rows in rows_by_shape(second):
+        columns = [[texts[row] for row in rows]]
+        if second[rows[0]] is not None:
+            columns.append([second[row] or "" for row in rows])
+        found = _encode_alike(tokenizer, columns, max_length)
+        n_truncated += found.n_truncated
+        for row, ids in zip(rows, found.token_ids, strict=True):
+            token_ids[row] = ids
+    return Encoded(token_ids, n_truncated)
+
+
+def rows_by_shape(pairs: Sequence[str | None]) -> list[list[int]]:
+    """Return the rows without a second text, and those with one; a group without rows is left out.
+
+    A tokenizer reads only rows of one shape in one call.
+
+    Examples
+    --------
+    >>> rows_by_shape([None, "b", None]), rows_by_shape([])
+    ([[0, 2], [1]], [])
+    """
+    alone = [row for row, pair in enumerate(pairs) if pair is None]
+    both = [row for row, pair in enumerate(pairs) if pair is not None]
+    return [rows for rows in (alone, both) if rows]
+
+
+def _encode_alike(
+    tokenizer: PreTrainedTokenizerBase, columns: list[list[str]], max_length: int
+) -> Encoded:
+    """Return token ids of rows that all have one text, or all have two."""
     normaliser = normaliser_of(tokenizer)
     if normaliser is not None:
         columns = [[normaliser(text) for text in column] for column in columns]

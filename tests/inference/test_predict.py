@@ -130,6 +130,16 @@ def test_transformers_alone_reads_pairs_as_the_model_learnt_them(tmp_path) -> No
     assert inputs["input_ids"] == ours
 
 
+def test_what_is_read_of_a_row_does_not_depend_on_the_rows_beside_it(tmp_path) -> None:
+    tokenizer = load_tokenizer(save_tiny_model(tmp_path / "base"))
+    texts, pairs = ["my card", "the fee is bad", "loan", "my loan"], [None, "good", "", None]
+    together = encode(tokenizer, texts, pairs, 5)
+    alone = [encode(tokenizer, [text], [pair], 5) for text, pair in zip(texts, pairs, strict=True)]
+    assert together.token_ids == [one.token_ids[0] for one in alone]
+    assert together.n_truncated == sum(one.n_truncated for one in alone) == 1
+    assert together.token_ids[0] == encode(tokenizer, texts[:1], None, 5).token_ids[0]
+
+
 def test_a_file_that_holds_no_examples_is_refused(checkpoint, tmp_path) -> None:
     rows = dataset(tmp_path / "rows.parquet", random_texts(4))
     rows.path.write_bytes(b"no parquet")

@@ -67,7 +67,8 @@ class Arena:
         rows = drawn_rows(every, params.n_examples, params.seed, target=params.target)
         names = {"checkpoint_digest": checkpoint.digest, "dataset_digest": test.digest}
         scout = scouting_victim(victim, checkpoint.path, params.scout)
-        services = Services(victim, checkpoint.base_model, others(every, rows, params.seed))
+        held_out = others(every, rows, params.seed)
+        services = Services(victim, checkpoint.base_model, held_out, params.target)
         return cls(victim, scout, rows, params, names, services)
 
     def run(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.victims import Victim
+from flows.gradients import reading_of, saliencies
+from flows.victims import Victim, refuse_without_vectors
 from pipeline_steps.attack_types import AttackResult
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.evaluation.attacks.passage import Edits, Passage, Row
@@ -28,7 +29,6 @@ Questions = Sequence[tuple[Passage, Edits]]
 _NEIGHBOURS = 40  # of a word; a recipe takes fewer of them
 _FLIPS = 10
 _PROPOSALS = 20
-_PLACES = {"text": 0, "text_pair": 1}
 
 
 class Services:
@@ -42,11 +42,21 @@ class Services:
         What it was trained from, for the head of its masked language model.
     held_out : sequence of mapping
         Rows that are not attacked, for what is found once and tried on all that are.
+    target : str, optional
+        The label that rows are to get, towards which gradients go; without it they go away from
+        the true one.
     """
 
-    def __init__(self, victim: Victim, base_model: str, held_out: Sequence[Row] = ()) -> None:
+    def __init__(
+        self,
+        victim: Victim,
+        base_model: str,
+        held_out: Sequence[Row] = (),
+        target: str | None = None,
+    ) -> None:
         self.victim = victim
         self.held_out = held_out
+        self.target = target
         self.base_model = base_model
         self._made: dict[str, Service] = {}
         self._vectors: TextVectors | None = None
@@ -58,12 +68,12 @@ class Services:
         Raises
         ------
         ConfigurationError
-            If the victim has no label to take a gradient for.
+            If the victim has no label to take a gradient for, or no word vectors.
         CheckpointError
             If its base model has no masked-language head.
         """
         makers: Mapping[str, Callable[[], Service]] = {
-            SALIENCY: lambda: self._white_box(recipe, self.victim.saliency),
+            SALIENCY: lambda: self._white_box(recipe, self._saliency),
             FLIPS: lambda: self._white_box(recipe, self._flips),
             NEIGHBOURS: lambda: self._neighbours,
             SIMILARITY: lambda: self._similarity,
@@ -91,6 +101,7 @@ class Services:
                 expected="a text classifier, whose loss is of one label",
                 fix=f"set attack.ranking to recipe or random, and leave {recipe} out",
             )
+        refuse_without_vectors(self.victim.predictor, recipe)
         return service
 
     @property
@@ -149,7 +160,7 @@ class Services:
             return [finder.of_label(passage.row["label"]) for passage, _ in questions]
 
         service = self._white_box(recipe, found)
-        finder = TriggerFinder(self.victim, self.held_out)
+        finder = TriggerFinder(self.victim, self.held_out, self.target)
         return service
 
     def _masked(self) -> Service:
@@ -170,16 +181,18 @@ class Services:
 
         return proposals
 
+    def _saliency(self, questions: Questions) -> list[Any]:
+        predictor = self.victim.predictor
+        assert predictor is not None  # noqa: S101 - _white_box has asked
+        return saliencies(predictor, [passage for passage, _ in questions], self.target)
+
     def _flips(self, questions: Questions) -> list[Any]:
         from pipeline_steps.inference.flips import word_flips
-        from pipeline_steps.inference.saliency import Reading
 
-        predictor, found = self.victim.predictor, []
+        predictor, labels = self.victim.predictor, self.victim.labels
         assert predictor is not None  # noqa: S101 - _white_box has asked
-        for passage, edits in questions:
-            row = passage.changed(edits)
-            words = [(_PLACES[place], start, end) for place, start, end in passage.spans(edits)]
-            label = self.victim.labels.index(row["label"])
-            reading = Reading(row["text"], row["text_pair"], label, words)
-            found.append(word_flips(predictor, reading, _FLIPS))
-        return found
+        readings = [
+            reading_of(passage.changed(edits), passage.spans(edits), labels, self.target)
+            for passage, edits in questions
+        ]
+        return [word_flips(predictor, reading, _FLIPS) for reading in readings]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.prepare_data import Datasets
-from flows.victims import Victim, exact_victim
+from flows.victims import Victim, exact_victim, refuse_without_vectors
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import ConfigurationError
@@ -88,7 +88,7 @@ def bounds(
     Raises
     ------
     ConfigurationError
-        If word vectors are to be moved of a model that runs elsewhere.
+        If word vectors are to be moved of a model that runs elsewhere or has none of its own.
     """
     reports, certify_, ball = [], params.certify, params.ball
     if certify_ is not None:
@@ -128,6 +128,7 @@ def within_ball(victim: Victim, rows: Sequence[Row], asked: BallParams) -> Found
             expected="a model directory, whose weights are read here",
             fix="leave the ball out; a certificate needs answers only: --certify N",
         )
+    refuse_without_vectors(victim.predictor, "the ball")
     from pipeline_steps.inference.embedding_ball import Ball, smallest_breaking
 
     texts, pairs = [row["text"] for row in rows], [row["text_pair"] for row in rows]

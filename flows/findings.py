@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flows.gradients import saliencies
 from flows.prepare_data import Datasets
 from flows.workspace import Workspace
 from pipeline_steps.evaluation.attacks.passage import Passage
@@ -77,7 +78,7 @@ def _leanings(
     # The gradient is that of the answer's own loss: what spoke for it, not against the truth.
     asked = {name: {**rows[name], "label": said} for name, (said, _) in answers.items()}
     passages = [Passage.of(row, problem) for row in asked.values()]
-    weights = victim.saliency([(passage, {}) for passage in passages])
+    weights = saliencies(victim.predictor, passages)
     return tuple(
         Leaning(
             example_id=passage.example_id,

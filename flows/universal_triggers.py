@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flows.gradients import reading_of
 from flows.victims import Victim
 from pipeline_steps.errors import ConfigurationError
-from pipeline_steps.evaluation.attacks.goals import WrongLabel
+from pipeline_steps.evaluation.attacks.goals import ThisLabel, WrongLabel
 from pipeline_steps.evaluation.attacks.passage import Row
 from pipeline_steps.evaluation.attacks.triggers import Words, find_trigger, preceding
 
@@ -24,6 +25,8 @@ class TriggerFinder:
         Whose gradients propose words, and whose answers decide.
     held_out : sequence of mapping
         Rows in the order in which they are to be used.
+    target : str, optional
+        The label that rows are to get; those that have it already are not used.
 
     Raises
     ------
@@ -31,15 +34,11 @@ class TriggerFinder:
         If there are no such rows.
     """
 
-    def __init__(self, victim: Victim, held_out: Sequence[Row]) -> None:
-        if not held_out:
-            raise ConfigurationError(
-                "universal_trigger finds its words on rows that are not attacked: there are none",
-                expected="more rows than attack.n_examples (--examples)",
-                fix="attack fewer rows, or leave universal_trigger out",
-            )
+    def __init__(self, victim: Victim, held_out: Sequence[Row], target: str | None = None) -> None:
         self.victim = victim
-        self.held_out = held_out
+        self.held_out = [row for row in held_out if row["label"] != target]
+        self.target = target
+        refuse_without_rows(len(self.held_out))
         self._found: dict[str, Words | None] = {}
 
     def of_label(self, label: str) -> list[Words]:
@@ -60,22 +59,15 @@ class TriggerFinder:
 
     def _proposals(self, rows: Sequence[Row], words: Words) -> list[list[str]]:
         from pipeline_steps.inference.flips import shared_flips
-        from pipeline_steps.inference.saliency import Reading
 
         predictor = self.victim.predictor
         assert predictor is not None  # noqa: S101 - the services have asked
-        spans, start = [], 0
+        places, start = [], 0
         for word in words:
-            spans.append((0, start, start + len(word)))
+            places.append(("text", start, start + len(word)))
             start += len(word) + 1
         readings = [
-            Reading(
-                preceding(words, row["text"]),
-                row["text_pair"],
-                self.victim.labels.index(row["label"]),
-                spans,
-            )
-            for row in rows
+            reading_of(_behind(words, row), places, self.victim.labels, self.target) for row in rows
         ]
         found = shared_flips(predictor, readings, _PROPOSED + 1)
         return [
@@ -84,6 +76,27 @@ class TriggerFinder:
         ]
 
     def _harm(self, rows: Sequence[Row], words: Words) -> float:
-        goal = WrongLabel(self.victim.labels)
-        answers = self.victim([{**row, "text": preceding(words, row["text"])} for row in rows])
+        labels = self.victim.labels
+        goal = WrongLabel(labels) if self.target is None else ThisLabel(labels, self.target)
+        answers = self.victim([_behind(words, row) for row in rows])
         return sum(goal.judge(answer).harm for answer in answers) / len(rows)
+
+
+def refuse_without_rows(n_held_out: int) -> None:
+    """Refuse to look for a trigger where no row is left to find it on.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none.
+    """
+    if n_held_out < 1:
+        raise ConfigurationError(
+            "universal_trigger finds its words on rows that are not attacked: there are none",
+            expected="more rows than attack.n_examples (--examples)",
+            fix="attack fewer rows, or leave universal_trigger out",
+        )
+
+
+def _behind(words: Words, row: Row) -> Row:
+    return {**row, "text": preceding(words, row["text"])}

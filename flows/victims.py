@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.evaluation.attacks.goals import Answer
-from pipeline_steps.evaluation.attacks.passage import Edits, Passage, Row
+from pipeline_steps.evaluation.attacks.passage import Row
 from pipeline_steps.evaluation.metrics import softmax
 from pipeline_steps.predictions_file import (
     METADATA_COLUMNS,
@@ -54,10 +55,6 @@ class Victim(Protocol):
 
     def table(self, rows: Sequence[Row], answers: Sequence[Answer]) -> AnyTable:
         """Return answers as the predictions on rows."""
-        ...
-
-    def saliency(self, candidates: Sequence[tuple[Passage, Edits]]) -> list[Any]:
-        """Return for each word of rows how much it matters, as a gradient says."""
         ...
 
     def counts(self) -> Mapping[str, int]:
@@ -107,23 +104,6 @@ class CheckpointVictim:
         """Return the model's outputs on rows, in their order."""
         return self.predictor.table(_example_rows(rows))
 
-    def saliency(self, candidates: Sequence[tuple[Passage, Edits]]) -> list[Any]:
-        """Return for each word of rows how much it matters, as a gradient says."""
-        from pipeline_steps.inference.saliency import Reading, word_saliencies
-
-        places = {"text": 0, "text_pair": 1}
-        readings = [
-            Reading(
-                text=row["text"],
-                pair=row["text_pair"],
-                label=self.labels.index(row["label"]),
-                words=[(places[word.place], word.start, word.end) for word in passage.words],
-            )
-            for passage, _ in candidates
-            for row in [passage.row]
-        ]
-        return word_saliencies(self.predictor, readings)
-
     def table(self, rows: Sequence[Row], answers: Sequence[Answer]) -> AnyTable:
         """Return answers as the predictions on rows."""
         return table_of_answers(rows, answers, self.labels)
@@ -151,6 +131,23 @@ def table_of_answers(
         score=np.array([answer.confidence for answer in answers], dtype=float),
         **shared,
     )
+
+
+def refuse_without_vectors(predictor: Predictor, asking: str) -> None:
+    """Refuse gradients of a model whose word vectors cannot be told from its prompt.
+
+    Raises
+    ------
+    ConfigurationError
+        If the model is a language model with a prompt.
+    """
+    if not hasattr(predictor.model, "get_input_embeddings"):
+        raise ConfigurationError(
+            f"{asking} asks for gradients, and a model of finetune.tuning in_context gives none",
+            expected="a classifier that was trained: any other kind of finetune.tuning",
+            fix="leave out hotflip, universal_trigger, the gradient ranking and the ball; "
+            "deepwordbug and textfooler, for example, ask for answers only",
+        )
 
 
 def exact_victim(path: Path) -> CheckpointVictim:

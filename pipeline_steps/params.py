@@ -100,7 +100,13 @@ class Params(Section):
     def _columns_and_metrics_are_those_of_the_problem(self) -> Params:
         mistakes = column_mistakes(self.problem, self.ingest.columns.model_dump())
         mistakes += noise_mistakes(self.problem, self.suites)
-        mistakes += attack_mistakes(self.problem, self.attack, self.gate, self.finetune.base_model)
+        mistakes += attack_mistakes(
+            self.problem,
+            self.attack,
+            self.gate,
+            self.finetune.base_model,
+            in_context=self.finetune.tuning.kind == "in_context",
+        )
         mistakes += tuning_mistakes(self.problem, self.finetune.tuning.kind)
         metric, known = self.finetune.early_stopping_metric, (*HEADLINES[self.problem], "loss")
         if metric not in known:

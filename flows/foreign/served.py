@@ -96,10 +96,6 @@ class ServedVictim:
         """Return zeros: what a server reads is its own."""
         return {"n_forwards": 0, "n_tokens": 0, "n_padding": 0}
 
-    def saliency(self, candidates: Sequence[Any]) -> list[Any]:
-        """Raise: nothing says what a model elsewhere looks at."""
-        raise NotImplementedError(f"gradients of {self.model.address}, {len(candidates)} asked")
-
     def _asked(self, rows: Sequence[Row]) -> Asked:
         return self.ask([self.problem.request(row) for row in rows])
 

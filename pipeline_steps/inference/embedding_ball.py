@@ -6,8 +6,7 @@ do, not an attack on texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ import torch
 
 from pipeline_steps.inference.batching import length_sorted_batches
 from pipeline_steps.inference.forward import pad
+from pipeline_steps.inference.moved_vectors import moved_vectors
 
 if TYPE_CHECKING:
     from pipeline_steps.inference.predictor import Predictor
@@ -125,19 +125,9 @@ class _Rows:
         return broken_within(self._scores, shape, self.free, self.truth, ball)
 
     def _scores(self, moves: torch.Tensor) -> torch.Tensor:
-        with _moved(self.table, moves):
+        with moved_vectors(self.table, moves):
             logits: torch.Tensor = self.model(**self.inputs).logits
         return logits
-
-
-@contextmanager
-def _moved(table: torch.nn.Module, moves: torch.Tensor) -> Iterator[None]:
-    """Add the moves to what the table of word vectors returns; the model reads ids as ever."""
-    handle = table.register_forward_hook(lambda _module, _inputs, vectors: vectors + moves)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _place(predictor: Predictor, truth: str) -> int:

@@ -1,4 +1,4 @@
-"""Which word in the place of another would raise the loss most, by one backward pass."""
+"""Which word in the place of another would do most harm, by one backward pass."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from pipeline_steps.inference.moved_vectors import loss_gradient
 from pipeline_steps.inference.saliency import Reading, Span
 from pipeline_steps.inference.tokenization import WORD_STARTS
 
@@ -22,8 +23,8 @@ def word_flips(predictor: Predictor, reading: Reading, most: int) -> Gains:
     """Return for each word of a row the flips of greatest first-order gain (Ebrahimi et al. 2018).
 
     The gain of writing word b where a stands is g . (e_b - e_a), with the loss's gradient g at a's
-    embedding. Only words that are one token are flipped, and only into whole words of the
-    victim's vocabulary; the others get an empty list.
+    embedding, turned round where the label is wanted. Only words that are one token are flipped,
+    and only into whole words of the victim's vocabulary; the others get an empty list.
     """
     ids, names = whole_words(predictor.tokenizer)
     with torch.no_grad():
@@ -57,7 +58,7 @@ def shared_flips(predictor: Predictor, readings: Sequence[Reading], most: int) -
 
 
 def _read(predictor: Predictor, reading: Reading) -> tuple[list[int | None], Any, Any, Any]:
-    """Return the token of each word, the gradient at all, their vectors and the table of all."""
+    """Return the token of each word, the way to harm at all, their vectors and the table of all."""
     encoded = predictor.tokenizer(
         [reading.text],
         [reading.pair] if reading.pair is not None else None,
@@ -67,7 +68,7 @@ def _read(predictor: Predictor, reading: Reading) -> tuple[list[int | None], Any
     )
     places = list(zip(encoded.sequence_ids(0), encoded["offset_mapping"][0], strict=True))
     tokens = _single_tokens(places, reading.words)
-    return tokens, *_gradient(predictor, encoded["input_ids"][0], reading.label)
+    return tokens, *_gradient(predictor, encoded["input_ids"][0], reading)
 
 
 def whole_words(tokenizer: Any) -> tuple[list[int], list[str]]:
@@ -83,17 +84,18 @@ def whole_words(tokenizer: Any) -> tuple[list[int], list[str]]:
     return [i for i, _ in kept], [word for _, word in kept]
 
 
-def _gradient(predictor: Predictor, token_ids: list[int], label: int) -> tuple[Any, Any, Any]:
-    """Return the loss's gradient at the embeddings of a row, those, and the table of all."""
+def _gradient(predictor: Predictor, token_ids: list[int], reading: Reading) -> tuple[Any, Any, Any]:
+    """Return the way to harm at the embeddings of a row, those, and the table of all.
+
+    It is up the loss of a label that is to be left, and down the loss of one that is wanted.
+    """
     model: Any = predictor.model
     table = model.get_input_embeddings().weight
     ids = torch.tensor([token_ids], device=table.device)
-    with torch.enable_grad():
-        vectors = table[ids].detach().requires_grad_()
-        logits = model(inputs_embeds=vectors, attention_mask=torch.ones_like(ids)).logits.float()
-        truth = torch.tensor([label], device=ids.device)
-        (gradient,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, truth), vectors)
-    return gradient[0].float(), vectors.detach()[0].float(), table.detach()
+    label = torch.tensor([reading.label], device=table.device)
+    gradient = loss_gradient(model, ids, torch.ones_like(ids), label)
+    way = -gradient[0] if reading.wanted else gradient[0]
+    return way, table[ids[0]].detach().float(), table.detach()
 
 
 def _best(

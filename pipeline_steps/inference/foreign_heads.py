@@ -103,10 +103,8 @@ class ReadsPairs(torch.nn.Module):
         self.model = model
         self.separator = separator
 
-    def forward(self, input_ids: torch.Tensor | None = None, **inputs: Any) -> Any:
-        """Return what the model returns; vectors in place of ids have no types."""
-        if input_ids is None:
-            return self.model(**inputs)
+    def forward(self, input_ids: torch.Tensor, **inputs: Any) -> Any:
+        """Return what the model returns."""
         ends = (input_ids == self.separator).long()
         types = ((ends.cumsum(dim=1) - ends) > 0).long() * inputs["attention_mask"]
         return self.model(input_ids=input_ids, token_type_ids=types, **inputs)

@@ -12,6 +12,8 @@ import torch
 
 from pipeline_steps.inference.batching import length_sorted_batches
 from pipeline_steps.inference.forward import pad
+from pipeline_steps.inference.moved_vectors import loss_gradient
+from pipeline_steps.inference.tokenization import rows_by_shape
 
 if TYPE_CHECKING:
     from pipeline_steps.inference.predictor import Predictor
@@ -23,21 +25,35 @@ Span = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Reading:
-    """A row whose words are asked about: its texts, its true label and where its words are."""
+    """A row whose words are asked about: its texts, a label and where its words are.
+
+    ``wanted``: the label is to be reached; else it is to be left.
+    """
 
     text: str
     pair: str | None
     label: int
     words: Sequence[Span]
+    wanted: bool = False
 
 
 def word_saliencies(predictor: Predictor, readings: Sequence[Reading]) -> list[Array]:
-    """Return the length of the loss's gradient at the vectors of each word, (n_words,), by row.
+    """Return the length of a loss's gradient at the vectors of each word, (n_words,), by row.
 
     The lengths at a word's tokens are added up (Li et al. 2016, "Visualizing and understanding
     neural models in NLP", first-derivative saliency). One backward pass to the embeddings stands
     for as many forward passes as there are words. A word that was cut off has none.
     """
+    effects: list[Array] = [np.zeros(0)] * len(readings)
+    for rows in rows_by_shape([reading.pair for reading in readings]):
+        found = _saliencies_alike(predictor, [readings[row] for row in rows])
+        for row, values in zip(rows, found, strict=True):
+            effects[row] = values
+    return effects
+
+
+def _saliencies_alike(predictor: Predictor, readings: Sequence[Reading]) -> list[Array]:
+    """Return the saliencies of rows that all have one text, or all have two."""
     encoded = predictor.tokenizer(
         [reading.text for reading in readings],
         [reading.pair or "" for reading in readings] if readings[0].pair is not None else None,
@@ -64,13 +80,8 @@ def _token_effects(
     table: Any = model.get_input_embeddings()  # type: ignore[operator]
     inputs = pad(token_ids, int(tokenizer.pad_token_id))
     ids, mask = (inputs[name].to(table.weight.device) for name in ("input_ids", "attention_mask"))
-    with torch.enable_grad():
-        vectors = table(ids).detach().requires_grad_()
-        logits = model(inputs_embeds=vectors, attention_mask=mask).logits.float()
-        truth = torch.tensor(labels, device=ids.device)
-        loss = torch.nn.functional.cross_entropy(logits, truth, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, vectors)
-    lengths: Array = gradient.float().norm(dim=-1).cpu().numpy()
+    gradient = loss_gradient(model, ids, mask, torch.tensor(labels, device=ids.device))
+    lengths: Array = gradient.norm(dim=-1).cpu().numpy()
     return lengths
 
 

@@ -19,9 +19,11 @@ CLASSIFIER, NER, QA = "text_classification", "ner", "question_answering"
 RAW = {"sources": [{"path": "a.csv"}]}
 
 
-def mistakes(problem: str, gate: dict[str, Any] | None = None, **attack: Any) -> str:
-    params = GateParams.model_validate(gate or {})
-    return "; ".join(attack_mistakes(problem, AttackParams(**attack), params, MINILM))
+def mistakes(
+    problem: str, gate: dict[str, Any] | None = None, *, in_context: bool = False, **attack: Any
+) -> str:
+    params, asked = GateParams.model_validate(gate or {}), AttackParams(**attack)
+    return "; ".join(attack_mistakes(problem, asked, params, MINILM, in_context=in_context))
 
 
 def test_the_names_are_those_of_the_attacks_and_each_has_a_known_weakness() -> None:
@@ -55,6 +57,24 @@ def test_what_does_not_go_with_a_problem_is_refused(
     problem: str, attack: dict[str, Any], message: str
 ) -> None:
     assert message in mistakes(problem, **attack)
+
+
+@pytest.mark.parametrize(
+    "attack", [{"recipes": ("hotflip",)}, {"ranking": "gradient"}, {"ball": {}}]
+)
+def test_a_model_in_context_has_no_gradients_to_attack_it_by(attack: dict[str, Any]) -> None:
+    assert "in_context gives none" in mistakes(CLASSIFIER, in_context=True, **attack)
+    assert mistakes(CLASSIFIER, **attack) == ""
+
+
+def test_gradients_of_a_model_in_context_are_refused_when_params_are_read() -> None:
+    raw = {
+        "ingest": RAW,
+        "finetune": {"tuning": {"kind": "in_context"}},
+        "attack": {"recipes": ["hotflip"]},
+    }
+    with pytest.raises(ConfigurationError, match="hotflip asks for gradients"):
+        parse_params(raw, source="params.yaml")
 
 
 def test_what_goes_with_a_problem_is_let_pass() -> None:

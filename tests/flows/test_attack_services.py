@@ -17,6 +17,7 @@ from transformers import AutoModelForMaskedLM
 from warm_commands import WarmCommands
 
 from flows.attack_services import Services
+from flows.bounding import within_ball
 from flows.victims import CheckpointVictim
 from pipeline_steps.errors import CheckpointError, ConfigurationError
 from pipeline_steps.evaluation.attacks.readings import slips
@@ -24,10 +25,16 @@ from pipeline_steps.inference.base_model import DEFAULT_BASE_MODEL as MINILM
 from pipeline_steps.inference.flips import word_flips
 from pipeline_steps.inference.masked_words import MaskedLanguageModel
 from pipeline_steps.inference.normalising.normaliser import Normaliser
-from pipeline_steps.inference.saliency import Reading
+from pipeline_steps.inference.prompted.classifier import Prompt, PromptedClassifier
+from pipeline_steps.inference.saliency import Reading, word_saliencies
 from pipeline_steps.inference.tokenization import with_normaliser
 from pipeline_steps.inference.word_vectors import TextVectors
+from pipeline_steps.judging_params import BallParams
 
+PROMPT = Prompt(
+    model="masked", before=(), between=(), after=(), labels=((5,), (6,)), bias=(0.0, 0.0),
+    score="sum", special_ids=(), mask_id=4, pad_id=0, max_positions=64,
+)  # fmt: skip
 SENTENCE = "the good card was very bad"
 
 
@@ -120,6 +127,49 @@ def test_the_gain_of_a_flip_is_the_slope_of_the_loss_towards_it(tmp_path: Path) 
                 slope = (loss(word, new, 0.05) - loss(word, new, -0.05)) / 0.1
                 assert slope == pytest.approx(gain, abs=2e-4, rel=0.05)
     assert all(np.diff([gain for _, gain in several]).max() <= 0 for several in gains)
+
+
+def test_towards_a_label_the_gains_are_those_away_from_it_turned_round(tmp_path: Path) -> None:
+    asked, every = predictor(tmp_path), 10_000
+    words = [(0, 0, 4), (0, 5, 9)]
+    up, down = (
+        word_flips(asked, Reading("good card", None, 1, words, wanted=wanted), every)
+        for wanted in (False, True)
+    )
+    for left, reached in zip(up, down, strict=True):
+        turned = {word: -gain for word, gain in left}
+        assert dict(reached) == pytest.approx(turned, abs=1e-6)
+
+
+def test_gradients_go_to_the_target_where_an_attack_has_one(tmp_path: Path) -> None:
+    victim = CheckpointVictim(predictor(tmp_path))
+    asked, passage = victim.predictor, passage_of("bad card", "bad")
+    services = Services(victim, MINILM, target="good").named(["flips", "saliency"], "hotflip")
+    words = [(0, 0, 3), (0, 4, 8)]
+    wanted = Reading("bad card", None, 1, words, wanted=True)
+    (flips,), (lengths,) = (services[name]([(passage, {})]) for name in ("flips", "saliency"))
+    assert flips == word_flips(asked, wanted, 10)
+    assert lengths == pytest.approx(word_saliencies(asked, [wanted])[0])
+
+
+def test_the_saliency_of_a_row_does_not_depend_on_the_rows_beside_it(tmp_path: Path) -> None:
+    asked, words = predictor(tmp_path), [(0, 0, 4), (0, 5, 9)]
+    readings = [Reading("good card", pair, 1, words) for pair in (None, "the fee", "", None)]
+    together = word_saliencies(asked, readings)
+    for found, reading in zip(together, readings, strict=True):
+        assert found == pytest.approx(word_saliencies(asked, [reading])[0], abs=1e-6)
+    assert together[0] != pytest.approx(together[1], rel=1e-3)
+
+
+def test_a_language_model_with_a_prompt_has_no_gradients_to_ask_for(tmp_path: Path) -> None:
+    asked = predictor(tmp_path)
+    asked.model = PromptedClassifier(asked.model, PROMPT)
+    victim = CheckpointVictim(asked)
+    for name in ("flips", "saliency", "triggers"):
+        with pytest.raises(ConfigurationError, match="tuning in_context gives none"):
+            Services(victim, MINILM).named([name], "hotflip")
+    with pytest.raises(ConfigurationError, match="the ball asks for gradients"):
+        within_ball(victim, [passage_of("good card").row], BallParams())
 
 
 def test_gradients_of_what_has_no_label_are_refused(tmp_path: Path) -> None:

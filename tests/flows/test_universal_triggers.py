@@ -90,6 +90,23 @@ def test_a_trigger_breaks_rows_it_was_not_found_on_and_leaves_their_text_behind_
     assert attacked(model, data).attacks[0].results == attack.results
 
 
+def test_with_a_target_the_harm_of_words_is_how_near_they_bring_other_rows_to_it(
+    tmp_path: Path,
+) -> None:
+    victim = CheckpointVictim(predictor(tmp_path))
+    rows = [
+        {"example_id": name, "text": "card", "text_pair": None, "label": name, "target": None}
+        for name in ("bad", "good")
+    ]
+    finder = TriggerFinder(victim, rows, "good")
+    (answer,) = victim([{**rows[0], "text": "the the the card"}])
+    assert finder.held_out == rows[:1]
+    assert finder._harm(rows[:1], ("the",) * 3) == pytest.approx(answer.probabilities[1])
+    assert finder.of_label("good") == []
+    with pytest.raises(ConfigurationError, match="rows that are not attacked: there are none"):
+        TriggerFinder(victim, rows[1:], "good")
+
+
 def test_where_all_rows_are_attacked_or_no_gradient_is_given_it_is_refused(
     model: Path, data: Path
 ) -> None:

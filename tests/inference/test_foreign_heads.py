@@ -8,13 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 from foreign_models import save_foreign_model
-from transformers import AutoModelForQuestionAnswering, AutoModelForTokenClassification
+from transformers import (
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
 
 from pipeline_steps.errors import CheckpointError, ConfigurationError
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.foreign import problem_of_directory
 from pipeline_steps.inference.foreign_heads import ReadsPairs, load_foreign
 from pipeline_steps.inference.learners.windows import encode_windows
+from pipeline_steps.inference.saliency import Reading, word_saliencies
 from pipeline_steps.inference.tokenization import load_tokenizer
 from pipeline_steps.problems.ner import target_of
 
@@ -24,6 +29,12 @@ TAGS = ("B-card", "I-card", "O")  # O is last, as in many models
 def rows(texts: list[str], pairs: list[str | None], targets: list[str]) -> ExampleRows:
     n = len(texts)
     return ExampleRows([str(i) for i in range(n)], texts, pairs, [""] * n, targets, {})
+
+
+def ask_for_token_types(path: Path) -> None:
+    config = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    config["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    (path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def test_tags_are_those_of_the_model_wherever_it_has_its_outside(tmp_path: Path) -> None:
@@ -53,9 +64,7 @@ def test_start_and_end_of_an_answer_are_those_of_the_model_with_its_token_types(
     tmp_path: Path,
 ) -> None:
     path = save_foreign_model(tmp_path / "m", ("a", "b"), problem="question_answering")
-    config = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8"))
-    config["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
-    (path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    ask_for_token_types(path)
     predictor = load_foreign(path, "question_answering", renamed={}, unanswerable=False)
     question, context = "the number", "my card number is good and the fee is bad"
     windows = encode_windows(predictor.tokenizer, [context], 64, 8, before=[question])
@@ -70,6 +79,27 @@ def test_start_and_end_of_an_answer_are_those_of_the_model_with_its_token_types(
     assert ours == pytest.approx(wanted, abs=1e-5)
     assert not torch.allclose(found.start_logits, untyped.start_logits, atol=1e-4)
     assert predictor.labels == ("answer",)
+
+
+def test_the_gradient_of_a_pair_is_that_of_the_model_with_its_token_types(tmp_path: Path) -> None:
+    path = save_foreign_model(tmp_path / "m", ("a", "b"))
+    ask_for_token_types(path)
+    predictor = load_foreign(path, "text_classification", renamed={})
+    assert isinstance(predictor.model, ReadsPairs)
+    [ours] = word_saliencies(predictor, [Reading("card", "bad", 1, [(0, 0, 4), (1, 0, 3)])])
+    model = AutoModelForSequenceClassification.from_pretrained(path).eval()
+    ids = torch.tensor(predictor.encode(["card"], ["bad"]).token_ids)  # [CLS] card [SEP] bad [SEP]
+
+    def lengths(types: list[int]) -> list[float]:
+        vectors = model.get_input_embeddings()(ids).detach().requires_grad_()
+        logits = model(inputs_embeds=vectors, token_type_ids=torch.tensor([types])).logits
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor([1]))
+        (gradient,) = torch.autograd.grad(loss, vectors)
+        found: list[float] = gradient[0].norm(dim=-1)[[1, 3]].tolist()
+        return found
+
+    assert ours == pytest.approx(lengths([0, 0, 0, 1, 1]), rel=1e-4)
+    assert ours != pytest.approx(lengths([0] * 5), rel=1e-3)
 
 
 def test_a_model_without_token_types_gets_none(tmp_path: Path) -> None:

@@ -17,22 +17,31 @@ class Group:
     part: SliceMetrics
 
 
+def not_attacked(reports: Sequence[EvaluationReport]) -> list[EvaluationReport]:
+    """Return the reports of rows as somebody wrote them, or as noise left them."""
+    return [report for report in reports if report.kind != "adversarial"]
+
+
 def worst_suite(reports: Sequence[EvaluationReport]) -> EvaluationReport | None:
     """Return the report with the lowest headline metric; ``None``: none has a value.
 
     The lowest of several suites is low by chance as well: read it with its interval. What counts
-    no right answers (:data:`UNCOMPARED`) is no suite here.
+    no right answers (:data:`UNCOMPARED`) is no suite here, nor is an attack.
     """
-    found = [(r.metric(r.headline), r) for r in reports if r.kind not in UNCOMPARED]
+    natural = [report for report in not_attacked(reports) if report.kind not in UNCOMPARED]
+    found = [(report.metric(report.headline), report) for report in natural]
     known = [(m.value, report) for m, report in found if m is not None and m.value is not None]
     return min(known, key=lambda pair: pair[0])[1] if known else None
 
 
 def worst_group(reports: Sequence[EvaluationReport]) -> Group | None:
-    """Return the slice with the lowest first metric over all suites; of equals the largest."""
+    """Return the slice with the lowest first metric over all suites; of equals the largest.
+
+    Rows under attack are no group: an attack lowers all of them.
+    """
     groups = [
         (part.metrics[0].value, -part.n, place, Group(report.suite, part))
-        for place, report in enumerate(reports)
+        for place, report in enumerate(not_attacked(reports))
         for part in (*report.slices, *report.text_slices)
         if part.metrics and part.metrics[0].value is not None
     ]

@@ -10,7 +10,7 @@ from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
 from pipeline_steps.reporting.charts import reliability_chart, risk_chart
 from pipeline_steps.reporting.run_record import Reports
 from pipeline_steps.reporting.summary import unchanged_lines
-from pipeline_steps.worst_groups import Group, worst_group, worst_suite
+from pipeline_steps.worst_groups import Group, not_attacked, worst_group, worst_suite
 
 CALIBRATION = (
     "ece", "ece_scaled", "nll", "nll_scaled", "brier", "brier_scaled", "adaptive_ece",
@@ -86,11 +86,15 @@ def _scores(report: EvaluationReport) -> Any:
 
 
 def _steepest(record: Reports) -> EvaluationReport | None:
-    """Return the suite beside the main one with the largest area under its risk curve."""
+    """Return the suite beside the main one with the largest area under its risk curve.
+
+    Attacks have a part of the report for themselves.
+    """
 
     def area(report: EvaluationReport) -> float:
         metric = report.metric("aurc")
         return -1.0 if metric is None or metric.value is None else metric.value
 
-    others = [r for r in record.suites if r is not record.main and r.risk_coverage]
+    suites = not_attacked(record.suites)
+    others = [r for r in suites if r is not record.main and r.risk_coverage]
     return max(others, key=area, default=None)

@@ -126,6 +126,12 @@ def test_the_second_curve_is_the_suite_with_the_largest_risk(stressed: RunRecord
     assert stress_tables(stressed).steepest == "shift"
 
 
+def test_the_second_curve_is_no_attack(stressed: RunRecord) -> None:
+    attack = stressed.reports[0].model_copy(update={"suite": "pruthi", "kind": "adversarial"})
+    record = stressed.model_copy(update={"reports": (attack, *stressed.reports[1:])})
+    assert stress_tables(record).steepest is None
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))
 def test_risk_curves_stay_inside_the_frame(points) -> None:
     drawing = risk_chart([points])

@@ -89,6 +89,15 @@ def test_the_worst_suite_and_group_are_found_over_all_reports(save) -> None:
     assert worst_group([]) is None
 
 
+def test_rows_under_attack_are_neither_the_worst_suite_nor_the_worst_group(save) -> None:
+    clean = evaluate(save(TRUTH, broken(6)), PARAMS)
+    attack = save(TRUTH, broken(54), suite="deepwordbug", kind="adversarial")
+    reports = [clean, evaluate(attack, PARAMS)]
+    assert worst_suite(reports) is clean
+    assert worst_group(reports).suite == "test"
+    assert worst_suite(reports[1:]) is None
+
+
 def test_a_version_on_the_line_of_the_others_is_no_more_robust_than_they() -> None:
     line = [(float(expit(x)), float(expit(0.8 * x - 1.0))) for x in (0.5, 1.0, 2.0, 2.5)]
     found = effective_robustness(line[1], [line[0], *line[2:]], n=100)

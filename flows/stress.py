@@ -106,7 +106,7 @@ def _declared(workspace: Workspace, datasets: Datasets) -> BehaviourFile | None:
             expected=f"the problem {_ANSWERS_WITH_LABELS}: behavioural tests ask for labels",
             fix="set evaluate.behaviour to null",
         )
-    return load_behaviour(path, _labels(datasets.train.path))
+    return load_behaviour(path, labels_in(datasets.train.path))
 
 
 def _behaviour_path(workspace: Workspace) -> Path | None:
@@ -114,7 +114,8 @@ def _behaviour_path(workspace: Workspace) -> Path | None:
     return None if name is None else workspace.root / name
 
 
-def _labels(path: Path) -> frozenset[str]:
+def labels_in(path: Path) -> frozenset[str]:
+    """Return the labels of an examples file."""
     import pyarrow.parquet as pq
 
     column = pq.read_table(path, columns=["label"])["label"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.attack_needs import refuse_unattackable
 from flows.prepare_data import Datasets
 from flows.shadow_evidence import shadow_of_training
 from flows.stress import behaviour_digest, refuse_unanswerable
@@ -38,12 +39,15 @@ def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
     TrainingError
         If a teacher or a file of earlier examples that ``finetune`` names is missing or torn.
     ConfigurationError
-        If ``evaluate`` asks for what no report could say.
+        If ``evaluate`` asks for what no report could say, or ``attack`` for what cannot be run.
+    MissingDependencyError
+        If an attack reads a list that is not installed.
     """
     from pipeline_steps.inference.base_model import resolve_base_model
     from pipeline_steps.training.further import further_digests
 
     refuse_unanswerable(workspace, datasets)
+    refuse_unattackable(workspace, datasets)
     params = workspace.params
     base = resolve_base_model(params.finetune.base_model, params.finetune.base_digest)
     training = value_digest(

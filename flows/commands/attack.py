@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.arena import results_path
+from flows.attack_needs import refuse_missing_lists
 from flows.attack_runs import WORST_CASE
 from flows.attacking import suites_against
 from flows.candidate import evaluate_attacks
@@ -131,13 +132,16 @@ def with_attacks(workspace: Workspace, settings: dict[str, Any]) -> Workspace:
 
 
 def refuse_mistakes(problem: str, attack: AttackParams, gate: GateParams, base_model: str) -> None:
-    """Refuse attacks and settings that do not go with a problem.
+    """Refuse attacks and settings that do not go with a problem, or lack a list of characters.
 
     Raises
     ------
     ConfigurationError
         Naming them all.
+    MissingDependencyError
+        Naming the extra that brings the list.
     """
+    refuse_missing_lists(attack)
     mistakes = attack_mistakes(problem, attack, gate, base_model)
     if mistakes:
         raise ConfigurationError(

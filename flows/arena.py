@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from flows.attack_code import attacking_code
 from flows.attack_goals import goal_of, offer_of
 from flows.attack_services import Services
 from flows.victims import Victim, exact_victim, scouting_victim
@@ -26,7 +27,6 @@ from pipeline_steps.evaluation.attacks.pool import Limits
 from pipeline_steps.evaluation.attacks.results_file import AboutAttack, write_results
 from pipeline_steps.judging_params import AttackParams
 from pipeline_steps.predictions_file import write_predictions
-from pipeline_steps.provenance import ATTACKING_CODE, code_version
 from pipeline_steps.types import Checkpoint, DatasetRef
 
 _COUNTED = ("n_forwards", "n_tokens", "n_padding")
@@ -122,7 +122,7 @@ class Arena:
             suite=name,
             kind="adversarial",
             problem=self.problem.name,
-            code=code_version(ATTACKING_CODE),
+            code=attacking_code(),
         )
 
     def _counts(self) -> dict[str, int]:

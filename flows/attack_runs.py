@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from flows.arena import Arena, results_path
+from flows.attack_code import attacking_code
 from flows.prepare_data import Datasets
 from flows.workspace import Workspace
 from pipeline_steps.attack_types import AttackCost
@@ -24,7 +25,6 @@ from pipeline_steps.predictions_file import (
     read_predictions,
     write_predictions,
 )
-from pipeline_steps.provenance import ATTACKING_CODE, code_version
 from pipeline_steps.types import Checkpoint, DatasetRef, Predictions
 
 WORST_CASE = "worst_case"
@@ -106,5 +106,5 @@ class Attacks:
             suite=name,
             kind="adversarial",
             problem=first.problem,
-            code=code_version(ATTACKING_CODE),
+            code=attacking_code(),
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flows.arena import Arena, results_path
+from flows.attack_code import attacking_code
 from flows.attack_runs import Attacks
 from pipeline_steps.attack_types import AttackCost, AttackResult, StoppedAttack
 from pipeline_steps.digests import value_digest
@@ -24,7 +25,6 @@ from pipeline_steps.evaluation.attacks.stopping import Bounds, where_it_stands
 from pipeline_steps.evaluation.attacks.worst_case import worst_case
 from pipeline_steps.judging_params import GateParams
 from pipeline_steps.predictions_file import describe_predictions, write_predictions
-from pipeline_steps.provenance import ATTACKING_CODE, code_version
 from pipeline_steps.types import Predictions
 
 _BLOCK = 25
@@ -104,7 +104,7 @@ class _Side:
             suite=self.recipe,
             kind="adversarial",
             problem=self.arena.problem.name,
-            code=code_version(ATTACKING_CODE),
+            code=attacking_code(),
         )
 
 

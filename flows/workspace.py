@@ -14,13 +14,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
+from flows.attack_code import attacking_code
 from flows.settings import Settings, load_settings
 from flows.storage_errors import explained_storage_errors
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import BusyError, ConfigurationError
 from pipeline_steps.files import remove_partial_files
 from pipeline_steps.params import Params, load_params
-from pipeline_steps.provenance import ATTACKING_CODE, PREDICTING_CODE, code_version
+from pipeline_steps.provenance import PREDICTING_CODE, code_version
 from pipeline_steps.types import DatasetRef
 
 REPORT_FILE = "report.html"
@@ -133,9 +134,7 @@ class Workspace:
 
         ``variant`` says what is not in the parameters: which seed, or the worst of which runs.
         """
-        how = value_digest(
-            {"attack": self.params.attack.of_one_run, "code": code_version(ATTACKING_CODE)}
-        )
+        how = value_digest({"attack": self.params.attack.of_one_run, "code": attacking_code()})
         name = f"{checkpoint_digest[:16]}-{dataset.digest[:16]}-{how[:8]}-{recipe}{variant}.parquet"
         return self.state / "attacks" / name
 

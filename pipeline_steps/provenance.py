@@ -17,7 +17,7 @@ PACKAGE_ROOT = Path(__file__).parent
 _CORE = ("types", "params", "problem_defaults", "digests", "fields", "files", "noise")
 PREDICTING_CODE = ("inference", "problems", "predictions_file")
 """The packages whose source decides what a checkpoint answers."""
-ATTACKING_CODE = ("evaluation", *PREDICTING_CODE)
+ATTACKING_CODE = ("evaluation", "attack_types", *PREDICTING_CODE)
 """The packages whose source decides what it answers under attack."""
 _LIBRARIES = ("torch", "transformers", "peft", "numpy", "mlflow-skinny", "dvc", "prefect")
 

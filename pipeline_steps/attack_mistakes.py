@@ -78,6 +78,8 @@ def _unfit_settings(problem: str, attack: AttackParams) -> Iterator[str]:
         yield f"attack.target: a row of {problem} has more than one label; null goes"
     if attack.goal == "drift" and problem not in WRITING:
         yield f"attack.goal: drift is not for {problem} (it writes no text); wrong goes"
+    if attack.bound == 1.0 and attack.goal == "wrong" and "label" not in COLUMNS[problem]:
+        yield "attack.bound: every score is at or below 1, so every row is wrong before; 0.5 goes"
     if attack.certify is not None and problem != _CLASSIFIER:
         yield f"attack.certify: {problem} has no label to vote on; null goes"
     if attack.ball is not None and problem != _CLASSIFIER:

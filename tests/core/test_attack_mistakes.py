@@ -77,6 +77,13 @@ def test_gradients_of_a_model_in_context_are_refused_when_params_are_read() -> N
         parse_params(raw, source="params.yaml")
 
 
+def test_a_bound_that_every_score_is_below_is_refused() -> None:
+    """Overlap with an earlier text is another matter: there 1 asks for any other text."""
+    assert "every row is wrong before" in mistakes(NER, bound=1.0)
+    assert mistakes(NER, bound=0.9) == mistakes(CLASSIFIER, bound=1.0) == ""
+    assert mistakes("dialogue", goal="drift", bound=1.0) == ""
+
+
 def test_what_goes_with_a_problem_is_let_pass() -> None:
     every = [name for name in ATTACK_NAMES if name not in ("distractor", "bae")]
     assert mistakes(CLASSIFIER, recipes=tuple(every), certify={}, ball={}, stop_early=True) == ""

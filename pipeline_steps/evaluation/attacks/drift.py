@@ -23,16 +23,17 @@ class Drift(Goal):
     Parameters
     ----------
     bound : float
-        The overlap at and below which a row is broken; 0: no word is shared.
+        The overlap at and below which a row is broken; 0: no word is shared, 1: any other text.
     """
 
     bound: float = 0.0
 
     def judge(self, answer: Answer) -> Judged:
-        """Return whether the overlap with the clean answer is at the bound or below."""
+        """Return whether another text shares so few words with the clean one."""
         assert answer.clean is not None  # noqa: S101 - BesideClean says it
-        overlap = word_overlap(_text(answer.clean), _text(answer.predicted))
-        return Judged(overlap <= self.bound, 1.0 - overlap + doubt(answer))
+        before, now = _text(answer.clean), _text(answer.predicted)
+        overlap = word_overlap(before, now)
+        return Judged(now != before and overlap <= self.bound, 1.0 - overlap + doubt(answer))
 
 
 class BesideClean:

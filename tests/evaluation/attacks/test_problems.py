@@ -277,6 +277,14 @@ def test_a_written_text_without_a_score_has_a_harm_that_can_be_compared() -> Non
     assert Drift().judge(answer) == Judged(broken=False, harm=0.0)
 
 
+def test_the_same_text_is_no_drift_and_no_row_is_wrong_before_whatever_the_bound() -> None:
+    said, other = (json.dumps({"text": text}) for text in ("one two", "two one"))
+    goal = Drift(1.0)
+    assert not goal.lost(Answer("", said, 1.0, clean=said))
+    assert goal.judge(Answer("", other, 1.0, clean=said)).broken
+    assert not Drift(0.9).judge(Answer("", other, 1.0, clean=said)).broken
+
+
 def test_a_target_label_is_the_only_one_that_counts_and_its_own_rows_are_not_attacked() -> None:
     rows = drawn_rows(rows_of("relation_extraction"), 6, 0, target=LABELS[0])
     outcome = attacked("relation_extraction", rows, target=LABELS[0])

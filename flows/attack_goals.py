@@ -13,7 +13,7 @@ from pipeline_steps.evaluation.attacks.goals import Goal, ThisLabel, WrongAnswer
 from pipeline_steps.evaluation.attacks.passage import Offer
 from pipeline_steps.evaluation.attacks.triggers import Preceding
 from pipeline_steps.judging_params import AttackParams
-from pipeline_steps.problem_defaults import ATTACK_BOUNDS, HEADLINES, WRITING
+from pipeline_steps.problem_defaults import ATTACK_BOUNDS, ATTACK_WORDS, HEADLINES, WRITING
 from pipeline_steps.problems.problem import Problem
 
 _DRIFT_BOUND = 0.0
@@ -49,7 +49,7 @@ def offer_of(problem: Problem, recipe: str, params: AttackParams) -> Offer:
     if recipe in PREFIXES:
         return Preceding(problem)
     if recipe not in DISTRACTORS:
-        return Attackable(problem, params.words)
+        return Attackable(problem, params.words or ATTACK_WORDS.get(problem.name, "all"))
     if problem.name != "question_answering":
         raise ConfigurationError(
             f"{recipe} adds to the context of a question, and there is none in {problem.name}",

@@ -76,8 +76,8 @@ class AttackParams(Section):
     """Score of a row, or overlap, at and below which it is broken; null: the problem's own."""
     target: str | None = None
     """The label that rows of other labels are to get, one a row; null: any wrong one."""
-    words: Literal["all", "context", "named"] = "all"
-    """named: words of entities, of spans or of the question alone; context: all but those."""
+    words: Literal["all", "context", "named"] | None = None
+    """named: of entities, spans or the question alone; context: all others; null: what is usual."""
     scout: Literal["auto", "none", "bf16"] = "auto"
     """A cheaper copy of the model that searches; what it finds is confirmed in full precision."""
     seed: int = 0

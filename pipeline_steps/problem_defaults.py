@@ -6,7 +6,7 @@ A default stands here, and not in the section's own model, where it depends on t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 COLUMNS: dict[str, dict[str, str]] = {
     "text_classification": {"text": "text", "label": "label"},
@@ -60,6 +60,11 @@ ATTACK_BOUNDS: dict[str, float] = {
     "response_selection": 0.0,
 }
 """The score of a row, by its first headline, at and below which an attack has broken it."""
+ATTACK_WORDS: dict[str, Literal["all", "context", "named"]] = {
+    "ner": "context",
+    "relation_extraction": "context",
+}
+"""What an attack changes where nothing is said, if not all: another name may be of another type."""
 _FLOORS = {
     "text_classification": 0.5,
     "multi_label_classification": 0.3,

@@ -168,6 +168,18 @@ def test_a_tag_stays_with_its_word_and_entities_or_context_can_be_frozen() -> No
         assert {result.status for result in outcome.results} == {"broken"}
 
 
+def test_what_entities_and_relations_name_stays_where_nothing_else_is_said() -> None:
+    usual = {"ner": "context", "relation_extraction": "context", "question_answering": "all"}
+    for name, words in usual.items():
+        problem = get_problem(name)
+        said = Attackable(problem, words)  # type: ignore[arg-type]
+        for row in rows_of(name):
+            found = Passage.of(row, offer_of(problem, "pruthi", AttackParams()))
+            every = Passage.of(row, offer_of(problem, "pruthi", AttackParams(words="all")))
+            assert found.words == Passage.of(row, said).words
+            assert (found.words == every.words) == (words == "all")
+
+
 def test_the_bound_says_how_many_entities_must_be_lost() -> None:
     (row,) = rows_of("ner", 1)
     tokens, tags = tokens_and_tags(row["target"])

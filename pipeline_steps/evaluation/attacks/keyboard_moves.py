@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline_steps.evaluation.attacks.passage import Passage
+from pipeline_steps.evaluation.attacks.passage import Passage, stands_alone
 
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _LIKE = {"a": "@", "b": "6", "e": "3", "g": "9", "i": "1", "l": "1", "o": "0", "s": "$", "z": "2"}
@@ -24,6 +24,7 @@ class TextBuggerMoves:
 
     def __call__(self, passage: Passage, word: int, generator: random.Random) -> Iterator[str]:
         """Yield misspellings of a word, each by one move."""
+        yield from slips_beside(passage, word)
         text = passage.words[word].text
         inside = range(1, len(text) - 1)
         if len(text) >= _SHORTEST_WITH_INSIDE:
@@ -58,6 +59,7 @@ class InnerEdits:
 
     def __call__(self, passage: Passage, word: int, generator: random.Random) -> Iterator[str]:
         """Yield all words one edit away."""
+        yield from slips_beside(passage, word)
         text = passage.words[word].text
         if len(text) < max(self.min_characters, _SHORTEST_WITH_INSIDE):
             return
@@ -69,6 +71,35 @@ class InnerEdits:
         if self.insertions:
             for place in range(1, len(text)):
                 yield text[:place] + generator.choice(string.ascii_lowercase) + text[place:]
+
+
+def slips_beside(passage: Passage, word: int) -> Iterator[str]:
+    """Yield slips of a character that is a word by itself, as characters without blanks are.
+
+    It stands twice; or that behind it (or else before it) stands in its place, or before it too. No
+    slip takes it away, so that no row is emptied.
+    """
+    text = passage.words[word].text
+    if not stands_alone(text):
+        return
+    yield text + text
+    neighbour = _neighbour(passage, word)
+    if neighbour:
+        yield neighbour
+        yield neighbour + text
+
+
+def _neighbour(passage: Passage, word: int) -> str:
+    """Return the character that a word touches, the one behind it first; or nothing."""
+    here = passage.words[word]
+    for other in (word + 1, word - 1):
+        if not 0 <= other < len(passage):
+            continue
+        there = passage.words[other]
+        touching = here.end == there.start or there.end == here.start
+        if touching and here.place == there.place and stands_alone(there.text):
+            return there.text
+    return ""
 
 
 def keys_beside(letter: str) -> str:

@@ -16,6 +16,7 @@ Edits = Mapping[int, str]
 
 # Scripts that are written without blanks: each of their characters is a word.
 _UNSPACED = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_ONE_UNSPACED = re.compile(rf"[{_UNSPACED}]")
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}](?:[\w'\u2019*@-]*[^\W_])?")
 
 
@@ -137,6 +138,11 @@ class Passage:
 def count_words(text: str) -> int:
     """Return how many words a text has; each character of a script without blanks is one."""
     return len(_WORD.findall(text))
+
+
+def stands_alone(word: str) -> bool:
+    """Return whether a word is one character of a script that is written without blanks."""
+    return _ONE_UNSPACED.fullmatch(word) is not None
 
 
 def _words(place: str, text: str) -> Iterator[Word]:

@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeline_steps.evaluation.attacks.keyboard_moves import slips_beside
 from pipeline_steps.evaluation.attacks.passage import Passage
 
 
@@ -22,6 +23,7 @@ class DeepWordBugMoves:
 
     def __call__(self, passage: Passage, word: int, generator: random.Random) -> Iterator[str]:
         """Yield misspellings of a word, each by one move."""
+        yield from slips_beside(passage, word)
         text = passage.words[word].text
         if len(text) < self.min_characters:
             return

@@ -18,7 +18,11 @@ from pipeline_steps.evaluation.attacks.constraints import (
 from pipeline_steps.evaluation.attacks.exhaustive import size
 from pipeline_steps.evaluation.attacks.goals import WrongLabel
 from pipeline_steps.evaluation.attacks.greedy import Greedy
-from pipeline_steps.evaluation.attacks.keyboard_moves import InnerEdits, TextBuggerMoves
+from pipeline_steps.evaluation.attacks.keyboard_moves import (
+    InnerEdits,
+    TextBuggerMoves,
+    slips_beside,
+)
 from pipeline_steps.evaluation.attacks.oracle import AnswerBook, Oracle
 from pipeline_steps.evaluation.attacks.pool import Pool
 from pipeline_steps.evaluation.attacks.pwws import softmax
@@ -68,6 +72,26 @@ def test_textbugger_moves_keep_the_ends_of_a_word_and_blank_lose_and_swap_inside
         assert (len(lost), sorted(swapped)) == (4, sorted("place"))
         assert like in ("p1ace", "pl@ce", "plac3")
         assert sum(a != b for a, b in zip(key, "place", strict=True)) == 1
+
+
+def test_a_character_of_a_script_without_blanks_is_doubled_or_its_neighbour_slips_in() -> None:
+    """Of three characters that touch, the last has its neighbour before it; "ab" is apart."""
+    passage = passage_of("\u771f\u7684\u597d ab \u597d")
+    slips = [list(slips_beside(passage, word)) for word in range(len(passage))]
+    assert slips == [
+        ["\u771f\u771f", "\u7684", "\u7684\u771f"],
+        ["\u7684\u7684", "\u597d", "\u597d\u7684"],
+        ["\u597d\u597d", "\u7684", "\u7684\u597d"],
+        [],
+        ["\u597d\u597d"],
+    ]
+
+
+@pytest.mark.parametrize("recipe", ["deepwordbug", "pruthi", "textbugger_characters"])
+def test_characters_without_blanks_are_misspelt_too(recipe: str) -> None:
+    found = attacked(recipe, [passage_of("\u771f\u7684\u5f88\u597d", "bad")])["0"]
+    assert not found.unchangeable
+    assert found.n_queries >= 4 * 2
 
 
 def test_an_invisible_character_stands_inside_a_word_or_behind_a_single_one() -> None:

@@ -9,7 +9,7 @@ from flows.arena import results_path
 from flows.attacking import suites_against
 from flows.prepare_data import Datasets
 from flows.registry_access import champion_version, checkpoint_of
-from flows.stress import count_unchanged, read_behaviour, read_texts
+from flows.stress import count_unchanged, read_behaviour, read_marks, read_texts
 from flows.training_cost import measured
 from flows.training_plan import TrainingPlan
 from flows.training_processes import finetune_together
@@ -124,7 +124,8 @@ def compare_with_champion(
     if champion is None:
         return None
     candidate = [*predicted.judged, *attacked]
-    found = compare_all(candidate, champion, workspace.params.evaluate)
+    marks = read_marks(workspace, datasets)
+    found = compare_all(candidate, champion, workspace.params.evaluate, marks)
     stopped = {suite.suite: read_results(results_path(suite.path))[1].stopped for suite in attacked}
     return fair_comparisons(found, stopped)
 

@@ -17,6 +17,7 @@ from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.evaluation.pairs import compare_all
 from pipeline_steps.evaluation.shadow import with_shadow
 from pipeline_steps.evaluation.stress.suites import evaluate_all
+from pipeline_steps.evaluation.stress.text_marks import TextMarks
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.gate_types import GateDecision
 from pipeline_steps.judging_params import EvaluateParams, GateParams
@@ -27,6 +28,7 @@ from pipeline_steps.types import Predictions, Value
 EVIDENCE_FILE = "evidence.json"
 EVIDENCE = "evidence"
 CANDIDATE, CHAMPION, VALID = "candidate/", "champion/", "valid"
+MARKS = "slices/"
 
 
 class StoredFile(Value):
@@ -40,8 +42,9 @@ class Evidence(Value):
     """Everything that a verdict was computed from.
 
     ``files``: predictions of ``candidate/SUITE`` and ``champion/SUITE``, ``valid`` for the
-    temperature, ``results/ATTACK``. ``recorded``: reports that need more than predictions
-    (behavioural tests need their cases); they are taken as they were.
+    temperature, ``results/ATTACK``, ``slices/SUITE`` for what the texts are like. ``recorded``:
+    reports that need more than predictions (behavioural tests need their cases); they are taken as
+    they were.
     """
 
     candidate_digest: str
@@ -137,6 +140,12 @@ class EvidenceFolders:
         """Return all predictions of ``candidate/`` or ``champion/``."""
         return [self.predictions(name) for name in self.evidence.files if name.startswith(side)]
 
+    def marks(self) -> TextMarks | None:
+        """Return what the texts are like, verified; ``None``: no slice was cut by it."""
+        names = [name for name in self.evidence.files if name.startswith(MARKS)]
+        found = {name.removeprefix(MARKS): self.path(name) for name in names}
+        return TextMarks.read(found) if found else None
+
     def _places(self, file: StoredFile) -> Iterator[Path]:
         for folder in self.folders:
             yield folder / Path(file.place).name
@@ -158,7 +167,8 @@ def recomputed(
     suites = [p for p in ours if p.kind != "adversarial"]
     attacked = [p for p in ours if p.kind == "adversarial"]
     valid = folders.predictions(VALID)
-    reports = evaluate_all(suites, evidence.evaluate, valid=valid)
+    marks = folders.marks()
+    reports = evaluate_all(suites, evidence.evaluate, valid=valid, marks=marks)
     reports += evidence.recorded
     stopped: dict[str, StoppedAttack | None] = {}
     for suite in attacked:
@@ -170,7 +180,7 @@ def recomputed(
         stopped[suite.suite] = about.stopped
     if evidence.champion_digest is None:
         return reports, None
-    compared = compare_all(ours, folders.of(CHAMPION), evidence.evaluate)
+    compared = compare_all(ours, folders.of(CHAMPION), evidence.evaluate, marks)
     return reports, fair_comparisons(compared, stopped)
 
 

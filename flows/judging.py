@@ -8,12 +8,13 @@ from typing import Any
 from flows.arena import results_path
 from flows.candidate import Predicted, champion_suites
 from flows.evaluation_sets import shares_with_earlier_sets
-from flows.evidence import EVIDENCE_FILE, Evidence, StoredFile, decide, stored
+from flows.evidence import EVIDENCE_FILE, MARKS, Evidence, StoredFile, decide, stored
 from flows.policy_changes import ASKED, asked_in
 from flows.prepare_data import Datasets
 from flows.registry_access import champion_version, checkpoint_of, open_ledger, open_tracker
 from flows.results import DECISION_FILE, still_holds
 from flows.shadow_evidence import shadow_of_checkpoint
+from flows.stress import read_marks
 from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
 from pipeline_steps.comparison_types import CostComparison, PairedComparison
@@ -105,6 +106,9 @@ def collect_evidence(
     files = _files(workspace, "candidate", [*predicted.judged, *attacked])
     files |= _files(workspace, "champion", theirs or ())
     files["valid"] = stored(workspace, predicted.valid.path, predicted.valid)
+    marks = read_marks(workspace, datasets)
+    for name, path in ({} if marks is None else marks.write(workspace.state / "slices")).items():
+        files[f"{MARKS}{name}"] = stored(workspace, path)
     for suite in attacked:
         files[f"results/{suite.suite}"] = stored(workspace, results_path(suite.path))
     return Evidence(

@@ -23,7 +23,7 @@ def metrics_table(reports: Sequence[EvaluationReport]) -> str:
     rows = [
         [report.suite, metric.name, interval(metric), metric.n]
         for report in reports
-        for metric in report.metrics
+        for metric in report.every_metric
     ]
     return "## Metrics\n\n" + _table(["suite", "metric", "value", "n"], rows)
 

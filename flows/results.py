@@ -90,5 +90,5 @@ def flatten_metrics(reports: Sequence[EvaluationReport]) -> dict[str, dict[str, 
     return {
         f"{report.suite}/{metric.name}": metric.model_dump(exclude={"name"})
         for report in reports
-        for metric in report.metrics
+        for metric in report.every_metric
     }

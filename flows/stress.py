@@ -15,6 +15,7 @@ from pipeline_steps.evaluation.behaviour.cases import Case, cases_of, write_case
 from pipeline_steps.evaluation.behaviour.declared import BehaviourFile, load_behaviour
 from pipeline_steps.evaluation.stress.scaling import SUITE as CALIBRATION
 from pipeline_steps.evaluation.stress.suites import Texts
+from pipeline_steps.evaluation.stress.text_marks import TextMarks, asks_for_marks
 from pipeline_steps.evaluation.stress.text_slices import text_profile
 from pipeline_steps.types import DatasetRef
 
@@ -72,7 +73,7 @@ def read_behaviour(workspace: Workspace, datasets: Datasets) -> Behaviour | None
 def read_texts(workspace: Workspace, datasets: Datasets) -> Texts | None:
     """Return the texts of all suites by row id and the profile of train, where slices want them."""
     params = workspace.params.evaluate
-    if not params.text_slices:
+    if not params.text_slices and not asks_for_marks(params.slice_columns):
         return None
     train = (text for _, text in _texts(datasets.train.path, _PROFILE_ROWS))
     return Texts(
@@ -94,6 +95,14 @@ def _content(path: Path) -> dict[str, str]:
 
     table = pq.read_table(path, columns=["example_id", *_READ])
     return {row.pop("example_id"): value_digest(row) for row in table.to_pylist()}
+
+
+def read_marks(workspace: Workspace, datasets: Datasets) -> TextMarks | None:
+    """Return what the texts of all suites are like; ``None``: no slice is cut by it."""
+    if not asks_for_marks(workspace.params.evaluate.slice_columns):
+        return None
+    texts = read_texts(workspace, datasets)
+    return None if texts is None else TextMarks.of_texts(texts.by_suite, texts.profile)
 
 
 def _declared(workspace: Workspace, datasets: Datasets) -> BehaviourFile | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_steps.evaluation_types import MetricValue
+from pipeline_steps.evaluation_types import LeftOutSlices, MetricValue
 from pipeline_steps.types import Value
 
 
@@ -61,6 +61,8 @@ class Churn(Value):
 class PairedComparison(Value):
     """Two checkpoints on the same rows of one suite.
 
+    ``worst_group`` is the lowest score of the candidate's slices minus that of the champion's,
+    ``left_out`` which values were no slices though they have the rows for it.
     ``confidence`` is the coverage of the intervals, ``*_predictions`` the digests of what was
     read, ``*_code`` the version of the code that predicted it (empty: unknown).
     """
@@ -76,11 +78,18 @@ class PairedComparison(Value):
     headline: str = "accuracy"
     churn: Churn | None = None
     slices: tuple[PairedSlice, ...] = ()
+    worst_group: PairedDifference | None = None
+    left_out: tuple[LeftOutSlices, ...] = ()
     confidence: float = 0.95
     candidate_predictions: str = ""
     champion_predictions: str = ""
     candidate_code: str = ""
     champion_code: str = ""
+
+    @property
+    def every_difference(self) -> tuple[PairedDifference, ...]:
+        """All differences over all rows, that of the worst group behind them."""
+        return (*self.differences, *(() if self.worst_group is None else (self.worst_group,)))
 
 
 class Cost(Value):

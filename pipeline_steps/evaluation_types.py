@@ -27,6 +27,14 @@ class SliceMetrics(Value):
     metrics: tuple[MetricValue, ...]
 
 
+class LeftOutSlices(Value):
+    """Values of a column that have enough rows and were not looked at; n is that of the largest."""
+
+    column: str
+    n_values: int
+    n: int
+
+
 class ClassMetrics(Value):
     """Precision, recall and F1 of one label, as the field prints them."""
 
@@ -63,9 +71,10 @@ class EvaluationReport(Value):
 
     ``headlines`` names the metrics that are shown first; the first of them decides. ``tags``: the
     report by single tag, where a row has many. ``text_slices``: of subpopulations read off the
-    text. ``risk_coverage``: points (coverage, risk). ``temperature``: fitted on the valid rows,
-    with ``scaled_reliability`` under it. ``not_measured``: what is not among the metrics, and why.
-    ``n_unchanged``: rows that noise left as the clean ones are, where that was counted.
+    text. ``worst_group``: the lowest first headline of ``slices``. ``risk_coverage``: points
+    (coverage, risk). ``temperature``: fitted on the valid rows, with ``scaled_reliability`` under
+    it. ``not_measured``: what is not among the metrics, and why. ``n_unchanged``: rows that noise
+    left as the clean ones are, where that was counted.
     """
 
     checkpoint_digest: str
@@ -78,6 +87,7 @@ class EvaluationReport(Value):
     classes: tuple[ClassMetrics, ...] = ()
     slices: tuple[SliceMetrics, ...] = ()
     worst_slice: SliceMetrics | None = None
+    worst_group: MetricValue | None = None
     tags: tuple[ClassMetrics, ...] = ()
     confusion: tuple[tuple[str, str, int], ...] = ()
     reliability: tuple[tuple[float, float, int], ...] = ()
@@ -100,6 +110,11 @@ class EvaluationReport(Value):
         """The metric that decides at the gate."""
         return self.headlines[0]
 
+    @property
+    def every_metric(self) -> tuple[MetricValue, ...]:
+        """The metrics over all rows, that of the worst group behind them."""
+        return (*self.metrics, *(() if self.worst_group is None else (self.worst_group,)))
+
     def metric(self, name: str) -> MetricValue | None:
         """Return the metric called ``name``, or ``None`` where this report has none."""
-        return next((metric for metric in self.metrics if metric.name == name), None)
+        return next((metric for metric in self.every_metric if metric.name == name), None)

@@ -111,7 +111,7 @@ class EvaluateParams(Section):
     calibration_bins: Positive = 15
     """Bins of the expected calibration error."""
     slice_columns: tuple[str, ...] = ("domain", "group", "source")
-    """Columns whose values are reported one by one."""
+    """Columns whose values are compared one by one; may name any of text_slices as well."""
     min_slice_rows: Positive = 20
     """Rows; a smaller slice is not reported."""
     max_slices: Positive = 30

@@ -116,6 +116,12 @@ class Params(Section):
         )
         if self.problem in WRITING and not self.finetune.generation.validation_rows:
             mistakes += self._missed_without_decoding()
+        if self.gate.min_slice_rows < self.evaluate.min_slice_rows:
+            mistakes.append(
+                f"gate.min_slice_rows: {self.gate.min_slice_rows} is below "
+                f"evaluate.min_slice_rows, {self.evaluate.min_slice_rows}, and smaller slices are "
+                "not compared"
+            )
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

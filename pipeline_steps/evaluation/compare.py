@@ -12,22 +12,29 @@ from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.intervals import bias_corrected_interval, tango_interval
 from pipeline_steps.evaluation.paired_slices import paired_slices
 from pipeline_steps.evaluation.paired_tests import Swaps, mcnemar_p, swap_tests
-from pipeline_steps.evaluation.reading import read_scored
+from pipeline_steps.evaluation.reading import read_scored, sliced_columns
 from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
+from pipeline_steps.evaluation.slices import left_out_slices
 from pipeline_steps.evaluation.stress.churn import churn
+from pipeline_steps.evaluation.stress.text_marks import TextMarks
 from pipeline_steps.evaluation.uncertainty import bootstrap_metrics
+from pipeline_steps.evaluation.worst_group import worst_group_difference
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable
 from pipeline_steps.types import Predictions
 
 
 def compare(
-    candidate: Predictions, champion: Predictions, params: EvaluateParams
+    candidate: Predictions,
+    champion: Predictions,
+    params: EvaluateParams,
+    marks: TextMarks | None = None,
 ) -> PairedComparison:
     """Return the paired differences of two checkpoints on one suite, candidate minus champion.
 
     Each carries the one-sided p-values of "the candidate is better" and "it is worse", and a
-    two-sided interval. The first headline metric is also compared on every slice. A
+    two-sided interval. The first headline metric is also compared on every slice, and where each of
+    the two is worst. A
     share of rows (accuracy): the exact McNemar test and Tango's score interval. The other metrics:
     a test by random swaps of the two outputs of a row, and bias-corrected paired bootstrap
     percentiles. A metric that is undefined for one of the two is left out.
@@ -41,6 +48,7 @@ def compare(
     theirs, b = read_scored(champion, params)
     _refuse_other_rows(candidate, champion, ours, theirs)
     wins, losses = discordant_rows(a, b)
+    columns = sliced_columns(ours, candidate.suite, marks)
     return PairedComparison(
         suite=candidate.suite,
         dataset_digest=candidate.dataset_digest,
@@ -52,7 +60,9 @@ def compare(
         differences=paired_differences(a, b, params),
         headline=a.headlines[0],
         churn=churn(a, b, params.confidence),
-        slices=paired_slices(a, b, ours.columns, params, paired_differences),
+        slices=paired_slices(a, b, columns, params, paired_differences),
+        worst_group=worst_group_difference(a, b, columns, params, _intervals),
+        left_out=left_out_slices(columns, params),
         confidence=params.confidence,
         **read_from(candidate, champion),
     )

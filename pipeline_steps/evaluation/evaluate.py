@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from pipeline_steps.errors import counted
 from pipeline_steps.evaluation.answers import AnsweredRows
 from pipeline_steps.evaluation.calibration import reliability_points
 from pipeline_steps.evaluation.label_answers import not_measured
 from pipeline_steps.evaluation.metrics import class_scores, confusion_counts
 from pipeline_steps.evaluation.outcomes import Outcomes
-from pipeline_steps.evaluation.reading import read_scored
-from pipeline_steps.evaluation.slices import slice_metrics, worst_slice
+from pipeline_steps.evaluation.reading import read_scored, sliced_columns
+from pipeline_steps.evaluation.slices import left_out_slices, slice_metrics, worst_slice
+from pipeline_steps.evaluation.stress.text_marks import TextMarks
 from pipeline_steps.evaluation.uncertainty import metric_values
+from pipeline_steps.evaluation.worst_group import worst_group_metric
 from pipeline_steps.evaluation_types import ClassMetrics, EvaluationReport
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.types import Predictions
@@ -21,10 +25,13 @@ from pipeline_steps.types import Predictions
 _TOP_CONFUSIONS = 20
 
 
-def evaluate(predictions: Predictions, params: EvaluateParams) -> EvaluationReport:
+def evaluate(
+    predictions: Predictions, params: EvaluateParams, marks: TextMarks | None = None
+) -> EvaluationReport:
     """Return all metrics of one suite, each with its n and interval.
 
-    The order of the rows changes nothing: they are put in the order of their ids first.
+    ``marks``: what the texts are like, where slices are cut by it. The order of the rows changes
+    nothing: they are put in the order of their ids first.
 
     Raises
     ------
@@ -32,7 +39,9 @@ def evaluate(predictions: Predictions, params: EvaluateParams) -> EvaluationRepo
         If the predictions are empty, altered, repeated or not finite.
     """
     table, rows = read_scored(predictions, params)
-    slices = slice_metrics(rows, table.columns, params)
+    columns = sliced_columns(table, predictions.suite, marks)
+    slices = slice_metrics(rows, columns, params)
+    lacking = not_measured(rows) if isinstance(rows, Outcomes) else ()
     return EvaluationReport(
         checkpoint_digest=predictions.checkpoint_digest,
         dataset_digest=predictions.dataset_digest,
@@ -42,8 +51,10 @@ def evaluate(predictions: Predictions, params: EvaluateParams) -> EvaluationRepo
         n=len(rows),
         metrics=metric_values(rows, params),
         **_details(rows),
+        not_measured=(*lacking, *_left_out(columns, params)),
         slices=slices,
         worst_slice=worst_slice(slices),
+        worst_group=worst_group_metric(rows, columns, params),
         reliability=reliability_points(rows) if rows.has_confidence else (),
         headlines=rows.headlines,
     )
@@ -55,10 +66,17 @@ def _details(rows: Outcomes | AnsweredRows) -> dict[str, Any]:
         return {
             "classes": class_metrics(rows),
             "confusion": top_confusions(rows),
-            "not_measured": not_measured(rows),
         }
     found = rows.statistics
     return {"classes": found.classes, "tags": found.tags, "confusion": found.confusion}
+
+
+def _left_out(columns: Mapping[str, Any], params: EvaluateParams) -> Iterator[str]:
+    for some in left_out_slices(columns, params):
+        yield (
+            f"{counted(some.n_values, 'value')} of {some.column}, the largest with {some.n} rows: "
+            f"only the {params.max_slices} largest are slices (evaluate.max_slices)"
+        )
 
 
 def class_metrics(rows: Outcomes) -> tuple[ClassMetrics, ...]:

@@ -8,15 +8,20 @@ from pipeline_steps.comparison_types import PairedComparison
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.compare import compare
 from pipeline_steps.evaluation.stress.out_of_scope_pairs import compare_out_of_scope
+from pipeline_steps.evaluation.stress.text_marks import TextMarks
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.types import Predictions
 
 
 def compare_all(
-    candidate: Sequence[Predictions], champion: Sequence[Predictions], params: EvaluateParams
+    candidate: Sequence[Predictions],
+    champion: Sequence[Predictions],
+    params: EvaluateParams,
+    marks: TextMarks | None = None,
 ) -> list[PairedComparison]:
     """Return one comparison a suite, candidate minus champion.
 
+    ``marks``: what the texts are like, where slices are cut by it.
     A suite that only one of the two was predicted on is left out: the gate misses it.
 
     Raises
@@ -31,7 +36,7 @@ def compare_all(
     found = []
     for ours, other in pairs:
         if ours.kind != "out_of_scope":
-            found.append(compare(ours, other, params))
+            found.append(compare(ours, other, params, marks))
         elif clean is None:
             raise DataError(
                 f"{ours.suite} is out of scope, and no clean rows were compared",

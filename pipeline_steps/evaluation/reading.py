@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
+
+import numpy as np
 
 from pipeline_steps.evaluation.answers import AnsweredRows, rows_of_answers
 from pipeline_steps.evaluation.label_answers import label_outcomes
 from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
+from pipeline_steps.evaluation.stress.text_marks import TextMarks
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable, PredictionTable, read_predictions
 from pipeline_steps.problems.catalog import get_problem
@@ -31,3 +34,11 @@ def read_scored(
     if problem.has_label:
         return table, label_outcomes(table, n_bins, cast("LabelProblem", problem))
     return table, rows_of_answers(table, cast("StructuredProblem", problem), n_bins)
+
+
+def sliced_columns(
+    table: AnyTable, suite: str, marks: TextMarks | None
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the columns that slices may be cut by: those of the data, and what texts are like."""
+    found = {} if marks is None else marks.columns(suite, table.example_ids.tolist())
+    return {**found, **table.columns}

@@ -32,7 +32,11 @@ from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.alpha_account import Account, account
 from pipeline_steps.registry.gate_axes import gain_axes
 from pipeline_steps.registry.gate_bounds import ceilings, floor_check
-from pipeline_steps.registry.gate_demands import unmeasured_noise, unmeasured_slices
+from pipeline_steps.registry.gate_demands import (
+    left_out_checks,
+    unmeasured_noise,
+    unmeasured_slices,
+)
 from pipeline_steps.registry.gate_integrity import integrity_check
 from pipeline_steps.registry.gate_resolution import unresolved_gains, unresolved_harm
 from pipeline_steps.registry.gate_tests import gains, harms, rows_for_gains, shown_worse
@@ -140,6 +144,7 @@ def _compared(
     gained = gains(comparisons, axes, policy, alpha or 0.0, noise)
     blurred = unresolved_gains(comparisons, axes, alpha or 0.0)
     slices = unmeasured_slices(reports, comparisons, policy)
+    left_out = tuple(left_out_checks(comparisons, policy))
     return Found(
         harms=tests,
         worse=frozenset(shown_worse(tests, policy)),
@@ -147,7 +152,12 @@ def _compared(
         alpha=alpha,
         accounts=accounts,
         wear=tuple(_wear(*one) for one in accounts),
-        doubts=(*unresolved_harm(tests, policy), *slices),
+        left_out=left_out,
+        doubts=(
+            *unresolved_harm(tests, policy),
+            *slices,
+            *(check.reason for check in left_out if not check.passed),
+        ),
         hints=rows_for_gains(comparisons, gained, alpha or 0.0),
         open_gains=blurred | unmeasured_noise(gained, noise, policy),
     )

@@ -27,7 +27,7 @@ def find_difference(
     """Return the paired difference of an axis ``suite/metric``, or ``None`` where it is missing."""
     suite, _, name = axis.rpartition("/")
     for comparison in comparisons:
-        for difference in comparison.differences:
+        for difference in comparison.every_difference:
             if comparison.suite == suite and difference.name == name:
                 return comparison, difference
     return None

@@ -34,6 +34,23 @@ def unmeasured_slices(
         )
 
 
+def left_out_checks(
+    comparisons: Sequence[PairedComparison], policy: GateParams
+) -> Iterator[GateCheck]:
+    """Yield, of each suite, which slices nobody compared; under a margin that is a doubt."""
+    for comparison in comparisons:
+        for some in comparison.left_out:
+            if some.n >= policy.min_slice_rows:
+                yield GateCheck(
+                    name=f"slices {comparison.suite}",
+                    candidate=None,
+                    passed=policy.slice_margin is None,
+                    reason=f"{comparison.suite}: {counted(some.n_values, 'value')} of "
+                    f"{some.column}, the largest with {some.n} rows, were not compared: raise "
+                    "evaluate.max_slices",
+                )
+
+
 def unmeasured_noise(
     gains: Sequence[GateCheck], noise: Mapping[str, SeedNoise], policy: GateParams
 ) -> dict[str, str]:

@@ -108,7 +108,7 @@ def _contradictions(report: EvaluationReport, comparison: PairedComparison) -> I
         yield f"the champion's scores on {report.suite} are stale: other code predicted them"
     if (comparison.dataset_digest, comparison.n) != (report.dataset_digest, report.n):
         yield f"the champion was scored on other rows of {report.suite}"
-    for difference in comparison.differences:
+    for difference in comparison.every_difference:
         axis = f"{report.suite}/{difference.name}"
         metric = report.metric(difference.name)
         if not _is_coherent(difference) or difference.n != comparison.n:

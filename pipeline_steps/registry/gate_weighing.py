@@ -32,6 +32,7 @@ class Found:
     alpha: float | None = None
     accounts: tuple[tuple[str, str, Account], ...] = ()
     wear: tuple[GateCheck, ...] = ()
+    left_out: tuple[GateCheck, ...] = ()
     doubts: tuple[str, ...] = ()
     open_gains: Mapping[str, str] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class Found:
     def checks(self) -> list[GateCheck]:
         """All questions that were asked, in their order."""
         tested = [test.check(worse=test.axis in self.worse) for test in self.harms]
-        return [*tested, *self.gains, *self.wear]
+        return [*tested, *self.left_out, *self.gains, *self.wear]
 
 
 def weigh_first(
@@ -116,7 +117,9 @@ def _bounds(
 ) -> tuple[list[str], list[str]]:
     """Return which bounds are broken, and which cannot be told to be kept."""
     failed = [check for check in bounds if not check.passed]
-    small = {f"floor {r.suite}/{m.name}" for r in reports for m in r.metrics if _few(m.n, policy)}
+    small = {
+        f"floor {r.suite}/{m.name}" for r in reports for m in r.every_metric if _few(m.n, policy)
+    }
     open_ = [c for c in failed if c.name in small or _may_be_kept(c)]
     return [c.reason for c in failed if c not in open_], [c.reason for c in open_]
 

@@ -87,7 +87,7 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def _numbers(report: EvaluationReport) -> list[tuple[str, float | None]]:
     """Return the number of rows and every metric of a report with the ends of its interval."""
     numbers: list[tuple[str, float | None]] = [("n", float(report.n))]
-    for metric in report.metrics:
+    for metric in report.every_metric:
         numbers += [
             (metric.name, metric.value),
             (f"{metric.name}/ci_low", metric.ci_low),

@@ -92,7 +92,7 @@ def _results(record: RunRecord) -> list[str]:
     rows = [
         [report.suite, report.kind, report.n, metric.name, value_with_interval(metric)]
         for report in record.reports
-        for metric in report.metrics
+        for metric in report.every_metric
     ]
     checks = [[c.name, "yes" if c.passed else "no", c.reason] for c in record.decision.checks]
     return [

@@ -211,3 +211,9 @@ def test_a_policy_says_what_is_better_and_a_key_beside_it_comes_first(tmp_path: 
     file.write_text(text % "lax")
     with pytest.raises(ConfigurationError, match="gate: there is no policy 'lax'"):
         load_params(file)
+
+
+def test_slices_that_the_gate_asks_about_and_nobody_compares_are_a_mistake() -> None:
+    values = {**SMALLEST, "gate": {"min_slice_rows": 10}}
+    with pytest.raises(ConfigurationError, match=r"10 is below evaluate\.min_slice_rows, 20"):
+        parse_params(values, source="a test")

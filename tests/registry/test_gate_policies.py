@@ -9,7 +9,7 @@ import pytest
 from gate_builders import POLICY, comparison, report
 
 from pipeline_steps.comparison_types import Churn, Cost, CostComparison, PairedSlice
-from pipeline_steps.evaluation_types import MetricValue
+from pipeline_steps.evaluation_types import LeftOutSlices, MetricValue
 from pipeline_steps.gate_params import POLICIES, policy_values
 from pipeline_steps.gate_types import Look, SeedNoise, Verdict
 from pipeline_steps.judging_params import GateParams
@@ -252,6 +252,43 @@ def test_a_margin_of_slices_that_none_was_held_to_is_in_doubt() -> None:
         assert decision.verdict is Verdict.INCONCLUSIVE
         assert "test: no slice of 100 rows or more was compared" in decision.reasons[0]
     assert gate([report()], [sliced(0.0, 0.01)], asked).verdict is Verdict.PROMOTE
+
+
+def test_values_that_were_no_slices_are_named_and_in_doubt_under_a_margin() -> None:
+    some = LeftOutSlices(column="domain", n_values=12, n=60)
+    pair = sliced(0.0, 0.01).model_copy(update={"left_out": (some,)})
+    decision = gate([report()], [pair], POLICY)
+    assert decision.verdict is Verdict.PROMOTE
+    words = "test: 12 values of domain, the largest with 60 rows, were not compared"
+    assert next(c.reason for c in decision.checks if c.name == "slices test").startswith(words)
+    asked = gate([report()], [pair], policy(slice_margin=0.1))
+    assert asked.verdict is Verdict.INCONCLUSIVE
+    assert asked.reasons[0].startswith(words)
+    large = policy(slice_margin=0.1, min_slice_rows=61)
+    assert gate([report()], [pair], large).verdict is Verdict.PROMOTE
+
+
+def test_the_worst_group_has_floors_and_margins_like_any_axis() -> None:
+    worst = MetricValue(name="worst_group_accuracy", value=0.6, n=60, ci_low=0.4, ci_high=0.8)
+    grouped = report().model_copy(update={"worst_group": worst})
+    lost = comparison(accuracy=0.6, difference=-0.05, half_width=0.02).differences[0]
+    named = {"name": "worst_group_accuracy", "p_value": None, "p_worse": 1.0}
+    pair = comparison().model_copy(update={"worst_group": lost.model_copy(update=named)})
+    axis = "test/worst_group_accuracy"
+    assert gate([grouped], [pair], POLICY).verdict is Verdict.PROMOTE
+    low = gate([grouped], [pair], policy(floors={axis: 0.7}))
+    assert low.verdict is Verdict.REJECT
+    few = grouped.model_copy(update={"worst_group": worst.model_copy(update={"n": 20})})
+    assert gate([few], [pair], policy(floors={axis: 0.5})).verdict is Verdict.INCONCLUSIVE
+    narrow = gate([grouped], [pair], policy(non_inferiority={axis: 0.05}))
+    assert narrow.verdict is Verdict.INCONCLUSIVE
+    assert f"{axis} -0.0500 [-0.0700, -0.0300] could be worse" in narrow.reasons[0]
+    assert gate([grouped], [pair], policy(non_inferiority={axis: 0.08})).verdict is Verdict.PROMOTE
+    spoilt = grouped.model_copy(update={"worst_group": worst.model_copy(update={"value": 0.5})})
+    contradicted = gate([spoilt], [pair], POLICY)
+    assert f"{axis} differs between report and comparison" in contradicted.reasons[0]
+    absent = gate([report()], [comparison()], policy(floors={axis: 0.5}))
+    assert f"{axis} is missing; the policy names it" in absent.reasons[0]
 
 
 def test_a_calibration_error_that_nobody_measured_is_missed() -> None:

@@ -74,7 +74,7 @@ def where_it_stands(
 def fair_report(report: EvaluationReport, stopped: StoppedAttack) -> EvaluationReport:
     """Return a report whose accuracy has the interval that stopping keeps; others have none."""
     metrics = tuple(_fair(metric, stopped) for metric in report.metrics)
-    return report.model_copy(update={"metrics": metrics})
+    return report.model_copy(update={"metrics": metrics, "worst_group": None})
 
 
 def fair_comparisons(
@@ -104,7 +104,8 @@ def fair_comparison(comparison: PairedComparison, stopped: StoppedAttack) -> Pai
         "p_worse": None,
     }
     kept = [d.model_copy(update=ends) for d in comparison.differences if d.name == _DECIDED]
-    return comparison.model_copy(update={"differences": tuple(kept), "slices": ()})
+    none = {"slices": (), "worst_group": None, "left_out": ()}
+    return comparison.model_copy(update={"differences": tuple(kept), **none})
 
 
 def fair_summary(summary: AttackSummary) -> AttackSummary:

@@ -21,6 +21,7 @@ from pipeline_steps.evaluation.stress.scaling import (
 from pipeline_steps.evaluation.stress.selective import risk_coverage, selective_metrics
 from pipeline_steps.evaluation.stress.shift import gap_metrics
 from pipeline_steps.evaluation.stress.temperature import truth_indices
+from pipeline_steps.evaluation.stress.text_marks import TextMarks, asks_for_marks
 from pipeline_steps.evaluation.stress.text_slices import TextProfile, text_columns, text_slices
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue, SliceMetrics
 from pipeline_steps.judging_params import EvaluateParams
@@ -34,6 +35,14 @@ class Texts:
 
     profile: TextProfile
     by_suite: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the texts: themselves, and what they are like."""
+
+    texts: Texts | None
+    marks: TextMarks | None
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ def evaluate_all(
     valid: Predictions | None = None,
     texts: Texts | None = None,
     unchanged: Mapping[str, int] | None = None,
+    marks: TextMarks | None = None,
 ) -> list[EvaluationReport]:
     """Return one report a suite, in the order of ``judged``, and one of the temperature behind.
 
@@ -72,6 +82,8 @@ def evaluate_all(
         What the model read; without it there are no subpopulations by text.
     unchanged : mapping, optional
         Suite -> how many of its rows noise left as they were.
+    marks : TextMarks, optional
+        What the texts are like, where slices are cut by it; by default read off ``texts``.
 
     Raises
     ------
@@ -83,8 +95,11 @@ def evaluate_all(
     clean = _clean(inside)
     calibration = None if valid is None else calibration_report(valid, params)
     temperature = None if calibration is None else calibration.temperature
+    if marks is None and texts is not None and asks_for_marks(params.slice_columns):
+        marks = TextMarks.of_texts(texts.by_suite, texts.profile)
+    known = Known(texts, marks)
     reports = {
-        suite.predictions.suite: _report(suite, clean, temperature, texts, params)
+        suite.predictions.suite: _report(suite, clean, temperature, known, params)
         for suite in inside
     }
     for predictions in judged:
@@ -112,12 +127,12 @@ def _report(
     suite: Scored,
     clean: Scored,
     temperature: MetricValue | None,
-    texts: Texts | None,
+    known: Known,
     params: EvaluateParams,
 ) -> EvaluationReport:
     """Return the report of a suite in scope with all that is said beside the metrics."""
-    report = evaluate(suite.predictions, params)
-    added: dict[str, Any] = {"text_slices": _by_text(suite, texts, params)}
+    report = evaluate(suite.predictions, params, known.marks)
+    added: dict[str, Any] = {"text_slices": _by_text(suite, known.texts, params)}
     metrics = [*report.metrics, *_sureness(suite, params)]
     if suite.rows.shares and suite.rows.has_confidence:
         added["risk_coverage"] = risk_coverage(suite.rows.confidence, suite.rows.correct)

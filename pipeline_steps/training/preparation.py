@@ -69,7 +69,8 @@ def refuse_too_long(model: torch.nn.Module, lengths: Iterable[int]) -> None:
             " for text",
             expected="rows that the base model can read",
             fix=f"set finetune.max_length to {limit} or less (where texts are written "
-            "finetune.generation.max_new_tokens, too), lower finetune.tuning.n_tokens, or name another finetune.base_model",
+            "finetune.generation.max_new_tokens, too), lower finetune.tuning.n_tokens of learnt "
+            "prompts, or name another finetune.base_model",
         )
 
 

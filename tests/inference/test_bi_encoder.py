@@ -175,3 +175,15 @@ def test_what_is_learnt_is_predicted_and_served(base, tmp_path, kind: str) -> No
     for answer, predicted, score in zip(served, table.predicted, table.score, strict=True):
         assert answer["place"] == json.loads(predicted)[0]
         assert answer["score"] == pytest.approx(score, abs=1e-4)
+
+
+def test_replies_that_are_not_there_count_for_nothing_in_the_divergence(base) -> None:
+    _, _, targets = encoded_rows(base, 3)
+    fewer = [targets[0], targets[1][:2], targets[2]]
+    labels = LEARNER.as_tensor(fewer)
+    ours, theirs = torch.randn(2, 3, 9, generator=torch.Generator().manual_seed(0))
+    outputs, target = SimpleNamespace(logits=ours), SimpleNamespace(logits=theirs)
+    told = LEARNER.divergence(outputs, target, labels, 3)
+    filled = [place for place in range(9) if place != 5]  # the third of the second row is absent
+    mine, other = ours[:, filled].log_softmax(-1), theirs[:, filled].log_softmax(-1)
+    assert told.item() == pytest.approx((other.exp() * (other - mine)).sum().item() / 3, rel=1e-5)

@@ -160,19 +160,15 @@ class BiEncoderLearner(ResponseSelectionLearner):
         right = torch.arange(n, device=labels.device) * most
         same = (replies[None] == labels[:, :1]).all(dim=-1)
         same[torch.arange(n), right] = False
-        absent = (replies == IGNORED).all(dim=-1)
-        scores = outputs.logits.float().masked_fill(same | absent, -torch.inf)
+        scores = outputs.logits.float().masked_fill(same | _absent(labels), -torch.inf)
         return torch.nn.functional.cross_entropy(scores, right, reduction="sum") / n_items
 
     def divergence(
-        self,
-        outputs: Any,
-        target: Any,
-        labels: torch.Tensor,  # noqa: ARG002 - every row counts
-        n_items: int,
+        self, outputs: Any, target: Any, labels: torch.Tensor, n_items: int
     ) -> torch.Tensor:
-        """Return KL(target || outputs) over the replies of the batch."""
-        return divergence_sum(outputs.logits, target.logits) / n_items
+        """Return KL(target || outputs) over the replies of the batch that are there."""
+        there = ~_absent(labels)
+        return divergence_sum(outputs.logits[:, there], target.logits[:, there]) / n_items
 
     def run(  # type: ignore[override]
         self,
@@ -209,6 +205,11 @@ class BiEncoderLearner(ResponseSelectionLearner):
             for some, place in zip(scores, right, strict=True)
         ]
         return {"loss": float(np.mean(losses)), **ranks(scores, right)}
+
+
+def _absent(labels: torch.Tensor) -> torch.Tensor:
+    """Return which replies (n * most,) only fill up a row that has fewer than another."""
+    return (labels.flatten(0, 1) == IGNORED).all(dim=-1)
 
 
 def _ids(

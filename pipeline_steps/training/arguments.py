@@ -5,6 +5,7 @@ transformers 5 removes arguments in minor releases; when it does, this is what c
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def _arguments(
     arguments = TrainingArguments(
         output_dir=str(work),
         weight_decay=params.weight_decay,
-        warmup_steps=params.warmup_fraction,
+        # transformers takes a number from 1 on for steps and not for a share.
+        warmup_steps=min(params.warmup_fraction, math.nextafter(1.0, 0.0)),
         lr_scheduler_type="linear",
         max_grad_norm=params.max_gradient_norm,
         optim="adamw_torch_fused",

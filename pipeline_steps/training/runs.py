@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from pipeline_steps.problem_defaults import HEADLINES
+from pipeline_steps.problems.question_answering import NO_ANSWER, answers
+from pipeline_steps.problems.response_selection import candidates
 from pipeline_steps.training.trainer import StableTrainer
 from pipeline_steps.types import Checkpoint
 
@@ -46,9 +48,16 @@ def baseline_score(scorer: StableTrainer, problem: str) -> float:
     """Return what an answer that reads nothing scores in the problem's first metric.
 
     Where a row has one label, it is the most frequent label of the training rows; where it has any
-    number, it is the labels of more than half of them; elsewhere it is 0: no entity found, no
-    answer right.
+    number, it is the labels of more than half of them. To questions that may have no answer it is
+    none, among replies it is one drawn by chance. Elsewhere it is 0: no entity found, no answer
+    right.
     """
+    targets = scorer.valid_examples.targets
+    if problem == "question_answering":
+        without = [not answers(target) for target in targets]
+        return float(np.mean(without)) if NO_ANSWER in scorer.labels else 0.0
+    if problem == "response_selection":
+        return float(np.mean([1.0 / len(candidates(target)[0]) for target in targets]))
     if problem in _ANY_LABELS:
         shares = np.mean(scorer.train_rows.labels, axis=0, dtype=np.float32)
         constant = np.tile(shares - np.float32(0.5), (len(scorer.valid_rows.encoded), 1))

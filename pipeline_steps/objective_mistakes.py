@@ -27,6 +27,7 @@ _WHOLE_TEXTS = ("text_classification", "multi_label_classification")
 _AUGMENTED = (*_WHOLE_TEXTS, "ner", "relation_extraction", "question_answering")
 _WITH_BI_ENCODER = ("fgm", "pgd", "freelb", "smart", "rdrop", "l2sp", "replay")
 _HEADLESS = ("head", "prompt", "prefix", "in_context")
+_OF_LEARNING = ("loss", "reinitialise_layers", "layer_decay", "n_runs", "combine")
 _WITH_WRITING = ("fgm", "pgd", "freelb", "smart", "rdrop", "l2sp", "replay")
 
 
@@ -180,6 +181,8 @@ def _untrained(params: FinetuneParams) -> Iterator[str]:
         for name in ("augmentation", "normalisation", "averaging", "pretraining", "student_layers")
         if getattr(params, name) is not None
     ]
+    fields = FinetuneParams.model_fields
+    asked += [name for name in _OF_LEARNING if getattr(params, name) != fields[name].default]
     if asked:
         yield (
             f"finetune.{', finetune.'.join(asked)}: with the tuning in_context nothing learns; it "

@@ -82,11 +82,19 @@ def _refuse_few_shot(params: FinetuneParams, problem: str) -> None:
             expected="text_classification: pairs are of texts with one label",
             fix="set finetune.few_shot to null",
         )
+    loss, hardware = params.loss, params.hardware
     asked = {
         f"tuning.kind: {params.tuning.kind}": params.tuning.kind != "full",
         f"averaging.kind: {getattr(params.averaging, 'kind', '')}": params.averaging is not None,
         f"reinitialise_layers: {params.reinitialise_layers}": params.reinitialise_layers > 0,
         f"combine: {params.combine}": params.combine != "best",
+        f"layer_decay: {params.layer_decay}": params.layer_decay != 1.0,
+        f"accumulation_steps: {params.accumulation_steps}": params.accumulation_steps > 1,
+        f"loss.kind: {loss.kind}": loss.kind != "cross_entropy",
+        f"loss.label_smoothing: {loss.label_smoothing}": loss.label_smoothing > 0,
+        f"loss.class_weights: {loss.class_weights}": loss.class_weights != "none",
+        "hardware.gradient_checkpointing": hardware.gradient_checkpointing,
+        "hardware.compile": hardware.compile,
         "precision: fp16": params.precision == "fp16",  # pairs have no scaled loss
         "wise_ft": params.wise_ft is not None,
         "augmentation": params.augmentation is not None,

@@ -141,6 +141,17 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {"objective": {"rdrop": {}}, "augmentation": {}, "tuning": {"kind": "in_context"}},
         r"finetune\.objective\.rdrop, finetune\.augmentation: with the tuning in_context nothing",
     ),
+    (
+        "text_classification",
+        {
+            "n_runs": 3,
+            "combine": "greedy_soup",
+            "loss": {"kind": "focal"},
+            "layer_decay": 0.9,
+            "tuning": {"kind": "in_context"},
+        },
+        r"\.loss, finetune\.layer_decay, finetune\.n_runs, finetune\.combine: with the tuning in_c",
+    ),
     ("text_classification", {"objective": {"freelb": {}, "rdrop": {}}}, "each replace the clean"),
     (
         "text_classification",

@@ -87,6 +87,11 @@ def test_several_seeds_of_few_shot_learning_are_compared(base, datasets, tmp_pat
         ({"precision": "fp16"}, r"together with precision: fp16"),
         ({"averaging": {"kind": "ema"}, "wise_ft": {}}, r"averaging\.kind: ema, wise_ft"),
         ({"n_runs": 2, "combine": "uniform_soup"}, "combine: uniform_soup"),
+        ({"loss": {"kind": "focal"}, "layer_decay": 0.9}, r"layer_decay: 0\.9, loss\.kind: focal"),
+        (
+            {"accumulation_steps": 2, "hardware": {"gradient_checkpointing": True}},
+            r"accumulation_steps: 2, hardware\.gradient_checkpointing",
+        ),
     ],
 )
 def test_what_does_not_go_with_pairs_is_refused(

@@ -56,12 +56,17 @@ def _wise_ft(found: Any) -> str:
     return f"alpha {found['alpha']:g} of {', '.join(found['scores'])} (0: the base, 1: tuned)"
 
 
+def _unaveraged(_: Any) -> str:
+    return "none: the best evaluation came before the first average"
+
+
 _FACTS = {
     "runs": ("runs", _runs),
     "wise_ft": ("interpolated with the base", _wise_ft),
     "returns": ("returns", _returns),
     "batches": ("batches", _batches),
     "ranks": ("ranks kept", _ranks),
+    "unaveraged": ("averaged weights", _unaveraged),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -33,6 +34,7 @@ from pipeline_steps.training.tuning.adaptive_rank import (
 )
 from pipeline_steps.training.watch import LossWatch, Standing, WatchCallback
 
+_LOG = logging.getLogger(__name__)
 _AVERAGE, _RANKS = "average", "ranks"
 
 
@@ -131,6 +133,14 @@ class Steadiness:
                     part.load(Path(best))
         if self.averager is not None:
             use_averages(self.averager, self.model.named_parameters())
+        if self._is_unaveraged():
+            _LOG.warning(
+                "no average was taken before the best evaluation: the weights are kept as they "
+                "were there; lower finetune.averaging.start_fraction, or train for longer"
+            )
+
+    def _is_unaveraged(self) -> bool:
+        return self.averager is not None and not self.averager.averages()
 
     def save(self, directory: Path) -> None:
         """Write all states into a trainer's checkpoint."""
@@ -150,6 +160,7 @@ class Steadiness:
             "returns": returns,
             "ranks": {} if self.ranks is None else self.ranks.ranks(),
             "batches": asdict(budget) if self.parts.n_parts > 1 else {},
+            "unaveraged": self._is_unaveraged(),
         }
         return {name: value for name, value in found.items() if value}
 

@@ -6,17 +6,16 @@ process that leads.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, ConfigDict
 from torch import distributed
 
 from pipeline_steps.errors import HoldfastError
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.training.processes import begin_together
 from pipeline_steps.types import DatasetRef
 
 REFUSAL = "refusal.json"
@@ -39,9 +38,7 @@ def main() -> int:
     """Return the exit code of this process."""
     path = Path(sys.argv[1])
     job = Job.model_validate_json(path.read_text(encoding="utf-8"))
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    begin_together()
     try:
         _run(job)
     except HoldfastError as error:

@@ -5,7 +5,9 @@ One process is the ordinary case, in which nothing is told and everybody leads.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -15,6 +17,17 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 
 T = TypeVar("T")
+_PATIENCE = timedelta(days=7)
+"""How long a process waits for the others: one of them may validate for hours, alone. One that has
+died is noticed by torchrun, which ends them all."""
+
+
+def begin_together() -> None:
+    """Join the processes that torchrun has started, on the GPUs where there are some."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, timeout=_PATIENCE)
 
 
 def n_processes() -> int:

@@ -16,6 +16,7 @@ from pipeline_steps.inference.forward import autocast, best_device, logits_in_or
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.one_label import label_answers
+from pipeline_steps.inference.memory import in_smaller_batches
 from pipeline_steps.inference.positions import most_positions
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import Encoded, be_quiet, encode, load_tokenizer
@@ -154,9 +155,11 @@ class Predictor:
         """Return logits (n, n_labels) of encoded texts."""
         if not len(encoded):
             return np.zeros((0, len(self.labels)), dtype=np.float32)
+        pad_id = int(self.tokenizer.pad_token_id)
         with self._autocast():
-            return logits_in_order(
-                self.model, encoded.token_ids, int(self.tokenizer.pad_token_id), self.batch_tokens
+            return in_smaller_batches(
+                lambda n: logits_in_order(self.model, encoded.token_ids, pad_id, n),
+                self.batch_tokens,
             )
 
     def logits(self, texts: Sequence[str], pairs: Sequence[str | None] | None = None) -> Array:
@@ -177,7 +180,10 @@ class Predictor:
     def _outputs(self, encoded: Any) -> Any:
         pad_id, n_labels = int(self.tokenizer.pad_token_id), len(self.labels)
         with self._autocast():
-            return self.learner.run(self.model, encoded, pad_id, self.batch_tokens, n_labels)
+            return in_smaller_batches(
+                lambda n: self.learner.run(self.model, encoded, pad_id, n, n_labels),
+                self.batch_tokens,
+            )
 
     def _encode(self, rows: ExampleRows) -> Any:
         return self.learner.encode(self.tokenizer, rows, self.max_length, self.stride)

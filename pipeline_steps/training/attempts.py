@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.learners.bi_encoder import BiEncoderLearner
+from pipeline_steps.inference.memory import is_out_of_memory, release_memory
 from pipeline_steps.training import processes
-from pipeline_steps.training.memory import halved, is_out_of_memory, refuse_parts
+from pipeline_steps.training.memory import halved, refuse_parts
 from pipeline_steps.training.resume import last_complete, return_to, step_of
 from pipeline_steps.training.steadiness import Attempt
 from pipeline_steps.training.trainer import StableTrainer
@@ -47,7 +45,7 @@ def train_steadily(build: Callable[[Attempt], StableTrainer], work: Path) -> Sta
         attempt = _attempted(trainer, work, attempt)
         if attempt is not None:
             del trainer
-            _release_memory()
+            release_memory()
     trainer.steady.keep_validated_weights(trainer.state.best_model_checkpoint)
     return trainer
 
@@ -103,9 +101,3 @@ def _comparing_rows(trainer: StableTrainer) -> list[str]:
         "finetune.objective.contrastive": trainer.params.objective.contrastive is not None,
     }
     return [name for name, is_asked in asked.items() if is_asked]
-
-
-def _release_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

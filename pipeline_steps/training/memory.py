@@ -14,9 +14,6 @@ from pipeline_steps.training.saved_state import read_json, write_json
 
 _FILE = "batches"
 
-# What CPU (Windows and Linux), MPS and cuBLAS say in a plain RuntimeError.
-_SIGNS = ("not enough memory", "can't allocate memory", "out of memory", "cublas_status_alloc")
-
 
 @dataclass(frozen=True)
 class BatchBudget:
@@ -32,22 +29,6 @@ class BatchBudget:
 
     batch_tokens: int
     accumulation_steps: int = 1
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that the memory of the device ran out.
-
-    Examples
-    --------
-    >>> is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"))
-    True
-    >>> is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-    False
-    """
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)
 
 
 def halved(budget: BatchBudget, longest_row: int) -> BatchBudget:

@@ -18,6 +18,7 @@ from transformers import EarlyStoppingCallback
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.learners.learner import Learner
+from pipeline_steps.inference.memory import in_smaller_batches
 from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import learning_rates
 from pipeline_steps.training.data import EncodedDataset
@@ -191,13 +192,10 @@ class StableTrainer(PlannedTrainer):
 
     def scores(self, model: torch.nn.Module) -> dict[str, float]:
         """Return loss and headline metrics of a model on the validation rows."""
-        encoded = self.valid_rows.encoded
-        outputs = self.problem.run(
-            model.eval(),
-            encoded,
-            self.collator.pad_id,
-            _EVALUATION_FACTOR * self.params.batch_tokens // self.steady.parts.n_parts,
-            len(self.labels),
+        encoded, pad_id = self.valid_rows.encoded, self.collator.pad_id
+        asked = _EVALUATION_FACTOR * self.params.batch_tokens // self.steady.parts.n_parts
+        outputs = in_smaller_batches(
+            lambda n: self.problem.run(model.eval(), encoded, pad_id, n, len(self.labels)), asked
         )
         return self.scores_of(outputs)
 

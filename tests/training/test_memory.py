@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_steps.errors import TrainingError
-from pipeline_steps.training.memory import BatchBudget, halved, is_out_of_memory
+from pipeline_steps.inference.memory import is_out_of_memory
+from pipeline_steps.training.memory import BatchBudget, halved
 
 SAYINGS = (
     "[enforce fail at alloc_cpu.cpp:127] data. DefaultCPUAllocator: not enough memory: you tried",

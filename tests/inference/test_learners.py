@@ -16,7 +16,7 @@ from tiny_writers import DECODERS, save_tiny_writer
 from transformers import AutoModel
 
 from pipeline_steps.digests import file_digest
-from pipeline_steps.errors import TrainingError
+from pipeline_steps.errors import CheckpointError, TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import read_examples, rows_of
 from pipeline_steps.inference.forward import pad
@@ -132,6 +132,16 @@ def test_a_text_that_is_too_long_keeps_both_marks(tmp_path, gap: int) -> None:
         assert words[mark] == "[UNK]"  # the tiny vocabulary has no mark
         assert words[mark + 1] == word
     assert encoded.n_truncated == 1
+
+
+@pytest.mark.parametrize(
+    ("problem", "architecture"),
+    [("ner", "bart"), ("question_answering", "bart"), ("text_classification", "marian")],
+)
+def test_an_architecture_without_such_a_head_is_refused(problem, architecture, tmp_path) -> None:
+    save_tiny_writer(tmp_path, architecture)
+    with pytest.raises(CheckpointError, match=f"is a {architecture}, for which there is no Auto"):
+        get_learner(problem).build(tmp_path, ("a", "b"))
 
 
 @pytest.mark.parametrize("architecture", DECODERS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
 
 from pipeline_steps.errors import CheckpointError
 from pipeline_steps.inference.learners.carried_head import carry_head
@@ -25,9 +25,11 @@ def build_with_head(
     Raises
     ------
     CheckpointError
-        If a weight outside the head is missing from the base and would be random.
+        If the architecture has no such head, or a weight outside the head is missing from the base
+        and would be random.
     """
     names = dict(enumerate(labels))
+    refuse_without_head(kind, base)
     model, loading = kind.from_pretrained(
         base,
         num_labels=len(labels),
@@ -45,6 +47,24 @@ def build_with_head(
     if model.config.pad_token_id is None:
         know_padding(model, load_tokenizer(base))
     return model, tuple(sorted(new | carry_head(model, base, labels)))
+
+
+def refuse_without_head(kind: Any, base: Path) -> None:
+    """Refuse an architecture that transformers has no class with such a head for.
+
+    Raises
+    ------
+    CheckpointError
+        If it has none.
+    """
+    config = AutoConfig.from_pretrained(base, local_files_only=True)
+    if type(config) not in kind._model_mapping:  # noqa: SLF001 - from_pretrained asks it, too
+        raise CheckpointError(
+            f"{base} is a {config.model_type}, for which there is no {kind.__name__}",
+            expected="an architecture that answers what is asked, such as BERT, RoBERTa, DeBERTa, "
+            "ModernBERT, GPT-2 or Llama",
+            fix="name another model in finetune.base_model",
+        )
 
 
 def know_padding(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:

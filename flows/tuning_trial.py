@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.prepare_data import Datasets
 from flows.registry_access import open_tracker
 from flows.training_plan import plan_training
+from flows.tuning_locks import alone_at, if_nobody_is_at
 from flows.workspace import Workspace
-from pipeline_steps.errors import ConfigurationError, TrainingError
+from pipeline_steps.errors import CheckpointError, ConfigurationError, TrainingError
 from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.problem_defaults import HEADLINES
@@ -19,10 +22,11 @@ from pipeline_steps.search_params import with_values
 from pipeline_steps.types import Checkpoint
 
 if TYPE_CHECKING:
-    from pipeline_steps.search.study import Asked, Study, Told
+    from pipeline_steps.search.study import Asked, Study
 
 SCORES = "scores"
 _KEPT = "training_fingerprint"
+_UNTRAINABLE = (ConfigurationError, CheckpointError, TrainingError)
 Listener = Callable[[int, Mapping[str, float]], None]
 
 
@@ -41,28 +45,38 @@ def run_trial(
     """Train and score one set of values, and tell the study; a run in MLflow shows it."""
     try:
         tried = _with_values(workspace, asked.values)
-    except ConfigurationError as reason:  # each value was allowed, and these are not together
+        key = _fingerprint(tried, datasets)
+    except _UNTRAINABLE as reason:  # each value was allowed, and these are not together
         _end_without_score(study, asked, reason, failed=True)
         return
     run_id = _start_trial_run(tried, datasets, asked, mlflow_run_id)
+    with alone_at(workspace.state, key):  # another worker may have drawn the same values
+        outdone = _ended(tried, datasets, study, asked, run_id)
+    _keep_the_best(workspace, datasets, study, outdone)
+
+
+def _ended(
+    tried: Workspace, datasets: Datasets, study: Study, asked: Asked, run_id: str
+) -> set[str]:
+    """Return the trainings of which one at most is now the best, and tell how the trial ended."""
+    key, tracker = _fingerprint(tried, datasets), open_tracker(tried)
     try:
         checkpoint = _trained(tried, datasets, _pruning(tried, study, asked, run_id))
-    except (PrunedError, TrainingError) as reason:
-        _remove_training(tried, datasets)
-        failed = isinstance(reason, TrainingError)
+    except (PrunedError, *_UNTRAINABLE) as reason:
+        _remove_training(tried, key)
+        failed = not isinstance(reason, PrunedError)
         _end_without_score(study, asked, reason, failed=failed)
-        open_tracker(workspace).finish_run(run_id, "FAILED" if failed else "KILLED")
-        return
+        tracker.finish_run(run_id, "FAILED" if failed else "KILLED")
+        return set()
     score, reports = _score(tried, datasets, checkpoint)
     scores = {r.suite: _metric(tried, r) for r in reports}
     before = study.best()
-    study.note(asked.number, {_KEPT: _fingerprint(tried, datasets), SCORES: scores})
+    study.note(asked.number, {_KEPT: key, SCORES: scores})
     study.tell(asked.number, score)
-    _keep_the_best(workspace, datasets, study, before)
-    tracker = open_tracker(workspace)
     tracker.log_reports(run_id, reports)
     tracker.log_scores(run_id, {"score": score})
     tracker.finish_run(run_id)
+    return {key} if before is None else {key, before.notes[_KEPT]}
 
 
 def _end_without_score(study: Study, asked: Asked, reason: Exception, *, failed: bool) -> None:
@@ -92,7 +106,7 @@ def _trained(
         workspace.params.finetune,
         workspace.checkpoint_directory(key),
         problem=workspace.params.problem,
-        work=workspace.state / "training" / key[:16],
+        work=_work(workspace, key),
         listener=listener,
     )
 
@@ -141,19 +155,25 @@ def _start_trial_run(workspace: Workspace, datasets: Datasets, asked: Asked, par
 
 
 def _keep_the_best(
-    workspace: Workspace, datasets: Datasets, study: Study, before: Told | None
+    workspace: Workspace, datasets: Datasets, study: Study, outdone: AbstractSet[str]
 ) -> None:
-    """Remove the weights of trials that are not the best; those of the present values stay."""
+    """Remove the weights of trials that are not the best; those of the present values stay.
+
+    So do those that another worker is at: it removes them when it has done.
+    """
     best = study.best()
     kept = {_fingerprint(workspace, datasets)}
     if best is not None:
         kept.add(best.notes[_KEPT])
-    for told in (*study.ended()[-1:], *([before] if before else [])):
-        key = told.notes.get(_KEPT)
-        if key and key not in kept:
-            shutil.rmtree(workspace.checkpoint_directory(key), ignore_errors=True)
+    for key in outdone - kept:
+        with if_nobody_is_at(workspace.state, key) as mine:
+            if mine:
+                shutil.rmtree(workspace.checkpoint_directory(key), ignore_errors=True)
 
 
-def _remove_training(workspace: Workspace, datasets: Datasets) -> None:
-    key = _fingerprint(workspace, datasets)
-    shutil.rmtree(workspace.state / "training" / key[:16], ignore_errors=True)
+def _remove_training(workspace: Workspace, key: str) -> None:
+    shutil.rmtree(_work(workspace, key), ignore_errors=True)
+
+
+def _work(workspace: Workspace, key: str) -> Path:
+    return workspace.state / "training" / key[:16]

@@ -143,6 +143,16 @@ def test_values_that_clash_only_together_are_a_failed_trial_and_not_asked_again(
     assert study.take_over() == asked.number  # the others, which this test left
 
 
+def test_a_base_that_cannot_be_trained_is_a_failed_trial(searched: Path, tmp_path: Path) -> None:
+    change_params(searched, tune={"space": {"base_model": [str(tmp_path), str(tmp_path / "no")]}})
+    workspace = Workspace.open(searched)
+    study = open_study(workspace, "without weights")
+    asked = study.ask()
+    run_trial(workspace, read_datasets(searched), study, asked, "no-run")
+    [told] = study.ended()
+    assert (told.number, told.state) == (asked.number, "fail")
+
+
 def test_every_mistake_in_a_space_is_named_before_anything_is_trained(searched: Path) -> None:
     space = {"learing_rate": [1e-4, 1e-3], "epochs": {"low": 0, "high": 3}, "tuning.kind": ["a", 1]}
     change_params(searched, tune={"space": space})

@@ -212,7 +212,7 @@ class PretrainingParams(Section):
     kind: Literal["mlm", "clm"] = "mlm"
     """mlm: tell hidden tokens, for encoders; clm: tell the next one, for decoders."""
     examples: str | None = None
-    """Parquet file of examples whose texts are read; null: the training rows."""
+    """Texts: one a line, .jsonl, or .parquet of examples; null: the training rows."""
     epochs: Positive = 3
     """Passes over the texts."""
     learning_rate: _OverZero = 1e-4

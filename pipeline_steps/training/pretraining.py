@@ -20,7 +20,6 @@ from transformers import PreTrainedTokenizerBase, set_seed
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.files import atomic_directory
-from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.forward import best_device
 from pipeline_steps.inference.learners.body import refuse_random_body
 from pipeline_steps.inference.precision import choose_precision
@@ -37,6 +36,7 @@ from pipeline_steps.training.objectives.language_modelling import (
     TokenLabelCollator,
 )
 from pipeline_steps.training.objectives.masking import Masking
+from pipeline_steps.training.plain_texts import read_plain_texts
 from pipeline_steps.training.preparation import refuse_too_long
 from pipeline_steps.training.reading_trainer import ReadingTrainer
 from pipeline_steps.training.resume import last_complete, mark_complete
@@ -183,10 +183,8 @@ def _rows(inputs: Inputs, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, list
 
 
 def _texts(inputs: Inputs) -> list[str]:
-    """Return each text once: a context that many questions are asked of is read like any other."""
-    section = _section(inputs)
-    rows = read_examples(Path(section.examples) if section.examples else inputs.train.path)
-    return list(dict.fromkeys([*rows.texts, *(pair for pair in rows.pairs if pair)]))
+    examples = _section(inputs).examples
+    return read_plain_texts(Path(examples) if examples else inputs.train.path)
 
 
 def _write(model: Any, base: Path, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:

@@ -124,6 +124,12 @@ def waiting_request(workspace: Workspace, number: int, *, still: bool = True) ->
     return found[-1]
 
 
+def waiting_requests(workspace: Workspace) -> list[Approval]:
+    """Return the requests that have no answer, oldest first."""
+    name = workspace.params.register_.model_name
+    return [a for a in approvals(open_ledger(workspace), name) if a.state == "waiting"]
+
+
 def dismiss(workspace: Workspace, number: int) -> None:
     """Take the alias ``challenger`` from a version, if it has it."""
     tracker, name = open_tracker(workspace), workspace.params.register_.model_name

@@ -55,7 +55,7 @@ def _rows_beside(test: DatasetRef, attack: AttackParams) -> int:
     """Return how many rows of labels other than the target are left when some are attacked."""
     import pyarrow.parquet as pq
 
-    labels = pq.read_table(test.path, columns=["label"])["label"].to_pylist()
+    labels: list[str] = pq.read_table(test.path, columns=["label"])["label"].to_pylist()
     return sum(label != attack.target for label in labels) - attack.n_examples
 
 

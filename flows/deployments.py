@@ -27,12 +27,17 @@ from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
 from flows import monitor as watching
-from flows.approval_requests import MODEL_RESOURCE, REQUESTED, requests_told
 from flows.commands.champion import promote_by_hand, promotion_lines
 from flows.commands.retrain import run_retrain
 from flows.monitor import MonitorResult
 from flows.notifying import Message, failure_told, notify, of_monitor, of_retrain
-from flows.orchestrated import approval, call_as_task
+from flows.orchestrated import (
+    MODEL_RESOURCE,
+    REQUESTED,
+    approval,
+    call_as_task,
+    requests_told,
+)
 from flows.pipeline import say
 from flows.retrain import RetrainResult
 from flows.workspace import Workspace, locked

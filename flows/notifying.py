@@ -15,6 +15,7 @@ from flows.retrain import RetrainResult
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainVerdict
 from pipeline_steps.errors import BusyError, HoldfastError, UsageError
+from pipeline_steps.registry.approvals import Approval
 from pipeline_steps.types import Value
 
 _SECONDS = 10
@@ -53,6 +54,15 @@ def of_retrain(results: Sequence[RetrainResult]) -> Message | None:
     refused = all(result.run is None for result in worth)
     subject = "retrain refused: a person must look" if refused else "retrain"
     return Message(subject=subject, body=describe(worth))
+
+
+def of_request(request: Approval) -> Message:
+    """Return what people are told of a version that waits for one of them."""
+    number, until = request.version, f"{request.expires_at:%Y-%m-%d %H:%M} UTC"
+    return Message(
+        subject=f"version {number} waits for approval",
+        body=f"refused by itself on {until}; holdfast approve {number}, or refuse {number}",
+    )
 
 
 def notify(workspace: Workspace, message: Message | None) -> bool:

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
@@ -21,19 +23,22 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import prepare_data as preparation
 from flows import train as training
-from flows.approval import answer_in_a_form, lapse, waiting_request
-from flows.approval_requests import requests_told
+from flows.approval import answer_in_a_form, lapse, waiting_request, waiting_requests
 from flows.candidate import evaluate_suites
 from flows.commands.champion import promote_by_hand
 from flows.judging import judge
 from flows.markdown import approval_text, decision_table, metrics_table, validation_table
+from flows.notifying import Tell, notify, of_request
 from flows.pipeline import Call, announcing, say, step_title
 from flows.prefect_server import temporary_server
 from flows.prepare_data import Datasets, read_datasets
 from flows.record import start_run
 from flows.results import TrainResult, find_finished
 from flows.workspace import Workspace, locked
+from pipeline_steps.registry.approvals import Approval
 
+REQUESTED = "approval.requested"
+MODEL_RESOURCE = "holdfast.model"
 _DRAIN_SECONDS = 5
 # Only calls to a tracking server can succeed on a second try; everything else is deterministic.
 _RETRIES: dict[Callable[..., Any], int] = {find_finished: 2, start_run: 2}
@@ -103,6 +108,31 @@ def train(
     with locked(workspace), requests_told(workspace):
         call = _call(announced=announced)
         return training.train(workspace, call=call, may_promote=may_promote)
+
+
+@contextmanager
+def requests_told(workspace: Workspace, tell: Tell = notify) -> Iterator[None]:
+    """Tell people, and emit an event, of each request for approval that the block makes.
+
+    The event carries the number of the version and nothing else: the flow that it starts asks the
+    ledger. Where the event is lost, ``holdfast approve`` and ``holdfast refuse`` answer as well.
+    """
+    before = {request.request.entry_hash for request in waiting_requests(workspace)}
+    yield
+    for request in waiting_requests(workspace):
+        if request.request.entry_hash not in before:
+            emit_requested(request)
+            tell(workspace, of_request(request))
+
+
+def emit_requested(request: Approval) -> None:
+    """Say that a version waits; the same request is the same event."""
+    emit_event(
+        event=REQUESTED,
+        resource={"prefect.resource.id": f"{MODEL_RESOURCE}.{request.request.model_name}"},
+        payload={"version": request.version},
+        id=uuid5(NAMESPACE_URL, f"{REQUESTED}/{request.request.entry_hash}"),
+    )
 
 
 class Answer(RunInput):

@@ -93,7 +93,7 @@ def main() -> None:
     from prefect.testing.utilities import prefect_test_harness
     from toy_registry import register_toy
 
-    from flows.approval_requests import requests_told
+    from flows.orchestrated import requests_told
     from flows.registry_access import open_ledger, open_tracker
     from pipeline_steps.registry.promote import follow_ledger
 

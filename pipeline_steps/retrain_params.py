@@ -46,7 +46,7 @@ class RetrainParams(Section):
     cool_down_hours: float = Field(default=24.0, ge=0.0)
     """Hours between the end of one retrain and the admission of the next."""
     minutes_a_week: float = Field(default=600.0, gt=0.0)
-    """Minutes of retraining in seven days; once they are spent, triggers wait."""
+    """Minutes of retraining in seven days; what would take more than is left of them waits."""
     failures_in_a_row: Positive = 3
     """Retrains that fixed nothing, after which a person must look (`holdfast retrain --resume`)."""
     repaired_within: Share = 0.05

@@ -43,6 +43,12 @@ def minutes_spent(runs: Sequence[RetrainRun], now: datetime) -> float:
     return sum(r.minutes for r in runs if r.ended_at is not None and r.ended_at > now - _WEEK)
 
 
+def minutes_expected(runs: Sequence[RetrainRun]) -> float:
+    """Return the minutes of the last retrain that came to its end, 0 before the first."""
+    whole = [run for run in runs if run.outcome in ("waiting", "promoted", "rejected")]
+    return whole[-1].minutes if whole else 0.0
+
+
 def failures_in_a_row(runs: Sequence[RetrainRun]) -> int:
     """Return how many of the last retrains brought no new champion.
 

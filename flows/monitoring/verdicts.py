@@ -17,6 +17,7 @@ from pipeline_steps.monitoring.decide import Budget, Facts, Worth, decide
 from pipeline_steps.monitoring.tickets import Ticket
 from pipeline_steps.registry.ledger import LedgerEntry
 from pipeline_steps.registry.retrain_history import past_retrains
+from pipeline_steps.retrain_runs import minutes_expected
 from pipeline_steps.types import ModelVersion
 
 DRIFT_VERDICT = "drift_verdict"
@@ -76,7 +77,6 @@ def _facts(
 ) -> Facts:
     runs = past_retrains(open_ledger(workspace).entries(version.name))
     ticket = _most_pressing(tickets, version)
-    whole = [run.minutes for run in runs if run.outcome in ("promoted", "rejected")]
     return Facts(
         model_name=version.name,
         version=version.version,
@@ -88,7 +88,7 @@ def _facts(
         rows_a_day=_rows_a_day(workspace, now),
         n_labelled=0 if ticket is None else _n_labelled(workspace, ticket),
         least_labelled=rows_needed(workspace.params),
-        minutes=whole[-1] if whole else 0.0,
+        minutes=minutes_expected(runs),
         runs=runs,
     )
 

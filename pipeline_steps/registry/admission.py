@@ -24,7 +24,13 @@ from pipeline_steps.registry.retrain_history import (
     past_retrains,
 )
 from pipeline_steps.retrain_params import RetrainParams
-from pipeline_steps.retrain_runs import RetrainRun, failures_in_a_row, last_end, minutes_spent
+from pipeline_steps.retrain_runs import (
+    RetrainRun,
+    failures_in_a_row,
+    last_end,
+    minutes_expected,
+    minutes_spent,
+)
 
 
 class Answer(StrEnum):
@@ -135,8 +141,21 @@ def _afford(
         until = (ended + rest).isoformat(timespec="minutes")
         words = f"the last retrain ended less than {policy.cool_down_hours:g} h ago"
         return Answer.WAIT, f"cool-down until {until}", f"{words}; after {until}"
-    spent = minutes_spent(runs, now)
-    if spent >= policy.minutes_a_week:
-        words = f"{spent:.0f} of {policy.minutes_a_week:g} minutes of this week are spent"
-        return Answer.WAIT, "budget", words
-    return None
+    return _within_budget(runs, policy, now)
+
+
+def _within_budget(
+    runs: Sequence[RetrainRun], policy: RetrainParams, now: datetime
+) -> tuple[Answer, str, str] | None:
+    """Return why the minutes of a week do not suffice; what a retrain takes is what the last did.
+
+    The monitor's decision counts alike.
+    """
+    week, needed, spent = policy.minutes_a_week, minutes_expected(runs), minutes_spent(runs, now)
+    takes = f"a retrain takes {needed:.0f} minutes"
+    if needed > week:
+        words = f"{takes}, a week has {week:g}: raise retrain.minutes_a_week"
+        return Answer.REFUSE, "longer than a week's minutes", words
+    if spent < week and spent + needed <= week:
+        return None
+    return Answer.WAIT, "budget", f"{takes}; {spent:.0f} of {week:g} of this week are spent"

@@ -95,11 +95,28 @@ def test_a_retrain_rests_until_the_cool_down_is_over(ledger: Ledger) -> None:
 def test_the_minutes_of_a_week_are_a_budget(ledger: Ledger) -> None:
     policy = RetrainParams(cool_down_hours=0.0, minutes_a_week=100.0)
     for number in range(2):
-        ask(ledger, f"t{number}", policy=policy)
+        ask(ledger, f"t{number}")
         end(ledger, f"t{number}", minutes=60.0)
     waits = ask(ledger, "third", policy=policy)
-    assert waits.reason == "120 of 100 minutes of this week are spent"
+    assert waits.reason == "a retrain takes 60 minutes; 120 of 100 of this week are spent"
     assert answer(ask(ledger, "third", policy=policy, hours=169)) == "RETRAIN"
+
+
+def test_a_retrain_that_would_spend_more_than_is_left_of_the_week_waits(ledger: Ledger) -> None:
+    policy = RetrainParams(cool_down_hours=0.0, minutes_a_week=100.0)
+    ask(ledger, "first", policy=policy)
+    end(ledger, "first", minutes=51.0)
+    waits = ask(ledger, "second", policy=policy)
+    assert (answer(waits), waits.evidence["why"]) == ("WAIT", "budget")
+    assert answer(ask(ledger, "second", policy=policy, hours=169)) == "RETRAIN"
+
+
+def test_a_retrain_that_takes_more_than_a_week_has_is_refused(ledger: Ledger) -> None:
+    ask(ledger, "first")
+    end(ledger, "first", minutes=51.0)
+    refused = ask(ledger, "second", policy=RetrainParams(cool_down_hours=0.0, minutes_a_week=50.0))
+    assert answer(refused) == "REFUSE"
+    assert "a week has 50: raise retrain.minutes_a_week" in refused.reason
 
 
 def test_after_failures_in_a_row_a_person_must_look(ledger: Ledger) -> None:

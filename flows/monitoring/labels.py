@@ -121,6 +121,8 @@ def _settle(
     if ticket.status == "benign" and len(kept) >= LEAST_ROWS:
         anchor = accept(training, kept.rows, current_digest=kept.digest, strata=kept.strata)
         keep_reference(workspace, anchor)
+    if recent:
+        ticket = ticket.model_copy(update={"last_at": recent[-1].prediction.created_at})
     new = fresh_state(workspace, version, training, anchor, state.cursor)
     store.advance(version.name, new, expected=state, tickets=[ticket])
 

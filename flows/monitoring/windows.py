@@ -89,7 +89,10 @@ def fresh_state(
 def _begin(
     workspace: Workspace, store: MonitorStore, version: ModelVersion, training: Reference
 ) -> None:
-    """Start anew where this champion has not been watched before; its log goes on."""
+    """Start anew where this champion has not been watched before, or not in this way.
+
+    Its log goes on, and so do its tickets: what is asked of their labels is the same as before.
+    """
     state = store.state(version.name)
     if state is not None and state.training_digest == training.digest:
         return
@@ -98,7 +101,7 @@ def _begin(
     ended = [
         ticket.model_copy(update={"status": "superseded"})
         for ticket in store.tickets(version.name)
-        if ticket.live
+        if ticket.live and ticket.version != version.version
     ]
     store.advance(version.name, new, expected=state, tickets=ended)
 

@@ -10,7 +10,6 @@ from flows.workspace import Workspace
 from pipeline_steps.data_params import ColumnsParams
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.monitoring.late_labels import raw_answer
-from pipeline_steps.monitoring.tickets import HARMFUL
 from pipeline_steps.monitoring.traffic import TrafficLog, TrafficRow
 from pipeline_steps.problems.right_answers import label_flaw
 
@@ -40,9 +39,9 @@ def first_sequence(workspace: Workspace, ticket: str) -> int:
     from flows.monitoring.windows import open_store
 
     found = open_store(workspace).ticket(ticket)
-    if found.status not in HARMFUL:
+    if not found.harmful:
         raise ConfigurationError(
-            f"the ticket {ticket} is {found.status}",
+            f"the ticket {ticket} is {found.status}, and no harm of it is confirmed",
             expected="a ticket whose harm is confirmed: only then is there something to mend",
             fix="answer its label requests, then: holdfast monitor",
         )

@@ -15,7 +15,6 @@ from flows.workspace import Workspace
 from pipeline_steps.data_preparation.additions import ADDITIONS
 from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import ConfigurationError, UsageError
-from pipeline_steps.monitoring.tickets import HARMFUL
 from pipeline_steps.params import Params
 from pipeline_steps.registry.admission import Answer, Request, admit
 from pipeline_steps.registry.ledger import LedgerEntry
@@ -192,7 +191,7 @@ def _unharmful(workspace: Workspace) -> set[str]:
     from flows.monitoring.windows import open_store
 
     tickets = open_store(workspace).tickets(workspace.params.register_.model_name)
-    return {ticket.ticket for ticket in tickets if ticket.status not in HARMFUL}
+    return {ticket.ticket for ticket in tickets if not ticket.harmful}
 
 
 def drift_trigger(workspace: Workspace, name: str) -> Trigger:

@@ -13,8 +13,6 @@ from pipeline_steps.monitoring.confirm import Harm
 from pipeline_steps.types import Value
 
 Status = Literal["open", "harm", "benign", "unclear", "superseded"]
-HARMFUL: tuple[Status, ...] = ("harm", "superseded")
-"""Only such a ticket has something to mend."""
 SAME_CAUSE = 0.5
 _ESCALATION = 2.0  # of the logarithm of the evidence
 _LETTERS = 12
@@ -24,13 +22,14 @@ _WORDS = 10
 class Ticket(Value):
     """One incident.
 
-    ``open``: labels are asked for. ``harm``: confirmed, until another version is champion
-    (``superseded``). ``benign``: refuted; the window became the accepted anchor. ``unclear``: the
-    labels that may be asked for did not decide.
+    ``open``: labels are asked for. ``harm``: confirmed. ``superseded``: another version became
+    champion before it was settled, confirmed or not. ``benign``: refuted; the window became the
+    accepted anchor. ``unclear``: the labels that may be asked for did not decide.
 
     ``ticket`` is its deterministic id; ``alarm_sequence`` the row of the log at which the alarm
-    came, ``last_sequence`` the last row of the last window that belongs to it; ``signature`` words
-    and cells that moved; ``joined`` how many later windows alarmed for the same cause;
+    came, ``last_sequence`` the last row of the last window that belongs to it, ``last_at`` when the
+    last row had been answered that the monitor knew as it was settled; ``signature`` words and
+    cells that moved; ``joined`` how many later windows alarmed for the same cause;
     ``log_evidence`` the detector's wealth when it was last opened or escalated; ``left_out``
     predictions that were asked for and whose label is no answer to them: it does not count.
     """
@@ -43,6 +42,7 @@ class Ticket(Value):
     last_sequence: int
     opened_at: datetime
     changed_at: datetime
+    last_at: datetime | None = None
     status: Status = "open"
     signature: tuple[str, ...] = ()
     joined: int = 0
@@ -56,6 +56,12 @@ class Ticket(Value):
     def live(self) -> bool:
         """Whether something is still to be done about it."""
         return self.status in ("open", "harm")
+
+    @property
+    def harmful(self) -> bool:
+        """Whether its harm was confirmed: only then is there something to mend."""
+        confirmed = self.harm is not None and self.harm.verdict == "harm"
+        return self.status == "harm" or (self.status == "superseded" and confirmed)
 
 
 class LabelRequest(Value):
@@ -99,11 +105,15 @@ def ticket_of(report: DriftReport, at: datetime) -> Ticket | None:
 
 def signature(explanation: Explanation | None) -> tuple[str, ...]:
     """Return what an incident is known by: the words and the cells that moved most."""
+    return tuple(sorted(_features(explanation, _WORDS)))
+
+
+def _features(explanation: Explanation | None, most: int | None) -> set[str]:
+    """Return the cells that moved and so many of the words, or all."""
     if explanation is None:
-        return ()
-    words = [f"word:{moved.word}" for moved in explanation.words[:_WORDS]]
-    cells = [f"cell:{moved.name}" for moved in explanation.clusters if moved.moved]
-    return tuple(sorted({*words, *cells}))
+        return set()
+    words = {f"word:{moved.word}" for moved in explanation.words[:most]}
+    return words | {f"cell:{moved.name}" for moved in explanation.clusters if moved.moved}
 
 
 def likeness(a: Sequence[str], b: Sequence[str]) -> float:
@@ -115,20 +125,41 @@ def likeness(a: Sequence[str], b: Sequence[str]) -> float:
 def place_alarm(new: Ticket, earlier: Sequence[Ticket], cool_down: timedelta) -> Ticket:
     """Return the ticket as it is now: an earlier one that the alarm belongs to, or the new one.
 
-    An alarm belongs to a ticket of the same version that is still live, and to one that ended
-    within the cool-down for a cause that looks the same. A live ticket escalates where the evidence
-    grew by ``e^2``.
+    An alarm belongs to a live ticket of the same version as long as what moved then moves still, or
+    within the cool-down, and to one that ended within the cool-down for a cause that looks the
+    same. Times are those of the rows: labels may come much later. A live ticket escalates where the
+    evidence grew by ``e^2``.
     """
     same = next((t for t in earlier if t.ticket == new.ticket), None)
     if same is not None:
         return same
-    of_version = [ticket for ticket in earlier if ticket.version == new.version]
-    for ticket in sorted(of_version, key=lambda t: t.alarm_sequence, reverse=True):
-        recent = new.opened_at - ticket.changed_at <= cool_down
-        alike = likeness(ticket.signature, new.signature) >= SAME_CAUSE
-        if ticket.live or (ticket.status in ("benign", "unclear") and recent and alike):
-            return _joined(ticket, new)
-    return new
+    found = [t for t in earlier if t.version == new.version and _belongs(new, t, cool_down)]
+    if not found:
+        return new
+    return _joined(max(found, key=lambda t: (_goes_on(t, new), t.alarm_sequence)), new)
+
+
+def _belongs(new: Ticket, ticket: Ticket, cool_down: timedelta) -> bool:
+    if ticket.live:
+        return new.opened_at - ticket.opened_at <= cool_down or _goes_on(ticket, new)
+    recent = new.opened_at - (ticket.last_at or ticket.opened_at) <= cool_down
+    alike = likeness(ticket.signature, new.signature) >= SAME_CAUSE
+    return ticket.status in ("benign", "unclear") and recent and alike
+
+
+def _goes_on(ticket: Ticket, new: Ticket) -> bool:
+    """Return whether what moved at a ticket moves still, or what moves now has moved there before.
+
+    An alarm of which one knows nothing that moved is no sign of another cause.
+    """
+    then, now = set(ticket.signature), set(new.signature)
+    all_then = then | _features(ticket.explanation, None)
+    all_now = now | _features(new.explanation, None)
+    return max(_share(then, all_now), _share(now, all_then)) >= SAME_CAUSE
+
+
+def _share(features: set[str], among: set[str]) -> float:
+    return len(features & among) / len(features) if features else 1.0
 
 
 def judged(ticket: Ticket, harm: Harm, *, label_cap: int, at: datetime) -> Ticket:

@@ -25,6 +25,7 @@ from flows.workspace import Workspace, locked
 from pipeline_steps.data_params import ColumnsParams
 from pipeline_steps.errors import (
     BusyError,
+    ConfigurationError,
     DataError,
     HoldfastError,
     UsageError,
@@ -88,6 +89,16 @@ def test_a_ticket_whose_harm_was_taken_back_is_not_swept(workspace: Workspace) -
     assert never_run(workspace) == []
     put_ticket(workspace, "drift-1", "harm")
     assert never_run(workspace) == [Trigger(kind="drift", ticket="drift-1")]
+
+
+def test_a_superseded_ticket_without_confirmed_harm_is_not_retrained_on(
+    workspace: Workspace,
+) -> None:
+    put_ticket(workspace, "drift-1", "superseded")
+    verdict(workspace, "drift-1")
+    assert never_run(workspace) == []
+    with pytest.raises(ConfigurationError, match="no harm of it is confirmed"):
+        run_retrain(workspace, trigger="drift-1", call=call_directly)
 
 
 def put_ticket(workspace: Workspace, name: str, status: Any) -> None:

@@ -77,6 +77,41 @@ def test_one_cause_that_comes_back_soon_is_one_incident_and_two_causes_are_two(r
     assert place_alarm(other, [first], DAY).ticket == other.ticket
 
 
+def other_cause(report, at, **changes):
+    return ticket(report, at, explanation=None, **changes).model_copy(
+        update={"signature": ("word:else", "word:other")}
+    )
+
+
+def test_another_cause_is_another_ticket_though_the_first_is_not_settled(report) -> None:
+    first = ticket(report)
+    other = other_cause(report, START + 20 * DAY, alarm_sequence=250)
+    assert place_alarm(other, [first], DAY) == other
+    still = ticket(report, START + 20 * DAY, alarm_sequence=251)
+    assert place_alarm(still, [first, other], DAY).ticket == first.ticket
+    soon = other_cause(report, START + DAY / 2, alarm_sequence=252)
+    assert place_alarm(soon, [first], DAY).ticket == first.ticket, "a first window shows little"
+
+
+def test_a_settled_ticket_is_recent_by_the_time_of_its_rows_not_of_its_labels(report) -> None:
+    labelled = {"status": "benign", "changed_at": START + 200 * DAY}
+    settled = ticket(report).model_copy(update=labelled)
+    later = ticket(report, START + 20 * DAY, alarm_sequence=250)
+    assert place_alarm(later, [settled], DAY) == later
+    lasted = settled.model_copy(update={"last_at": START + 19.5 * DAY})
+    assert place_alarm(later, [lasted], DAY).ticket == settled.ticket
+
+
+@pytest.mark.parametrize(
+    ("losses", "harmful"), [([], False), ([1.0] * 8, True), ([0.0, 1.0, 0.0], False)]
+)
+def test_a_superseded_ticket_is_harmful_only_if_its_labels_said_so(report, losses, harmful) -> None:
+    harm = confirm(losses, line=0.06, alpha=0.05)
+    ended = ticket(report).model_copy(update={"status": "superseded", "harm": harm})
+    assert ended.harmful == harmful
+    assert not ended.model_copy(update={"harm": None}).harmful
+
+
 def test_reading_an_alarm_again_changes_nothing(report) -> None:
     first = ticket(report)
     assert place_alarm(ticket(report), [first], DAY) == first

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from prefect import flow, task
 from prefect.blocks.core import Block
@@ -26,8 +27,8 @@ from prefect.flows import Flow
 from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 
-from flows import monitor as watching
 from flows.commands.champion import promote_by_hand, promotion_lines
+from flows.commands.monitor import run_monitor
 from flows.commands.retrain import run_retrain
 from flows.monitor import MonitorResult
 from flows.notifying import Message, failure_told, notify, of_monitor, of_retrain
@@ -40,29 +41,29 @@ from flows.orchestrated import (
 )
 from flows.pipeline import say
 from flows.retrain import RetrainResult
-from flows.workspace import Workspace, locked
+from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainVerdict
 from pipeline_steps.types import Value
 
 CONFIRMED = "drift.confirmed"
 _QUIET = timedelta(seconds=60)
 _PATIENCE = timedelta(minutes=15)
-"""A retrain waits so long for a monitor at work: by its schedule the next one is due by then."""
+"""A retrain waits so long for another command at work, such as a monitor's first reference."""
 
 
 class Schedules(Value):
     """When the scheduled flows start (cron, UTC); ``None``: never by schedule."""
 
     monitor: str | None = "*/15 * * * *"
-    retrain: str | None = "7 3 * * 1"  # not when the monitor starts: one of them would be refused
+    retrain: str | None = "7 3 * * 1"  # not when the monitor starts: both want the processor
 
 
 @flow(name="monitor", persist_result=False)
 def monitor(directory: str = ".") -> MonitorResult:
     """Return what the traffic since the last run shows; harm that is confirmed is an event."""
     workspace = Workspace.open(Path(directory))
-    with failure_told(workspace, "monitor", _tell), locked(workspace):
-        result = watching.monitor(workspace, call=call_as_task)
+    with failure_told(workspace, "monitor", _tell):
+        result = run_monitor(workspace, call_as_task)
     if result.decision.verdict is RetrainVerdict.RETRAIN:
         emit_confirmed(result.decision.model_name, result.decision.decision_id)
     _tell(workspace, of_monitor(result))
@@ -73,8 +74,8 @@ def monitor(directory: str = ".") -> MonitorResult:
 def retrain(directory: str = ".", *, decision: str | None = None) -> list[RetrainResult]:
     """Return what became of a drift decision, or of the labels that came since.
 
-    Whatever started it, interrupted retrains and decisions that never got a run come first. A
-    monitor at work is waited for.
+    Whatever started it, interrupted retrains and decisions that never got a run come first.
+    Another command at work is waited for.
     """
     workspace = replace(Workspace.open(Path(directory)), patience=_PATIENCE)
     with failure_told(workspace, "retrain", _tell), requests_told(workspace, _tell):
@@ -102,14 +103,27 @@ def promote(version: int, directory: str = ".") -> str:
 def emit_confirmed(model_name: str, decision: str) -> None:
     """Say that harm is confirmed; the verdict must be in the ledger already.
 
-    An unreachable server loses the event without an error: the next scheduled retrain finds the
+    The same decision is the same event, however often it is said: its id follows from it. An
+    unreachable server loses the event without an error: the next scheduled retrain finds the
     verdict all the same.
     """
     emit_event(
         event=CONFIRMED,
         resource={"prefect.resource.id": f"{MODEL_RESOURCE}.{model_name}"},
         payload={"decision": decision},
+        id=event_id(model_name, decision),
     )
+
+
+def event_id(model_name: str, decision: str) -> UUID:
+    """Return the id of the event that a decision about a model is.
+
+    Examples
+    --------
+    >>> event_id("desk", "decision-1") == event_id("desk", "decision-1")
+    True
+    """
+    return uuid5(NAMESPACE_URL, f"holdfast/{model_name}/{decision}")
 
 
 def deployments(

@@ -27,6 +27,8 @@ from pipeline_steps.types import DatasetRef
 REPORT_FILE = "report.html"
 _POLL_SECONDS = 0.2
 _SQLITE = "sqlite:///"
+_WATCHED = ("references", "incidents", "windows")
+"""Directories that the monitor writes to."""
 _WITH_THE_SERVER = "mlflow-artifacts:/holdfast"
 
 
@@ -147,9 +149,13 @@ class Workspace:
             probe.unlink()
 
     def remove_leftovers(self) -> None:
-        """Remove what killed writers left half-written; only for who holds the workspace."""
+        """Remove what killed writers left half-written; only for who holds the workspace.
+
+        What the monitor writes is left to it: it may be at work meanwhile.
+        """
         for directory in (self.state, *self.state.glob("*/"), *self.state.glob("runs/*/")):
-            remove_partial_files(directory)
+            if directory.name not in _WATCHED:
+                remove_partial_files(directory)
 
 
 def refuse_unusable(root: Path) -> None:
@@ -191,20 +197,39 @@ def locked(workspace: Workspace) -> Iterator[None]:
     StorageError
         If the disk is full or cannot be written to, now or while the workspace is held.
     """
-    workspace.prepare_state()
-    with explained_storage_errors(), (workspace.state / "lock").open("a") as file:
-        _take(file, workspace)
+    with _held(workspace, "lock", "command"):
         workspace.remove_leftovers()
         yield
 
 
-def _take(file: TextIO, workspace: Workspace) -> None:
+@contextmanager
+def watching(workspace: Workspace) -> Iterator[None]:
+    """Hold the workspace's monitor, whatever else is at work: a training takes hours.
+
+    Its place in the log and its tickets are transactions of the database, and the files that it
+    writes are its own. Raises what :func:`locked` does.
+    """
+    with _held(workspace, "monitor.lock", "monitor"):
+        for name in _WATCHED:
+            remove_partial_files(workspace.state / name)
+        yield
+
+
+@contextmanager
+def _held(workspace: Workspace, name: str, what: str) -> Iterator[None]:
+    workspace.prepare_state()
+    with explained_storage_errors(), (workspace.state / name).open("a") as file:
+        _take(file, workspace, what)
+        yield
+
+
+def _take(file: TextIO, workspace: Workspace, what: str) -> None:
     deadline = time.monotonic() + workspace.patience.total_seconds()
     while not _taken(file):
         if time.monotonic() >= deadline:
             raise BusyError(
-                f"another holdfast command is at work in {workspace.root}",
-                expected="one writer a workspace",
+                f"another holdfast {what} is at work in {workspace.root}",
+                expected=f"one {'writer' if what == 'command' else what} a workspace",
                 fix="wait until it has finished, then run the command again",
             )
         time.sleep(_POLL_SECONDS)

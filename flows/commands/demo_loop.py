@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from flows.commands.monitor import run_monitor
 from flows.commands.simulate_traffic import Rows, recorded_arrivals
-from flows.monitor import MonitorResult, monitor
+from flows.monitor import MonitorResult
 from flows.monitoring.windows import open_store
-from flows.pipeline import Call, say
+from flows.pipeline import Call, call_directly, say
 from flows.retrain import RetrainResult, retrain
 from flows.retraining.triggers import Trigger
 from flows.simulating import ChampionAnswers, Played, play
-from flows.workspace import Workspace, locked
+from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainVerdict
 from pipeline_steps.errors import counted
 from pipeline_steps.monitoring.simulation import Arrival
@@ -120,8 +121,7 @@ def _without_label(arrival: Arrival) -> Arrival:
 
 def watch_traffic(workspace: Workspace) -> MonitorResult:
     """Return what the traffic since the last look shows."""
-    with locked(workspace):
-        return monitor(workspace)
+    return run_monitor(workspace, call_directly)
 
 
 def waiting_labels(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.monitor import MonitorResult, monitor
+from flows.monitoring.references import ensure_reference
 from flows.pipeline import Call
-from flows.workspace import Workspace, locked
+from flows.workspace import Workspace, watching
 from pipeline_steps.drift_types import DriftReport
 from pipeline_steps.errors import counted
 from pipeline_steps.monitoring.tickets import Ticket
@@ -15,8 +16,9 @@ _NAMED = 5
 
 
 def run_monitor(workspace: Workspace, call: Call) -> MonitorResult:
-    """Return the result of one run; one command at a time writes to the workspace."""
-    with locked(workspace):
+    """Return the result of one run; one at a time, also beside a training."""
+    with watching(workspace):
+        ensure_reference(workspace)
         return monitor(workspace, call=call)
 
 

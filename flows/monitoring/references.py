@@ -11,7 +11,7 @@ import numpy as np
 from flows.monitoring.embedding import embedded, sampled
 from flows.prepare_data import read_datasets
 from flows.registry_access import champion_version, checkpoint_of
-from flows.workspace import Workspace
+from flows.workspace import Workspace, locked
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import ConfigurationError, DataError
 from pipeline_steps.monitoring.losses import recorded_losses
@@ -53,9 +53,27 @@ def find_champion(workspace: Workspace) -> ModelVersion:
 def training_reference(workspace: Workspace, version: ModelVersion) -> Reference:
     """Return the champion's reference on the test set; the first call makes and keeps it."""
     directory = reference_directory(workspace, training_name(workspace, version))
-    if not (directory / "reference.json").exists():
+    if not _is_made(directory):
         write_reference(directory, _make(workspace, version))
     return read_reference(directory)
+
+
+def _is_made(directory: Path) -> bool:
+    return (directory / "reference.json").exists()
+
+
+def ensure_reference(workspace: Workspace) -> None:
+    """Make the champion's reference where there is none yet, while nothing changes the data.
+
+    Raises
+    ------
+    BusyError
+        If there is none and another command holds the workspace.
+    """
+    version = find_champion(workspace)
+    if not _is_made(reference_directory(workspace, training_name(workspace, version))):
+        with locked(workspace):
+            training_reference(workspace, version)
 
 
 def training_name(workspace: Workspace, version: ModelVersion) -> str:

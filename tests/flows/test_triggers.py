@@ -21,7 +21,7 @@ from flows.retrain import retrain
 from flows.retraining.dataset_version import file_rows, fresh_rows
 from flows.retraining.traffic_rows import raw_fields
 from flows.retraining.triggers import Trigger, drift_trigger, interrupted, never_run, trigger_id
-from flows.workspace import Workspace, locked
+from flows.workspace import Workspace, locked, watching
 from pipeline_steps.data_params import ColumnsParams
 from pipeline_steps.errors import (
     BusyError,
@@ -210,6 +210,21 @@ def test_a_retrain_that_finds_the_workspace_busy_is_not_admitted(workspace: Work
     with locked(workspace), pytest.raises(BusyError, match="another holdfast command is at work"):
         retrain(workspace, Trigger(kind="scheduled"))
     assert open_ledger(workspace).entries() == before
+
+
+def test_the_monitor_runs_beside_a_training_and_beside_no_other_monitor(
+    workspace: Workspace,
+) -> None:
+    """A training takes hours: to be refused for so long would be to watch nothing."""
+    half = workspace.state / "references" / ".one.12345678.partial"
+    with watching(workspace):
+        half.mkdir(parents=True)
+        with locked(workspace):
+            assert half.exists(), "the monitor is at work on it"
+        with pytest.raises(BusyError, match="another holdfast monitor is at work"):
+            watching(workspace).__enter__()
+    with watching(workspace):
+        assert not half.exists()
 
 
 def test_a_patient_workspace_waits_for_who_holds_it(workspace: Workspace) -> None:

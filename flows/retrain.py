@@ -8,13 +8,13 @@ trigger or the next sweep goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.pipeline import Call, call_directly
+from flows.pipeline import Call, call_directly, say
 from flows.prepare_data import prepare_data
 from flows.registry_access import open_ledger
 from flows.results import TrainResult, read_reports
@@ -23,6 +23,7 @@ from flows.retraining.dataset_version import (
     RawFields,
     add_dataset_version,
     fresh_rows,
+    withdraw_dataset_version,
 )
 from flows.retraining.material import (
     Material,
@@ -31,6 +32,7 @@ from flows.retraining.material import (
     retrain_params,
     window_axis,
 )
+from flows.retraining.sentences import elsewhere, sentence
 from flows.retraining.triggers import Trigger, ask, labelled_rows
 from flows.train import finished_run
 from flows.training_cost import measured, read_cost
@@ -38,7 +40,7 @@ from flows.training_plan import plan_training
 from flows.workspace import Workspace, locked
 from pipeline_steps.errors import HoldfastError
 from pipeline_steps.files import write_text_atomically
-from pipeline_steps.gate_types import GateCheck, GateDecision, Repair
+from pipeline_steps.gate_types import Repair
 from pipeline_steps.registry.ledger import LedgerEntry
 from pipeline_steps.registry.repair import judge_repair
 from pipeline_steps.registry.retrain_history import (
@@ -53,8 +55,6 @@ from pipeline_steps.types import Value
 
 _REPORT = "report.html"
 _RESULT = "result.json"
-_NOT_WORSE = "non-inferiority "
-_SLICE = " where "  # between the metric and the slice in the name of a check
 
 
 class RetrainResult(Value):
@@ -124,8 +124,17 @@ def _admitted(
     except HoldfastError as error:
         taken = {"minutes": _minutes(_seconds(workspace, entry))}
         trigger = str(entry.evidence["trigger"])
+        _withdraw(workspace, trigger)
         _close(workspace, FAILED, trigger, f"failed: {error.received}", taken)
         raise
+
+
+def _withdraw(workspace: Workspace, trigger: str) -> None:
+    """Take back what a trigger that failed has added; the next one does what cannot be done now."""
+    try:
+        withdraw_dataset_version(workspace, trigger)
+    except (HoldfastError, OSError) as error:
+        say(f"holdfast: the rows of {trigger} could not be taken back: {error}")
 
 
 def resume_triggers(workspace: Workspace, reason: str) -> None:
@@ -207,7 +216,7 @@ def record_retrain(workspace: Workspace, entry: LedgerEntry, result: RetrainResu
         version=result.run.version,
         gate=result.run.verdict,
         repair=result.repair,
-        elsewhere=tuple(_elsewhere(decision, result.repair.axis)),
+        elsewhere=tuple(elsewhere(decision, result.repair.axis)),
         seconds=result.seconds,
         run_report=result.run.report,
     )
@@ -215,25 +224,7 @@ def record_retrain(workspace: Workspace, entry: LedgerEntry, result: RetrainResu
     write_text_atomically(directory / _RESULT, result.model_dump_json(indent=2))
     promoted = _is_champion(workspace, result.run.version)
     evidence = {"promoted": promoted, **_evidence(result)}
-    _close(workspace, FINISHED, result.trigger, _sentence(record), evidence)
-
-
-def _elsewhere(decision: GateDecision, axis: str) -> Iterator[GateCheck]:
-    """Yield what the gate asked about every suite but the window; slices stand in its report."""
-    for check in decision.checks:
-        asked = check.name.removeprefix(_NOT_WORSE)
-        if asked not in (check.name, axis) and _SLICE not in asked:
-            yield check
-
-
-def _sentence(record: RetrainRecord) -> str:
-    repair = record.repair
-    moved = f"{_number(repair.before)} to {_number(repair.after)} on {repair.n} held-back rows"
-    return f"{repair.verdict}: {repair.axis} {moved}; version {record.version}: {record.gate}"
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
+    _close(workspace, FINISHED, result.trigger, sentence(record), evidence)
 
 
 def _evidence(result: RetrainResult) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from flows.workspace import Workspace
 from pipeline_steps.data_params import SourceParams
 from pipeline_steps.data_preparation.additions import (
     ADDITIONS,
+    MANIFEST,
     WINDOW,
     ensure_additions,
     next_additions,
@@ -28,7 +29,11 @@ from pipeline_steps.data_preparation.held_back import held_back_rows
 from pipeline_steps.data_preparation.readers import RawRow, RowReader, require_columns
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import DataError, HoldfastError
-from pipeline_steps.files import atomic_directory, remove_partial_files
+from pipeline_steps.files import (
+    atomic_directory,
+    remove_partial_files,
+    write_text_atomically,
+)
 from pipeline_steps.registry.ledger import LedgerEntry
 from pipeline_steps.registry.retrain_history import failed_triggers, has_failed
 from pipeline_steps.types import Value
@@ -83,6 +88,7 @@ def add_dataset_version(
     anew = has_failed(_entries(workspace), name)
     if not (workspace.root / directory).exists() or (anew and rows):
         _write(workspace, workspace.root / directory, rows)
+    _keep_list(workspace, name)
     write_additions(workspace.root, _sources(workspace, name, paths))
     return DatasetVersion(
         name=name,
@@ -92,6 +98,33 @@ def add_dataset_version(
         n_window=_n_lines(workspace.root / paths[WINDOW]),
         digest=track_additions(workspace.root),
     )
+
+
+def withdraw_dataset_version(workspace: Workspace, name: str) -> None:
+    """Let the data stages read what they read before a trigger added its rows; its files stay.
+
+    What no data stage can use would stop every later command at the same place.
+    """
+    before = _kept_list(workspace, name)
+    if before.exists() and _is_listed(workspace, name):
+        write_text_atomically(workspace.root / MANIFEST, before.read_text(encoding="utf-8"))
+        track_additions(workspace.root)
+
+
+def _keep_list(workspace: Workspace, name: str) -> None:
+    """Keep the list of sources as it was before a trigger, killed or not, came into it."""
+    if not _is_listed(workspace, name):
+        text = (workspace.root / MANIFEST).read_text(encoding="utf-8")
+        _kept_list(workspace, name).parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(_kept_list(workspace, name), text)
+
+
+def _kept_list(workspace: Workspace, name: str) -> Path:
+    return workspace.state / "retrain" / name / "sources-before.yaml"
+
+
+def _is_listed(workspace: Workspace, name: str) -> bool:
+    return any(Path(s.path).parent.name == name for s in read_additions(workspace.root))
 
 
 def _sources(workspace: Workspace, name: str, paths: dict[str, str]) -> tuple[SourceParams, ...]:

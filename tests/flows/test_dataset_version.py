@@ -14,7 +14,11 @@ import yaml
 
 from flows.registry_access import open_ledger
 from flows.retraining import dataset_version
-from flows.retraining.dataset_version import add_dataset_version, track_additions
+from flows.retraining.dataset_version import (
+    add_dataset_version,
+    track_additions,
+    withdraw_dataset_version,
+)
 from flows.workspace import Workspace
 from pipeline_steps.data_preparation.additions import ensure_additions, read_additions
 from pipeline_steps.errors import DataError
@@ -104,6 +108,21 @@ def test_what_a_failed_retrain_added_is_no_longer_read_once_another_brings_rows(
     add_dataset_version(workspace, "one", ROWS[:10])
     roles = [source.role for source in read_additions(workspace.root)]
     assert roles == ["train", "suite:earlier_two", "train", "suite:window"]
+
+
+def test_what_a_failed_retrain_added_is_taken_back_at_once(workspace: Workspace) -> None:
+    """Rows that validation blocks would block every later command too."""
+    for name in ("one", "two"):
+        add_dataset_version(workspace, name, ROWS)
+    before = read_additions(workspace.root)
+    added = add_dataset_version(workspace, "three", ROWS)
+    add_dataset_version(workspace, "three", [])  # killed meanwhile, and gone on with
+    assert read_additions(workspace.root) != before
+    withdraw_dataset_version(workspace, "three")
+    assert read_additions(workspace.root) == before
+    assert (workspace.root / added.train).exists()
+    withdraw_dataset_version(workspace, "four")
+    assert read_additions(workspace.root) == before
 
 
 class Killed(BaseException):

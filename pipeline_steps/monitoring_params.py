@@ -45,8 +45,8 @@ class MonitorParams(Section):
     """base_model: the distance to training rows is a score too; each new text is embedded once."""
     strata: Literal["none", "segment", "hour"] = "none"
     """Rows are compared only with those of the same segment, or hour of the day (UTC)."""
-    session_column: str | None = None
-    """Input that says which rows belong together: one row of each is compared; null: none."""
+    session_column: str | None = "session"
+    """What says which rows belong together: session (of requests) or an input; null: nothing."""
     tolerated_harm: Share = 0.02
     """By how much the risk (share of errors) may be above that on held-out rows."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)

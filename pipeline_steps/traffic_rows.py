@@ -38,7 +38,8 @@ class LoggedPrediction(Value):
     ``example`` holds the inputs, or their redacted form; ``output`` is ``{"label": ...}`` for
     classification, else what the problem answers. ``probabilities`` (label -> probability) and
     ``confidence`` are ``None`` where the problem has none; so is ``embedding_digest`` where the
-    model shows no hidden states.
+    model shows no hidden states. ``segment`` and ``session`` are what the client says: which
+    channel, and which rows belong together.
     """
 
     prediction_id: Identifier
@@ -52,6 +53,7 @@ class LoggedPrediction(Value):
     confidence: Finite | None = None
     segment: str | None = None
     embedding_digest: str | None = None
+    session: str | None = None
 
 
 class LateLabel(Value):

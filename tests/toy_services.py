@@ -13,7 +13,7 @@ from typing import Any
 from pipeline_steps.monitoring.traffic import TrafficLog
 from pipeline_steps.serve_params import ServeParams
 from pipeline_steps.serving.service import Service
-from pipeline_steps.serving.tickets import Row, Ticket
+from pipeline_steps.serving.tickets import Row, Sender, Ticket
 
 
 @dataclass(frozen=True)
@@ -97,4 +97,4 @@ def texts(*several: str) -> list[Mapping[str, Any]]:
 
 def ticket(*lengths: int, arrived: float = 0.0) -> Ticket:
     """Return a ticket whose rows have so many words."""
-    return Ticket.of(texts(*(" ".join("w" * n) for n in lengths)), "r", None, arrived)
+    return Ticket.of(texts(*(" ".join("w" * n) for n in lengths)), "r", Sender(), arrived)

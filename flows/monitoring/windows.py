@@ -9,13 +9,20 @@ from flows.monitoring.embedding import embedded
 from flows.monitoring.references import kept_reference
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import DriftReport
+from pipeline_steps.errors import ConfigurationError, counted
 from pipeline_steps.monitoring.e_detector import EDetector
 from pipeline_steps.monitoring.monitor_store import MonitorState, MonitorStore
-from pipeline_steps.monitoring.monitored_rows import MonitoredRows, Seen, monitored_rows
+from pipeline_steps.monitoring.monitored_rows import (
+    SESSION,
+    MonitoredRows,
+    Seen,
+    monitored_rows,
+)
 from pipeline_steps.monitoring.reference import Reference
 from pipeline_steps.monitoring.tickets import Ticket, place_alarm, ticket_of
 from pipeline_steps.monitoring.traffic import TrafficLog, TrafficRow
 from pipeline_steps.monitoring.window import Watch, WindowPolicy, judge_window, start_watch
+from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.types import ModelVersion
 
 _LOST = "the accepted reference is lost: the detector starts anew on that of the training"
@@ -32,8 +39,10 @@ def read_windows(
 ) -> list[DriftReport]:
     """Return the reports of the windows since the last run; each is kept as it is made.
 
-    A killed run goes on behind the last window that it finished.
+    A report tells how many rows other versions answered; one that could tell nothing else is not
+    kept. A killed run goes on behind the last window that it finished.
     """
+    session_field(workspace)  # before anything is read
     store = open_store(workspace)
     reports = []
     _begin(workspace, store, version, training)
@@ -67,8 +76,27 @@ def seen_as(workspace: Workspace, rows: Sequence[TrafficRow], training: Referenc
         rows,
         training.meta.labels,
         strata=params.strata,
-        session_field=params.session_column,
+        session_field=session_field(workspace),
         embed=embedded if training.frozen.neighbours is not None else None,
+    )
+
+
+def session_field(workspace: Workspace) -> str | None:
+    """Return what says which rows belong together, ``None``: nothing.
+
+    Raises
+    ------
+    ConfigurationError
+        If rows of the problem have no such input: the guard would never hold.
+    """
+    name = workspace.params.monitor.session_column
+    known = (SESSION, *(field.name for field in get_problem(workspace.params.problem).inputs))
+    if name is None or name in known:
+        return name
+    raise ConfigurationError(
+        f"monitor.session_column: rows have no {name!r}",
+        expected=f"one of {', '.join(known)}, or null",
+        fix=f"send it with each request as `{SESSION}`, and set monitor.session_column: {SESSION}",
     )
 
 

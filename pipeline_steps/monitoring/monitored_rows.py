@@ -13,13 +13,14 @@ import numpy as np
 from pipeline_steps.digests import value_digest
 from pipeline_steps.monitoring.reference import take
 from pipeline_steps.monitoring.scores import ScoredRows
-from pipeline_steps.traffic_rows import TrafficRow
+from pipeline_steps.traffic_rows import LoggedPrediction, TrafficRow
 
 Array = np.ndarray[Any, Any]
 _FIRST = ("text", "question", "document", "context", "text_pair")
 _BESIDE = frozenset({"domain", "group", "timestamp"})
 _PLACES = frozenset({"start"})
 _DAYS_KEPT = 2
+SESSION = "session"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def monitored_rows(
     strata : str
         ``none``, ``segment`` or ``hour``: what rows are compared within.
     session_field : str, optional
-        Name of the input that says which rows belong together.
+        What says which rows belong together: ``session``, as clients say it, or an input.
     embed : callable, optional
         Returns embeddings (n, width) of texts; without it rows have none.
     """
@@ -129,7 +130,7 @@ def monitored_rows(
         ),
         [_stratum(row, strata) for row in traffic],
         [p.created_at.date().isoformat() for p in made],
-        [_session(p.example, session_field) for p in made],
+        [_session(p, session_field) for p in made],
     )
 
 
@@ -188,8 +189,10 @@ def _stratum(row: TrafficRow, strata: str) -> str:
     return f"{row.prediction.created_at.hour:02d}" if strata == "hour" else ""
 
 
-def _session(example: Mapping[str, Any], name: str | None) -> str | None:
-    value = example.get(name) if name else None
+def _session(prediction: LoggedPrediction, name: str | None) -> str | None:
+    if name == SESSION:
+        return prediction.session
+    value = prediction.example.get(name) if name else None
     return None if value is None else str(value)
 
 

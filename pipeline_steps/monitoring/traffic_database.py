@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from pipeline_steps.database import Database, Purpose
@@ -44,8 +46,26 @@ class TrafficDatabase(Database):
         if not self._is_made():
             with self.writing() as connection:
                 self.tables.predictions.metadata.create_all(connection)
+                _add_columns(connection, self.tables.predictions)
 
     def _is_made(self) -> bool:
+        """Return whether both tables are there with all columns: older logs lack the last ones."""
         with self.reading() as connection:
             present = set(sa.inspect(connection).get_table_names())
-        return set(self.tables.predictions.metadata.tables) <= present
+            if not set(self.tables.predictions.metadata.tables) <= present:
+                return False
+            return not _missing_columns(connection, self.tables.predictions)
+
+
+def _missing_columns(connection: sa.Connection, table: sa.Table) -> list[sa.Column[Any]]:
+    present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    return [column for column in table.columns if column.name not in present]
+
+
+def _add_columns(connection: sa.Connection, table: sa.Table) -> None:
+    """Add the columns that the table of an older log lacks; its rows have nothing in them."""
+    dialect = connection.dialect
+    name = dialect.identifier_preparer.format_table(table)
+    for column in _missing_columns(connection, table):
+        kind = column.type.compile(dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {column.name} {kind}")

@@ -57,6 +57,7 @@ def traffic_tables(name: str) -> TrafficTables:
         sa.Column("confidence", sa.Double),
         sa.Column("segment", sa.Text),
         sa.Column("embedding_digest", sa.Text),
+        sa.Column("session", sa.Text),
         sqlite_autoincrement=True,
     )
     labels = sa.Table(
@@ -142,6 +143,7 @@ def _row(  # noqa: PLR0913, PLR0917 - the columns of the query, in its order
     confidence: float | None,
     segment: str | None,
     embedding_digest: str | None,
+    session: str | None,
     label: str | None,
     labelled_at: int | None,
     source: str | None,
@@ -160,6 +162,7 @@ def _row(  # noqa: PLR0913, PLR0917 - the columns of the query, in its order
             "confidence": confidence,
             "segment": segment,
             "embedding_digest": embedding_digest,
+            "session": session,
         },
     )
     late = None

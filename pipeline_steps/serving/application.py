@@ -122,9 +122,9 @@ class Endpoints:
         return {"request_id": request_id, **page}
 
     async def _predict(self, request: Request, request_id: str) -> Any:
-        requests, segment = self.body.read(await self._content(request))
+        requests, sender = self.body.read(await self._content(request))
         self._spend(request, "rows", len(requests))
-        future = self.service.submit(requests, request_id, segment)
+        future = self.service.submit(requests, request_id, sender)
         answers = await self._in_time(asyncio.wrap_future(future))
         return {"request_id": request_id, "predictions": [self._said(a) for a in answers]}
 

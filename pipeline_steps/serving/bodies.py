@@ -22,7 +22,7 @@ from pipeline_steps.problems.problem import Problem
 from pipeline_steps.problems.right_answers import label_flaw
 from pipeline_steps.serve_params import ServeParams
 from pipeline_steps.serving.refusals import UNPROCESSABLE, RefusedRequestError
-from pipeline_steps.serving.tickets import Request
+from pipeline_steps.serving.tickets import Request, Sender
 from pipeline_steps.traffic_rows import Identifier, LateLabel, Moment
 
 T = TypeVar("T")
@@ -102,13 +102,14 @@ class PredictBody:
         self.problem: Problem = get_problem(problem)
         self.row = _row_model(self.problem, params.max_characters)
         rows = Annotated[list[self.row], Field(min_length=1, max_length=params.max_rows)]  # type: ignore[name-defined]
-        segment = Annotated[str, _Storable, Field(min_length=1, max_length=128)]
+        name = Annotated[str, _Storable, Field(min_length=1, max_length=128)]
+        said: dict[str, Any] = dict.fromkeys(Sender._fields, (name | None, None))
         self.model: type[BaseModel] = create_model(
-            "PredictBody", __config__=_STRICT, inputs=(rows, ...), segment=(segment | None, None)
+            "PredictBody", __config__=_STRICT, inputs=(rows, ...), **said
         )
 
-    def read(self, body: bytes) -> tuple[list[Request], str | None]:
-        """Return the rows to be answered and their segment.
+    def read(self, body: bytes) -> tuple[list[Request], Sender]:
+        """Return the rows to be answered, and their segment and session.
 
         Raises
         ------
@@ -119,7 +120,7 @@ class PredictBody:
         requests = [row.model_dump(exclude_none=True) for row in content.inputs]
         for place, request in enumerate(requests):
             self._refuse_unreadable(place, request)
-        return requests, content.segment
+        return requests, Sender(content.segment, content.session)
 
     def schema(self) -> dict[str, Any]:
         """Return the body's JSON schema, without references."""

@@ -51,7 +51,8 @@ def logged(
         "probabilities": probabilities
         and {name: float(f"{value:.{_DIGITS}g}") for name, value in probabilities.items()},
         "confidence": said.get("score"),
-        "segment": row.ticket.segment,
+        "segment": row.ticket.sender.segment,
+        "session": row.ticket.sender.session,
         "embedding_digest": digest,
     }
     return unchecked(LoggedPrediction, fields)

@@ -16,7 +16,14 @@ from pipeline_steps.serving.redaction import Redactor
 from pipeline_steps.serving.refusals import log_is_behind, not_ready
 from pipeline_steps.serving.scoring import Scorer
 from pipeline_steps.serving.shadow import Shadow
-from pipeline_steps.serving.tickets import Answer, Request, Ticket, VersionedModel
+from pipeline_steps.serving.tickets import (
+    NOBODY,
+    Answer,
+    Request,
+    Sender,
+    Ticket,
+    VersionedModel,
+)
 from pipeline_steps.serving.waiting import WaitingRows
 
 _REMEMBERED = 16
@@ -117,7 +124,7 @@ class Service:
             self._threads["shadow"].join()
 
     def submit(
-        self, requests: list[Request], request_id: str, segment: str | None = None
+        self, requests: list[Request], request_id: str, sender: Sender = NOBODY
     ) -> Future[list[Answer]]:
         """Return the future answers to the rows of a request.
 
@@ -129,7 +136,7 @@ class Service:
         if not self.ready:
             raise not_ready()
         self.refuse_while_behind()
-        ticket = Ticket.of(requests, request_id, segment, time.monotonic())
+        ticket = Ticket.of(requests, request_id, sender, time.monotonic())
         self._open.add(ticket)
         ticket.future.add_done_callback(lambda _: self._open.discard(ticket))
         try:

@@ -6,11 +6,22 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pipeline_steps.traffic_rows import LoggedPrediction
 
 Request = Mapping[str, Any]
+
+
+class Sender(NamedTuple):
+    """What a client says of its rows: the channel, and which of them belong together."""
+
+    segment: str | None = None
+    session: str | None = None
+
+
+NOBODY = Sender()
+"""Who says neither."""
 
 
 class Prepared(Protocol):
@@ -73,23 +84,21 @@ class Ticket:
     ----------
     request_id : str
         The client's, or ours.
-    segment : str or None
+    sender : Sender
         As the client says.
     """
 
     request_id: str
-    segment: str | None = None
+    sender: Sender = NOBODY
     future: Future[list[Answer]] = field(default_factory=Future)
     rows: list[Row] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: int = 0
 
     @classmethod
-    def of(
-        cls, requests: list[Request], request_id: str, segment: str | None, now: float
-    ) -> Ticket:
+    def of(cls, requests: list[Request], request_id: str, sender: Sender, now: float) -> Ticket:
         """Return a ticket with a row for each request."""
-        ticket = cls(request_id, segment)
+        ticket = cls(request_id, sender)
         ticket.rows = [Row(request, ticket, now) for request in requests]
         ticket._open = len(requests)
         return ticket

@@ -84,7 +84,8 @@ def ids(rows: list[Any]) -> list[str]:
 def test_what_is_appended_is_read_back_as_it_was(log: TrafficLog) -> None:
     odd = prediction(
         1, example={"text": "nul \x00, half \ud800, 日本"}, output={"spans": [[1, 2], []]},
-        probabilities=None, confidence=None, segment="de", embedding_digest="ab" * 32,
+        probabilities=None, confidence=None, segment="de", session="s1",
+        embedding_digest="ab" * 32,
     )  # fmt: skip
     log.append([prediction(0), odd])
     rows = log.read()
@@ -161,6 +162,17 @@ def test_a_row_that_is_read_is_a_value_like_any_other(log: TrafficLog) -> None:
         assert changed.model_fields_set == checked.prediction.model_fields_set
         with pytest.raises(ValidationError, match="frozen"):
             row.sequence = 7  # type: ignore[misc]
+
+
+def test_an_older_log_gets_the_columns_that_it_lacks(log: TrafficLog) -> None:
+    log.append([prediction(0, session="s1")])
+    with log.database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE holdfast_traffic DROP COLUMN session")
+    address = log.database.engine.url.render_as_string(hide_password=False)
+    again = TrafficLog(address)
+    again.append([prediction(1, session="s2")])
+    assert [row.prediction.session for row in again.read()] == [None, "s2"]
+    again.close()
 
 
 def test_a_repeated_prediction_is_not_doubled(log: TrafficLog) -> None:

@@ -27,6 +27,7 @@ from pipeline_steps.serving.bodies import PredictBody, read_labels
 from pipeline_steps.serving.refusals import RefusedRequestError
 from pipeline_steps.serving.service import Service
 from pipeline_steps.serving.swapping import ChampionWatch, Pauses, sample_request
+from pipeline_steps.serving.tickets import Sender
 
 
 class Registry:
@@ -446,8 +447,8 @@ def test_every_problem_reads_its_own_requests(problem: str) -> None:
         requests = [{"text": "a", "text_pair": "b"}, {"text": "a"}]
     else:
         requests = [get_problem(problem).request(r) for r in structured_examples(problem, 3)]
-    content = json.dumps({"inputs": requests, "segment": "de"}).encode()
-    assert body.read(content) == (requests, "de")
+    content = json.dumps({"inputs": requests, "segment": "de", "session": "s1"}).encode()
+    assert body.read(content) == (requests, Sender("de", "s1"))
     assert body.read(json.dumps({"inputs": [sample_request(problem)]}).encode())
     assert "$ref" not in json.dumps(body.schema())
 

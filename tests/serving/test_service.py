@@ -16,6 +16,7 @@ from toy_services import ToyModel, texts, toy_service
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.monitoring.traffic import TrafficLog
 from pipeline_steps.serving.refusals import RefusedRequestError
+from pipeline_steps.serving.tickets import Sender
 
 
 def rows_in(tmp_path: Path, table: str = "holdfast_traffic") -> list:
@@ -38,12 +39,12 @@ def locked_log(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 def test_answers_come_in_the_order_of_the_rows_and_are_logged_first(tmp_path: Path) -> None:
     with toy_service(tmp_path) as service:
-        answers = service.submit(texts("aaa", "b", "cc"), "r1", "de").result(30)
+        answers = service.submit(texts("aaa", "b", "cc"), "r1", Sender("de", "s1")).result(30)
         assert [answer.said["label"] for answer in answers] == ["3", "1", "2"]
         kept = rows_in(tmp_path)
     assert sorted(k.prediction_id for k in kept) == sorted(a.logged.prediction_id for a in answers)
-    assert {(k.request_id, k.segment, k.version, k.confidence) for k in kept} == {
-        ("r1", "de", 1, 0.75)
+    assert {(k.request_id, k.segment, k.session, k.version, k.confidence) for k in kept} == {
+        ("r1", "de", "s1", 1, 0.75)
     }
     by_text = {k.example["text"]: k for k in kept}
     assert by_text["aaa"].output == {"label": "3"}

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from flows.monitoring.incidents import draw_incidents, draw_windows
-from flows.monitoring.labels import confirm_tickets
+from flows.monitoring.labels import confirm_tickets, forget_texts
+from flows.monitoring.other_versions import NotServing, find_other_versions
 from flows.monitoring.references import find_champion, training_reference
 from flows.monitoring.verdicts import decide_retrain, record_verdicts
 from flows.monitoring.windows import read_windows
@@ -43,7 +44,9 @@ def monitor(workspace: Workspace, *, call: Call = call_directly) -> MonitorResul
     version = call(find_champion, workspace)
     training = call(training_reference, workspace, version)
     windows = call(read_windows, workspace, version, training)
+    not_serving = call(find_other_versions, workspace, version, windows)
     tickets = call(confirm_tickets, workspace, version, training)
+    tickets = call(forget_texts, workspace, tickets)
     decision = call(decide_retrain, workspace, version, tickets)
     entries += call(record_verdicts, workspace)
     call(draw_windows, workspace, version, training, windows)

@@ -61,6 +61,16 @@ class Explanation(Value):
     mix_effect: float | None = None
     within_effect: float | None = None
 
+    @property
+    def shows_rows(self) -> bool:
+        """Whether texts of rows stand in it."""
+        return any(cluster.examples for cluster in self.clusters)
+
+    def without_rows(self) -> Explanation:
+        """Return it without texts of rows: words and numbers stay."""
+        emptied = tuple(c.model_copy(update={"examples": ()}) for c in self.clusters)
+        return self.model_copy(update={"clusters": emptied})
+
 
 class EstimatedHarm(Value):
     """The error rate as it is guessed without labels: good for ranking, never a proof.

@@ -10,6 +10,8 @@ from flows.monitoring.windows import open_store, seen_as
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
 from pipeline_steps.drift_types import DriftReport
+from pipeline_steps.files import write_text_atomically
+from pipeline_steps.monitoring.incident_head import with_head
 from pipeline_steps.monitoring.incident_report import (
     add_to_workspace,
     can_render,
@@ -25,15 +27,21 @@ from pipeline_steps.types import ModelVersion
 def draw_incidents(
     workspace: Workspace, version: ModelVersion, training: Reference, tickets: Sequence[Ticket]
 ) -> list[Path]:
-    """Return the pages of live tickets; a page is drawn anew when what it says has changed.
+    """Return the pages of live tickets, and of those that say now how they ended.
 
+    A page is drawn anew when what it says has changed; of a version before this one its head is.
     There are none where Evidently is not installed, or not wanted.
     """
     if not _wanted(workspace, "incidents", "windows"):
         return []
-    live = [ticket for ticket in tickets if ticket.live and ticket.version == version.version]
-    pages = [_drawn(workspace, version, training, ticket) for ticket in live]
-    return [page for page in pages if page.exists()]
+    pages = []
+    for ticket in tickets:
+        is_new = _mark(workspace, ticket) != _digest(ticket)
+        if is_new and (ticket.live or _page(workspace, ticket).exists()):
+            _tell(workspace, version, training, ticket)
+        if (is_new or ticket.live) and _page(workspace, ticket).exists():
+            pages.append(_page(workspace, ticket))
+    return pages
 
 
 def draw_windows(
@@ -80,22 +88,49 @@ def _ui(workspace: Workspace) -> Path:
     return workspace.state / "evidently"
 
 
-def _drawn(
-    workspace: Workspace, version: ModelVersion, training: Reference, ticket: Ticket
-) -> Path:
-    stem = workspace.state / "incidents" / ticket.ticket
-    content = ticket.model_dump(mode="json", exclude={"joined", "last_sequence", "explanation"})
-    mark, digest = stem.with_suffix(".digest"), value_digest(content)
-    page = stem.with_suffix(".html")
-    if page.exists() and mark.exists() and mark.read_text(encoding="utf-8") == digest:
-        return page
+def _tell(workspace: Workspace, version: ModelVersion, training: Reference, ticket: Ticket) -> None:
+    """Let a ticket's page say what the ticket says, and remember that it does."""
+    page = _page(workspace, ticket)
+    drawn = ticket.version == version.version and _draw(workspace, version, training, ticket)
+    if not drawn and page.exists():
+        text = with_head(page.read_text(encoding="utf-8"), ticket)
+        write_text_atomically(page, text)
+    if page.exists():
+        write_text_atomically(page.with_suffix(".digest"), _digest(ticket))
+
+
+def _draw(workspace: Workspace, version: ModelVersion, training: Reference, ticket: Ticket) -> bool:
+    """Return whether a page could be drawn: the log may have forgotten the rows."""
     recent = recent_rows(workspace, open_store(workspace), version, ticket)
     seen = seen_as(workspace, recent, training)
     kept = seen.take(Seen().first_of_their_kind(seen))
     if not len(kept):
-        return page
-    snapshot = write_incident(stem, ticket, training, kept.rows)
+        return False
+    stem = _page(workspace, ticket).with_suffix("")
+    threshold = workspace.params.monitor.threshold
+    snapshot = write_incident(stem, ticket, training, kept.rows, threshold=threshold)
     name = f"{ticket.ticket}: {ticket.status}"
     add_to_workspace(_ui(workspace), version.name, ticket.ticket, name, snapshot)
-    mark.write_text(digest, encoding="utf-8")
-    return page
+    return True
+
+
+def _page(workspace: Workspace, ticket: Ticket) -> Path:
+    return workspace.state / "incidents" / f"{ticket.ticket}.html"
+
+
+def _mark(workspace: Workspace, ticket: Ticket) -> str | None:
+    """Return the digest of what a page says, ``None`` where there is none."""
+    mark = _page(workspace, ticket).with_suffix(".digest")
+    return mark.read_text(encoding="utf-8") if mark.exists() else None
+
+
+def _digest(ticket: Ticket) -> str:
+    """Return a digest of what a page says: of what moved, only whether rows are shown."""
+    said = ticket.model_dump(
+        mode="json", exclude={"joined", "last_sequence", "last_at", "explanation"}
+    )
+    return value_digest({**said, "rows": _shows_rows(ticket)})
+
+
+def _shows_rows(ticket: Ticket) -> bool:
+    return ticket.live or (ticket.explanation is not None and ticket.explanation.shows_rows)

@@ -18,6 +18,7 @@ from pipeline_steps.drift_types import Explanation
 from pipeline_steps.monitoring.cells import cell_of, risk_split
 from pipeline_steps.monitoring.confirm import confirm, risk_line
 from pipeline_steps.monitoring.e_detector import LEAST_ROWS
+from pipeline_steps.monitoring.forgotten_rows import forget_rows
 from pipeline_steps.monitoring.losses import answer_flaw, answer_losses
 from pipeline_steps.monitoring.monitor_store import MonitorStore
 from pipeline_steps.monitoring.monitored_rows import Seen
@@ -41,6 +42,15 @@ def confirm_tickets(
         if ticket.live and ticket.version == version.version:
             _go_on(workspace, store, version, training, ticket)
     return store.tickets(version.name)
+
+
+def forget_texts(workspace: Workspace, tickets: Sequence[Ticket]) -> list[Ticket]:
+    """Return the tickets, those that are settled without texts of rows that the log has forgotten.
+
+    The reports of windows lose theirs too; pages of incidents follow when they are drawn.
+    """
+    store, name = open_store(workspace), workspace.params.register_.model_name
+    return store.tickets(name) if forget_rows(store, name) else list(tickets)
 
 
 def _go_on(

@@ -11,10 +11,10 @@ text and label columns, whose default tests are blind or alarm without drift, ar
 
 from __future__ import annotations
 
-import html
 import math
 import os
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 from pipeline_steps.drift_types import DriftReport
 from pipeline_steps.errors import MissingDependencyError
 from pipeline_steps.files import atomic_file
+from pipeline_steps.monitoring.incident_head import with_head
 from pipeline_steps.monitoring.reference import Reference
 from pipeline_steps.monitoring.scores import ScoredRows, score_rows
 from pipeline_steps.monitoring.tickets import Ticket
@@ -32,10 +33,46 @@ from pipeline_steps.monitoring.tickets import Ticket
 METHOD, LEVEL = "ks", 0.01
 EVIDENCE = "log10 evidence"
 _LEAST = 2
-_STYLE = (
-    "font-family:sans-serif;margin:1.5em;padding:1em;border:1px solid #999;border-radius:6px;"
-    "max-width:60em"
-)
+_LARGEST_LOG = 700.0  # of what a float holds
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What stands in a snapshot beside Evidently's charts: our evidence, its line, and words."""
+
+    evidence: float
+    line: float
+    said: dict[str, str]
+
+
+def verdict_of_window(report: DriftReport) -> Verdict:
+    """Return the verdict on a window."""
+    said = _words(report.status, report.peak, report.threshold) | {
+        "version": str(report.version),
+        "rows": f"{report.first_sequence} to {report.last_sequence}",
+        "not testable": ", ".join(f.name for f in report.scores if f.drifted is None) or "nothing",
+    }
+    return Verdict(report.peak, report.threshold, said)
+
+
+def verdict_of_ticket(ticket: Ticket, threshold: float) -> Verdict:
+    """Return the verdict on an incident: the evidence is that of its opening or escalation."""
+    evidence = math.exp(min(ticket.log_evidence, _LARGEST_LOG))
+    said = _words(ticket.status, evidence, threshold) | {
+        "version": str(ticket.version),
+        "rows": f"{ticket.alarm_sequence} to {ticket.last_sequence}",
+    }
+    return Verdict(evidence, threshold, said)
+
+
+def _words(status: str, evidence: float, threshold: float) -> dict[str, str]:
+    """Return what Evidently shows beside its charts: the verdict, and that it is not its own."""
+    return {
+        "decided by": "the conformal e-detector",
+        "status": status,
+        "evidence": f"{evidence:.4g}",
+        "threshold": f"{threshold:.4g}",
+    }
 
 
 def can_render() -> bool:
@@ -43,7 +80,9 @@ def can_render() -> bool:
     return find_spec("evidently") is not None
 
 
-def write_incident(stem: Path, ticket: Ticket, training: Reference, rows: ScoredRows) -> Any:
+def write_incident(
+    stem: Path, ticket: Ticket, training: Reference, rows: ScoredRows, *, threshold: float
+) -> Any:
     """Return Evidently's snapshot after writing ``<stem>.html`` and ``<stem>.json``.
 
     Parameters
@@ -56,18 +95,20 @@ def write_incident(stem: Path, ticket: Ticket, training: Reference, rows: Scored
         The anchor that never slides.
     rows : ScoredRows
         Rows after the alarm, repeats taken out.
+    threshold : float
+        Evidence at which there is an alarm.
 
     Raises
     ------
     MissingDependencyError
         If Evidently is not installed.
     """
-    snapshot = compare(training, rows)
+    snapshot = compare(training, rows, verdict_of_ticket(ticket, threshold))
     page, content = stem.with_suffix(".html"), stem.with_suffix(".json")
     with atomic_file(page) as temporary:
         snapshot.save_html(str(temporary))
         text = temporary.read_text(encoding="utf-8")
-        temporary.write_text(_with_head(text, ticket), encoding="utf-8")
+        temporary.write_text(with_head(text, ticket), encoding="utf-8")
     with atomic_file(content) as temporary:
         temporary.write_text(snapshot.json(), encoding="utf-8")
     return snapshot
@@ -85,7 +126,7 @@ def write_window(
     at : datetime
         Time of its last row: where it stands in the charts of the UI.
     """
-    snapshot = compare(training, rows, report, at=at)
+    snapshot = compare(training, rows, verdict_of_window(report), at=at)
     with atomic_file(path) as temporary:
         temporary.write_text(snapshot.json(), encoding="utf-8")
     return snapshot
@@ -137,7 +178,7 @@ def _project(workspace: Any, model_name: str) -> Any:
 def compare(
     training: Reference,
     rows: ScoredRows,
-    report: DriftReport | None = None,
+    verdict: Verdict | None = None,
     *,
     at: datetime | None = None,
 ) -> Any:
@@ -145,9 +186,9 @@ def compare(
 
     Parameters
     ----------
-    report : DriftReport, optional
-        The verdict of the window that the rows are: its evidence stands in the snapshot with the
-        line of the alarm as Evidently's test, its status among the metadata.
+    verdict : Verdict, optional
+        That on the rows: its evidence stands in the snapshot with the line of the alarm as
+        Evidently's test, its words among the metadata.
     at : datetime, optional
         Time of the snapshot; now.
     """
@@ -169,38 +210,25 @@ def compare(
         per_column_threshold=dict.fromkeys(names, LEVEL / max(len(names), 1)),
     )
     metrics: list[Any] = [preset]
-    said: dict[str, Any] = {}
-    if report is not None:
-        current[EVIDENCE], reference[EVIDENCE] = _log10(report.peak), 0.0
-        metrics, said = [*_evidence(report), preset], _metadata(report)
+    said: dict[str, str] = {}
+    if verdict is not None:
+        current[EVIDENCE], reference[EVIDENCE] = _log10(verdict.evidence), 0.0
+        metrics, said = [*_evidence(verdict), preset], verdict.said
     definition = DataDefinition(numerical_columns=list(current.columns))
     sets = [Dataset.from_pandas(t, data_definition=definition) for t in (current, reference)]
     moment = None if at is None else at.replace(tzinfo=None)  # Evidently's own are naive
     return Report(metrics, include_tests=True).run(*sets, metadata=said, timestamp=moment)
 
 
-def _evidence(report: DriftReport) -> list[Any]:
+def _evidence(verdict: Verdict) -> list[Any]:
     from evidently.metrics import MaxValue
     from evidently.tests import lt
 
-    return [MaxValue(column=EVIDENCE, tests=[lt(_log10(report.threshold))])]
+    return [MaxValue(column=EVIDENCE, tests=[lt(_log10(verdict.line))])]
 
 
 def _log10(evidence: float) -> float:
     return math.log10(max(evidence, 1.0))
-
-
-def _metadata(report: DriftReport) -> dict[str, Any]:
-    """Return what Evidently shows beside its charts: the verdict, and that it is not its own."""
-    return {
-        "decided by": "the conformal e-detector",
-        "status": report.status,
-        "evidence": f"{report.peak:.4g}",
-        "threshold": f"{report.threshold:.4g}",
-        "version": str(report.version),
-        "rows": f"{report.first_sequence} to {report.last_sequence}",
-        "not testable": ", ".join(f.name for f in report.scores if f.drifted is None) or "nothing",
-    }
 
 
 def score_tables(training: Reference, rows: ScoredRows) -> tuple[Any, Any]:
@@ -220,45 +248,3 @@ def _varies(column: Any) -> bool:
     known = column.to_numpy(dtype=np.float64)
     known = known[~np.isnan(known)]
     return len(known) >= _LEAST and bool(known.min() < known.max())
-
-
-def _with_head(page: str, ticket: Ticket) -> str:
-    """Return the page with what the ticket says at the head of its body."""
-    start = page.find("<body")
-    end = page.find(">", start) + 1 if start >= 0 else 0
-    return f"{page[:end]}{_head(ticket)}{page[end:]}"
-
-
-def _head(ticket: Ticket) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(k)}</td><td>{html.escape(v)}</td></tr>" for k, v in _facts(ticket)
-    )
-    title = html.escape(f"{ticket.ticket}: {ticket.status}")
-    note = "Decided by the tests above; the charts below are Evidently's and decide nothing."
-    return f'<section style="{_STYLE}"><h1>{title}</h1><table>{rows}</table><p>{note}</p></section>'
-
-
-def _facts(ticket: Ticket) -> list[tuple[str, str]]:
-    facts = [
-        ("model", f"{ticket.model_name}, version {ticket.version}"),
-        (
-            "alarm",
-            f"row {ticket.alarm_sequence} of the traffic log, {ticket.opened_at.isoformat()}",
-        ),
-        ("evidence (log)", f"{ticket.log_evidence:.1f}; escalated {ticket.escalations} times"),
-    ]
-    harm, moved = ticket.harm, ticket.explanation
-    if harm is not None and harm.risk is not None:
-        interval = f"{harm.risk:.3f} [{harm.ci_low:.3f}, {harm.ci_high:.3f}]"
-        facts.append(("risk", f"{interval} by {harm.n} labels; tolerated {harm.line:.3f}"))
-    if moved is not None:
-        facts.append(("words", ", ".join(word.word for word in moved.words[:15])))
-        facts += [
-            ("rows", f"{c.name}: {c.reference_share:.1%} -> {c.current_share:.1%}: "
-             + " / ".join(c.examples))
-            for c in moved.clusters[:5] if c.moved
-        ]  # fmt: skip
-        if moved.mix_effect is not None and moved.within_effect is not None:
-            split = f"{moved.mix_effect:+.3f} other rows, {moved.within_effect:+.3f} worse answers"
-            facts.append(("change of the risk", split))
-    return facts

@@ -11,11 +11,13 @@ from scipy import stats
 from traffic_builders import START, answered, monitored, reference
 
 from pipeline_steps.monitoring.confirm import confirm
+from pipeline_steps.monitoring.incident_head import with_head
 from pipeline_steps.monitoring.incident_report import (
     EVIDENCE,
     add_to_workspace,
     compare,
     score_tables,
+    verdict_of_window,
     write_incident,
     write_window,
 )
@@ -67,12 +69,17 @@ def test_the_page_says_what_was_decided(anchor, tmp_path) -> None:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        write_incident(tmp_path / "t", ticket, anchor, rows.rows)
+        write_incident(tmp_path / "t", ticket, anchor, rows.rows, threshold=1e4)
     text = (tmp_path / "t.html").read_text(encoding="utf-8")
     assert f"{ticket.ticket}: harm" in text
     assert "by 6 labels; tolerated 0.060" in text
     assert "wetter" in text
-    assert json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))["metrics"]
+    content = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    assert our_test(content) == "FAIL", "the evidence stands beside the scores"
+    ended = with_head(text, ticket.model_copy(update={"status": "benign"}))
+    assert f"{ticket.ticket}: benign" in ended
+    assert f"{ticket.ticket}: harm" not in ended
+    assert ended.count("<section style=") == text.count("<section style=")
 
 
 def judged_window(anchor, seed, foreign, threshold=1e4):
@@ -100,7 +107,7 @@ def test_its_workspace_opens_again_and_lists_each_snapshot_once(anchor, tmp_path
 
     for seed, foreign in ((3, 0.0), (4, 0.4), (4, 0.4)):
         report, rows = judged_window(anchor, seed, foreign)
-        snapshot = compare(anchor, rows, report, at=START)
+        snapshot = compare(anchor, rows, verdict_of_window(report), at=START)
         add_to_workspace(
             tmp_path / "ui", "m", f"window {seed}", f"{seed}: {report.status}", snapshot
         )

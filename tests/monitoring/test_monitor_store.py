@@ -9,8 +9,15 @@ from typing import Any
 
 import pytest
 
-from pipeline_steps.drift_types import DriftReport, Explanation, MovedWord, RetrainDecision
+from pipeline_steps.drift_types import (
+    DriftReport,
+    Explanation,
+    MovedCluster,
+    MovedWord,
+    RetrainDecision,
+)
 from pipeline_steps.errors import TrafficError
+from pipeline_steps.monitoring.forgotten_rows import forget_rows
 from pipeline_steps.monitoring.monitor_store import MonitorState, MonitorStore
 from pipeline_steps.monitoring.monitored_rows import text_of
 from pipeline_steps.monitoring.tickets import LabelRequest, Ticket
@@ -111,6 +118,42 @@ def test_of_monitors_at_once_one_goes_on_and_the_others_say_so(url: str) -> None
     assert found.cursor == kept.last_sequence
     for log in logs:
         log.close()
+
+
+def explained() -> Explanation:
+    cluster = MovedCluster(
+        name="pin", reference_share=0.1, current_share=0.4, p_value=0.001, moved=True,
+        examples=("my pin is 4711",),
+    )  # fmt: skip
+    return Explanation(n=9, clusters=(cluster,))
+
+
+def test_texts_go_with_the_rows_that_the_log_forgets(store: MonitorStore) -> None:
+    """They would outlive the retention; what was found by them stays."""
+    store.log.append(
+        LoggedPrediction(
+            prediction_id=f"p{i}", request_id="r", created_at=NOON + timedelta(minutes=i),
+            model_name="m", version=1, example={"text": "a"}, output={"label": "a"},
+        )
+        for i in range(30)
+    )  # fmt: skip
+    old, new = (report(last).model_copy(update={"explanation": explained()}) for last in (10, 20))
+    settled, live = (
+        ticket(ticket=f"drift-{status}", status=status, explanation=explained())
+        for status in ("benign", "harm")
+    )
+    store.advance("m", state(10), expected=None, report=old, tickets=[settled, live])
+    store.advance("m", state(20), expected=state(10), report=new)
+    assert forget_rows(store, "m") == 0
+    store.log.forget(NOON + timedelta(minutes=15))
+    assert forget_rows(store, "m") == 2
+    reports = [kept.explanation for kept in store.window_reports("m")]
+    assert reports == [explained().without_rows(), explained()]
+    kept = {found.status: found.explanation for found in store.tickets("m")}
+    assert kept == {"benign": explained().without_rows(), "harm": explained()}
+    assert forget_rows(store, "m") == 0
+    store.log.forget(NOON + timedelta(days=1))
+    assert forget_rows(store, "m") == 1
 
 
 def test_rows_are_found_by_id_and_counted_since_a_time(store: MonitorStore) -> None:

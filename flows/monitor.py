@@ -23,13 +23,15 @@ from pipeline_steps.types import Value
 class MonitorResult(Value):
     """What ``holdfast monitor --json`` prints.
 
-    ``recorded``: ids of the decisions that this run wrote to the ledger.
+    ``recorded``: ids of the decisions that this run wrote to the ledger; ``not_serving``: what is
+    wrong where other versions than the champion answered all new rows.
     """
 
     version: int
     windows: tuple[DriftReport, ...]
     tickets: tuple[Ticket, ...]
     decision: RetrainDecision
+    not_serving: NotServing | None = None
     reports: tuple[str, ...] = ()
     recorded: tuple[str, ...] = ()
 
@@ -56,6 +58,7 @@ def monitor(workspace: Workspace, *, call: Call = call_directly) -> MonitorResul
         windows=tuple(windows),
         tickets=tuple(tickets),
         decision=decision,
+        not_serving=not_serving,
         reports=tuple(str(page) for page in pages),
         recorded=tuple(entry.evidence["decision_id"] for entry in entries),
     )

@@ -38,12 +38,18 @@ Tell = Callable[[Workspace, Message], object]
 def of_monitor(result: MonitorResult) -> Message | None:
     """Return what a run of the monitor has to tell: a new verdict that asks for something.
 
-    A verdict is told by the run that wrote it to the ledger, and not by those that find it there.
+    Or that the champion does not answer. A verdict is told by the run that wrote it to the ledger,
+    and not by those that find it there.
     """
-    decision = result.decision
-    if decision.verdict not in _SUBJECTS or decision.decision_id not in result.recorded:
-        return None
-    return Message(subject=_SUBJECTS[decision.verdict], body="; ".join(decision.reasons))
+    decision, other = result.decision, result.not_serving
+    subjects: list[str] = []
+    bodies: list[str] = []
+    if other is not None and other.is_new:
+        subjects, bodies = ["another version than the champion answers"], [other.reason]
+    if decision.verdict in _SUBJECTS and decision.decision_id in result.recorded:
+        subjects.append(_SUBJECTS[decision.verdict])
+        bodies.append("; ".join(decision.reasons))
+    return Message(subject="; ".join(subjects), body="\n".join(bodies)) if subjects else None
 
 
 def of_retrain(results: Sequence[RetrainResult]) -> Message | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from pipeline_steps.types import Value
 
 WindowStatus = Literal["drift", "no_drift", "not_testable"]
@@ -96,7 +98,8 @@ class DriftReport(Value):
 
     ``evidence`` is the detector's wealth after the window and ``peak`` its largest within it; an
     alarm at ``alarm_sequence`` where it reached ``threshold``. ``n_compared`` rows of ``n_read``
-    were left after repeats were taken out.
+    were left after repeats were taken out. ``passed_over``: rows that other versions answered, by
+    version; they are read and not compared.
     """
 
     model_name: str
@@ -116,6 +119,7 @@ class DriftReport(Value):
     explanation: Explanation | None = None
     estimated_harm: EstimatedHarm | None = None
     notes: tuple[str, ...] = ()
+    passed_over: dict[int, int] = Field(default_factory=dict)
 
 
 class RetrainVerdict(StrEnum):

@@ -31,6 +31,8 @@ def _lines(result: MonitorResult) -> Iterator[str]:
     if not result.windows:
         yield f"version {result.version}: no new traffic"
     yield from (_window(report) for report in result.windows)
+    if result.not_serving is not None:
+        yield f"WARNING: {result.not_serving.reason}"
     yield from (_ticket(ticket) for ticket in result.tickets if ticket.live)
     yield f"{result.decision.verdict}: {'; '.join(result.decision.reasons)}"
     yield from (f"report: {path}" for path in result.reports)
@@ -61,8 +63,9 @@ def _ticket(ticket: Ticket) -> str:
     moved = [m.word for m in ticket.explanation.words[:5]] if ticket.explanation else []
     words += f"; words that moved: {', '.join(moved)}" if moved else ""
     if ticket.left_out:
-        n = counted(len(ticket.left_out), "label")
-        words += f"; {n} left out, no answers to their rows: {', '.join(ticket.left_out[:_NAMED])}"
+        named = ", ".join(ticket.left_out[:_NAMED])
+        left = counted(len(ticket.left_out), "label")
+        words += f"; {left} left out, no answers to their rows: {named}"
     if ticket.status == "open":
         words += "; to label: holdfast monitor labels --export FILE"
     return words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -48,7 +49,7 @@ def read_windows(
     _begin(workspace, store, version, training)
     while (report := _next_window(workspace, store, version, training)) is not None:
         reports.append(report)
-    return [report for report in reports if report.n_read]
+    return reports
 
 
 def policy_of(workspace: Workspace, version: ModelVersion) -> WindowPolicy:
@@ -147,6 +148,7 @@ def _next_window(
         return None
     theirs = [row for row in page if row.prediction.version == version.version]
     report, watch = _judged(workspace, version, training, state, theirs)
+    report = _with_others(report, page)
     new = MonitorState(
         state.training_digest,
         report.reference_digest,
@@ -192,8 +194,8 @@ def _of_no_rows(policy: WindowPolicy, state: MonitorState) -> DriftReport:
         version=policy.version,
         reference_digest=state.anchor_digest,
         current_digest="",
-        first_sequence=state.cursor,
-        last_sequence=state.cursor,
+        first_sequence=state.cursor + 1,
+        last_sequence=state.cursor + 1,
         n_read=0,
         n_compared=0,
         status="not_testable",
@@ -201,6 +203,19 @@ def _of_no_rows(policy: WindowPolicy, state: MonitorState) -> DriftReport:
         peak=0.0,
         threshold=policy.threshold,
     )
+
+
+def _with_others(report: DriftReport, page: Sequence[TrafficRow]) -> DriftReport:
+    """Return a report that says how many rows of its page other versions answered."""
+    versions = Counter(row.prediction.version for row in page)
+    del versions[report.version]
+    if not versions:
+        return report
+    found = dict(sorted(versions.items()))
+    said = [f"{counted(n, 'row')} of version {v} passed over" for v, n in found.items()]
+    places = {} if report.n_read else {"last_sequence": page[-1].sequence}
+    notes = (*report.notes, *said)
+    return report.model_copy(update={"passed_over": found, "notes": notes, **places})
 
 
 def _ticket(

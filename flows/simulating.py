@@ -20,7 +20,7 @@ from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.serving.logged_rows import answers_and_digests, logged
 from pipeline_steps.serving.redaction import Redactor
-from pipeline_steps.serving.tickets import Row, Ticket, VersionedModel
+from pipeline_steps.serving.tickets import Row, Sender, Ticket, VersionedModel
 from pipeline_steps.types import Value
 
 _BATCH = 64
@@ -153,8 +153,8 @@ class ChampionAnswers:
         )
 
     def _row(self, arrival: Arrival) -> Row:
-        request, segment = self.problem.request(arrival.row), arrival.row["domain"]
-        return Ticket.of([request], arrival.name, segment, now=0.0).rows[0]
+        request, sender = self.problem.request(arrival.row), Sender(arrival.row["domain"])
+        return Ticket.of([request], arrival.name, sender, now=0.0).rows[0]
 
     def _logged(
         self, arrival: Arrival, row: Row, answer: tuple[Mapping[str, Any], str | None]

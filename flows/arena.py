@@ -84,7 +84,7 @@ class Arena:
             oracle,
             recipe.search(ranking),
             seed=seed,
-            limits=Limits(max_queries=self.params.max_queries),
+            limits=Limits(self.params.max_queries, self.params.max_words),
             services=self.services.named(recipe.services(ranking), name),
         )
         spent = {name: n - before[name] for name, n in self._counts().items()}

@@ -151,7 +151,8 @@ class AttackSummary(Value):
 
     ``accuracy``: rows that are right before and under it, of all. ``seeds``: the same for each
     seed, where there are several; all else is of the worst of them on each row. ``examples``:
-    broken rows, fewest changes first, and then rows that held.
+    broken rows, fewest changes first, and then rows that held. ``curve`` is by queries a row,
+    ``by_words`` by changed words.
     """
 
     name: str
@@ -165,6 +166,7 @@ class AttackSummary(Value):
     n_unbroken: int
     n_unknown: int
     curve: tuple[BudgetPoint, ...]
+    by_words: tuple[BudgetPoint, ...] = ()
     cost: AttackCost
     examples: tuple[AttackResult, ...] = ()
     seeds: tuple[MetricValue, ...] = ()

@@ -68,6 +68,8 @@ class AttackParams(Section):
     """Rows of the test set, drawn by seed; all where there are fewer."""
     max_queries: Positive | None = None
     """Answers that an attack may ask for on one row; null: no limit."""
+    max_words: Positive | None = None
+    """Words that an attack may change in one row or put in; null: as many as its recipe does."""
     ranking: Literal["recipe", "gradient", "random"] = "recipe"
     """Which words are tried first: as the recipe says, by one backward pass, or in any order."""
     goal: Literal["wrong", "drift"] = "wrong"

@@ -54,6 +54,7 @@ class AttackTables:
     ticks: tuple[tuple[float, float], ...]
     lanes: tuple[Lane, ...]
     curves: tuple[tuple[str, str], ...]
+    by_words: tuple[tuple[str, str], ...]
     examples: tuple[tuple[AttackSummary, tuple[Example, ...], tuple[Example, ...]], ...]
     opponent: str | None
     unchangeable: tuple[str, ...]
@@ -70,6 +71,7 @@ def attack_tables(under: UnderAttack) -> AttackTables:
         ticks=tuple((tick, 100.0 * tick) for tick in low),
         lanes=tuple(_lanes(under)),
         curves=tuple((attack.name, _curve(attack)) for attack in under.attacks),
+        by_words=tuple((attack.name, _by_words(attack)) for attack in under.attacks),
         examples=tuple((attack, *_examples(attack)) for attack in under.attacks),
         opponent=versus[0].name if versus else None,
         unchangeable=tuple(_unchangeable(under.attacks)),
@@ -107,6 +109,10 @@ def _lane(
 def _curve(attack: AttackSummary) -> str:
     other = () if attack.versus is None else attack.versus.curve
     return budget_chart(attack.curve, other, f"accuracy under {attack.name}, by queries a row")
+
+
+def _by_words(attack: AttackSummary) -> str:
+    return budget_chart(attack.by_words, (), f"accuracy under {attack.name}, by changed words")
 
 
 def _examples(attack: AttackSummary) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toy_victims import SERVICES, attacked, passage_of
 
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS, DISTRACTORS
-from pipeline_steps.evaluation.attacks.constraints import edit_distance
+from pipeline_steps.evaluation.attacks.constraints import changed_words, edit_distance
 from pipeline_steps.evaluation.attacks.goals import Answer, Goal, Judged
 from pipeline_steps.evaluation.attacks.oracle import AnswerBook, Oracle
 from pipeline_steps.evaluation.attacks.passage import Passage
@@ -84,6 +84,16 @@ def test_no_attack_asks_more_than_its_budget_and_none_without_one_changes_anythi
     assert found.n_queries <= budget
     if budget == 0:
         assert (found.edits, found.status in ("wrong", "unknown", "unbroken")) == ({}, True)
+
+
+@EVERY_RECIPE
+@settings(max_examples=15)
+@given(text=texts, seed=seeds, most=st.integers(1, 3))
+def test_no_attack_changes_more_words_than_it_is_told(
+    name: str, text: str, seed: int, most: int
+) -> None:
+    found = attacked(name, rows([text]), seed=seed, max_words=most)["0"]
+    assert changed_words(found.passage, found.edits) <= most
 
 
 @EVERY_RECIPE

@@ -78,6 +78,12 @@ def test_edits_are_marked_and_rows_that_broke_and_held_are_told_apart(record) ->
     assert "every allowed change was tried" in page
 
 
+def test_what_a_budget_buys_is_drawn_by_queries_and_by_words(record) -> None:
+    page = told(record, under_attack=under_attack())
+    for budget in ("queries a row", "changed words"):
+        assert page.count(f"accuracy under deepwordbug, by {budget}") == 1
+
+
 def test_every_attack_says_what_it_does_not_see_and_what_it_cost(record) -> None:
     found = under_attack()
     page = read(told(record, under_attack=found)).text

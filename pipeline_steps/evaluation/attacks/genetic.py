@@ -71,7 +71,7 @@ def _crossed(mother: Edits, father: Edits, *, opened: OpenSpace, generator: rand
         for word in sorted(mother.keys() | father.keys())
     }
     child = {word: new for word, new in drawn.items() if new is not None}
-    return child if child and opened.space.keeps(opened.passage, child) else mother
+    return child if child and opened.keeps(child) else mother
 
 
 def _mutated(

@@ -28,11 +28,14 @@ class Limits:
     ----------
     max_queries : int or None
         Of the victim for one row, ranking included and the clean answer apart; None: no limit.
+    max_words : int or None
+        Words of one row that may be changed or put in; None: as many as the search does.
     rows_at_once : int
         Searches under way at a time: a matter of speed and memory, not of the result.
     """
 
     max_queries: int | None = None
+    max_words: int | None = None
     rows_at_once: int = 256
 
 
@@ -108,7 +111,7 @@ class Pool:
         active: list[_Run] = []
         while True:
             fresh = list(itertools.islice(waiting, limits.rows_at_once - len(active)))
-            started = self._start(fresh, seed)
+            started = self._start(fresh, seed, limits)
             yield from (attacked for attacked in started if isinstance(attacked, Attacked))
             active += [run for run in started if isinstance(run, _Run)]
             if not active and not fresh:
@@ -117,15 +120,22 @@ class Pool:
             yield from self._results([run for run in active if run.found is not None])
             active = [run for run in active if run.found is None]
 
-    def _start(self, passages: Sequence[Passage], seed: int) -> list[_Run | Attacked]:
+    def _start(
+        self, passages: Sequence[Passage], seed: int, limits: Limits
+    ) -> list[_Run | Attacked]:
         clean = self.oracle.exact([passage.row for passage in passages])
-        return [self._begun(p, answer, seed) for p, answer in zip(passages, clean, strict=True)]
+        return [
+            self._begun(passage, answer, seeded(seed, passage.example_id), limits)
+            for passage, answer in zip(passages, clean, strict=True)
+        ]
 
-    def _begun(self, passage: Passage, clean: Answer, seed: int) -> _Run | Attacked:
+    def _begun(
+        self, passage: Passage, clean: Answer, generator: random.Random, limits: Limits
+    ) -> _Run | Attacked:
         judged = self.oracle.goal.judge(clean)
         if self.oracle.goal.lost(clean):
             return Attacked(passage, "wrong", {}, clean, clean, 0, judged.harm)
-        attempt = Attempt(passage, judged, seeded(seed, passage.example_id))
+        attempt = Attempt(passage, judged, generator, limits.max_words)
         run = _Run(passage, self.search(attempt), clean, judged.harm)
         _go_on(run, None)
         return run

@@ -57,11 +57,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a search is given: a row, how the victim answered it, and its own randomness."""
+    """What a search is given: a row, how the victim answered it, and its own randomness.
+
+    ``max_words``: as many words may be changed or put in; ``None``: the search says how many.
+    """
 
     passage: Passage
     clean: Judged
     generator: random.Random
+    max_words: int | None = None
 
 
 Searching = Generator[Ask, Sequence[Any], Found]

@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from pipeline_steps.evaluation.attacks.constraints import changed_words
 from pipeline_steps.evaluation.attacks.passage import Edits, Passage
 from pipeline_steps.evaluation.attacks.search import (
     SIMILARITY,
@@ -74,7 +75,7 @@ class Space:
             tuple(new for new in dict.fromkeys(several) if self._may(passage, word, new))
             for word, several in enumerate(proposed)
         ]
-        return OpenSpace(self, passage, tuple(options))
+        return OpenSpace(self, passage, tuple(options), attempt.max_words)
 
     def _may(self, passage: Passage, word: int, new: str) -> bool:
         return new != passage.words[word].text and self.keeps(passage, {word: new})
@@ -86,11 +87,12 @@ class Space:
 
 @dataclass(frozen=True)
 class OpenSpace:
-    """The space of one row."""
+    """The space of one row, with how many words may be changed at most, where that is said."""
 
     space: Space
     passage: Passage
     options: tuple[tuple[str, ...], ...]
+    max_words: int | None = None
 
     @property
     def words(self) -> list[int]:
@@ -102,9 +104,14 @@ class OpenSpace:
         candidates = [{**edits, word: new} for word in words for new in self.options[word]]
         return (yield from self.allowed(candidates))
 
+    def keeps(self, edits: Edits) -> bool:
+        """Return whether edits keep all that can be said from words alone, their number too."""
+        few = self.max_words is None or changed_words(self.passage, edits) <= self.max_words
+        return few and self.space.keeps(self.passage, edits)
+
     def allowed(self, candidates: Sequence[Edits]) -> Allowing:
         """Return the candidates that keep everything."""
-        kept = [c for c in candidates if self.space.keeps(self.passage, c)]
+        kept = [c for c in candidates if self.keeps(c)]
         least = self.space.min_similarity
         if least is None or not kept:
             return kept

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline_steps.attack_types import AttackResult, AttackSummary
-from pipeline_steps.evaluation.attacks.budget import budget_curve, queries
+from pipeline_steps.evaluation.attacks.budget import budget_curve, queries, words
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS
 from pipeline_steps.evaluation.attacks.measures import attack_metrics, clean, held
 from pipeline_steps.evaluation.attacks.results_file import AboutAttack
@@ -34,6 +34,7 @@ def summarise(
         n_unbroken=counts["unbroken"],
         n_unknown=counts["unknown"],
         curve=budget_curve(results, queries, params.confidence),
+        by_words=budget_curve(results, words, params.confidence),
         cost=about.cost,
         examples=told_examples(results),
         seeds=about.seeds,

@@ -9,16 +9,20 @@ from typing import Any
 
 import pytest
 import yaml
-from tiny_workspaces import change_params
+from builders import write_examples
+from tiny_models import save_tiny_model
+from tiny_workspaces import change_params, make_workspace, sentiment_rows
 from warm_commands import WarmCommands
 
-from flows.prepare_data import read_datasets
+from flows.prepare_data import Datasets, read_datasets
 from flows.tuning import open_study, refuse_unmeasurable
 from flows.tuning_trial import run_trial
 from flows.workspace import Workspace
+from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.params import load_params
+from pipeline_steps.types import DatasetRef, ValidationReport
 
 SPACE = {"learning_rate": {"low": 3e-3, "high": 3e-2, "log": True}, "weight_decay": [0.0, 0.1]}
 WITHOUT_DVC = {"skip": ["reproduce_data"]}
@@ -143,14 +147,22 @@ def test_values_that_clash_only_together_are_a_failed_trial_and_not_asked_again(
     assert study.take_over() == asked.number  # the others, which this test left
 
 
-def test_a_base_that_cannot_be_trained_is_a_failed_trial(searched: Path, tmp_path: Path) -> None:
-    change_params(searched, tune={"space": {"base_model": [str(tmp_path), str(tmp_path / "no")]}})
-    workspace = Workspace.open(searched)
+def test_a_base_that_cannot_be_trained_is_a_failed_trial(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "workspace", save_tiny_model(tmp_path / "base"))
+    space = {"base_model": [str(tmp_path), str(tmp_path / "workspace")]}  # neither holds weights
+    change_params(root, tune={"space": space})
+    path = write_examples(tmp_path / "rows.parquet", sentiment_rows(20))
+    rows = DatasetRef(name="rows", split="test", path=path, digest=file_digest(path), n_examples=20)
+    report = ValidationReport(dataset_digest=rows.digest, success=True, n_rows=20, n_kept=20)
+    datasets = Datasets(train=rows, valid=rows, test=rows, suites=(), validation=report)
+    workspace = Workspace.open(root)
+    workspace.prepare_state()
     study = open_study(workspace, "without weights")
     asked = study.ask()
-    run_trial(workspace, read_datasets(searched), study, asked, "no-run")
+    run_trial(workspace, datasets, study, asked, "no-run")
     [told] = study.ended()
     assert (told.number, told.state) == (asked.number, "fail")
+    assert "there is no model.safetensors" in told.notes["reason"]
 
 
 def test_every_mistake_in_a_space_is_named_before_anything_is_trained(searched: Path) -> None:

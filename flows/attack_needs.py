@@ -55,8 +55,8 @@ def _rows_beside(test: DatasetRef, attack: AttackParams) -> int:
     """Return how many rows of labels other than the target are left when some are attacked."""
     import pyarrow.parquet as pq
 
-    labels: list[str] = pq.read_table(test.path, columns=["label"])["label"].to_pylist()
-    return sum(label != attack.target for label in labels) - attack.n_examples
+    labels = pq.read_table(test.path, columns=["label"])["label"].to_pylist()
+    return len([label for label in labels if label != attack.target]) - attack.n_examples
 
 
 def _refuse_without_head(base_model: str) -> None:

@@ -91,7 +91,7 @@ def _attacked_rows(workspace: Workspace, datasets: Datasets) -> RowSketch:
     rows = pq.read_table(datasets.test.path).to_pylist()
     return sketch_rows(
         json.dumps([row[name] for name in _INPUTS])
-        for row in drawn_rows(rows, params.n_examples, params.seed)
+        for row in drawn_rows(rows, params.n_examples, params.seed, target=params.target)
     )
 
 

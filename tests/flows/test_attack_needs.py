@@ -1,7 +1,8 @@
-"""What attacks need beside parameters is refused before anything is trained."""
+"""What attacks need beside parameters, refused before a training; and the rows that they take."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from builders import write_examples
 from tiny_models import save_tiny_model
 
 from flows.attack_needs import refuse_unattackable
+from flows.evaluation_sets import _attacked_rows
 from flows.prepare_data import Datasets
 from flows.settings import Settings
 from flows.training_plan import plan_training
@@ -17,6 +19,7 @@ from flows.workspace import Workspace
 from pipeline_steps.errors import CheckpointError, ConfigurationError, MissingDependencyError
 from pipeline_steps.noise.resources import Resource
 from pipeline_steps.params import parse_params
+from pipeline_steps.registry.row_sketch import sketch_rows
 from pipeline_steps.types import DatasetRef, ValidationReport
 
 LABELS = ("minus", "plus")
@@ -74,3 +77,11 @@ def test_lookalikes_need_the_list_of_them(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("flows.attack_needs.CONFUSABLES", absent)
     with pytest.raises(MissingDependencyError, match="absent-list, which is not installed"):
         refuse_unattackable(attacking(tmp_path, "homoglyph"), prepared(tmp_path))
+
+
+def test_the_rows_of_an_attack_that_wants_a_label_are_those_of_the_other_ones(
+    tmp_path: Path,
+) -> None:
+    asked = attacking(tmp_path, "pruthi", n_examples=6, target="plus")
+    others = [json.dumps([f"card {i}", None, None]) for i in (0, 2, 4)]
+    assert _attacked_rows(asked, prepared(tmp_path)) == sketch_rows(others)

@@ -13,6 +13,7 @@ from flows.policy_changes import ASKED, asked_in
 from flows.prepare_data import Datasets
 from flows.registry_access import champion_version, checkpoint_of, open_ledger, open_tracker
 from flows.results import DECISION_FILE, still_holds
+from flows.seed_spread import noise_on
 from flows.shadow_evidence import shadow_of_checkpoint
 from flows.stress import read_marks
 from flows.training_plan import TrainingPlan
@@ -48,7 +49,7 @@ def weigh_beside(
         shadow=shadow,
         shared={d: {o: s for o, s in of.items() if o in digests} for d, of in shared.items()},
         costs=_costs(workspace, datasets, checkpoint),
-        noise=seed_noise(checkpoint),
+        noise=(*seed_noise(checkpoint), *noise_on(workspace, comparisons)),
         evaluate_digest=_evaluate_digest(workspace),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flows.attack_needs import refuse_unattackable
 from flows.prepare_data import Datasets
+from flows.seed_spread import known_noise
 from flows.shadow_evidence import shadow_of_training
 from flows.stress import behaviour_digest, refuse_unanswerable
 from flows.workspace import Workspace
@@ -65,6 +66,9 @@ def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
     shadow = shadow_of_training(workspace, training)
     if shadow is not None:
         judging["shadow"] = shadow.model_dump(mode="json")
+    if params.gate.beyond_seeds:
+        noise = known_noise(workspace, {suite.name: suite.digest for suite in datasets.judged})
+        judging["noise"] = [one.model_dump(mode="json") for one in noise]
     return TrainingPlan(
         fingerprint=value_digest({"training": training, "judging": judging}),
         training_fingerprint=training,

@@ -1,4 +1,4 @@
-"""The commands that look back at versions: report, reproduce."""
+"""The commands that look back at versions: report, reproduce, reseed."""
 
 from __future__ import annotations
 
@@ -42,3 +42,22 @@ def reproduce(
     found = reproduce_version(open_workspace(workspace), version, call=announced(as_json=as_json))
     print_result(found.model_dump(mode="json") if as_json else lines(found), as_json=as_json)
     raise typer.Exit(0 if found.same_answers else 1)
+
+
+@app.command()
+def reseed(
+    version: Annotated[
+        int | None, typer.Argument(min=1, help="Number of a registered version; default: champion.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=2, help="Trainings, each with a seed of its own.")] = 3,
+    workspace: Directory = Path(),
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Train a version's recipe with other seeds: how far its scores spread; the gate reads it."""
+    from flows.commands.reseed import lines, reseed_version
+
+    found = reseed_version(
+        open_workspace(workspace), version, runs, call=announced(as_json=as_json)
+    )
+    print_result(found.model_dump(mode="json") if as_json else lines(found), as_json=as_json)

@@ -62,7 +62,7 @@ def reproduce_version(workspace: Workspace, number: int, *, call: Call) -> Repro
         version = asked_version(workspace, number)
         datasets = prepare_data(workspace, call=call)
         checkpoint = call(checkpoint_of, workspace, version)
-        _refuse_other_data(checkpoint, datasets, version.version)
+        refuse_other_data(checkpoint, datasets, version.version, "reproduce")
         files = fetch_version_files(workspace, version)
         rebuilt = call(rebuild, workspace, datasets, checkpoint)
         suites = [d for d in datasets.judged if d.kind not in UNCOMPARED]
@@ -132,7 +132,16 @@ def lines(found: Reproduction) -> str:
     return "\n".join(said)
 
 
-def _refuse_other_data(checkpoint: Checkpoint, datasets: Datasets, version: int) -> None:
+def refuse_other_data(
+    checkpoint: Checkpoint, datasets: Datasets, version: int, command: str
+) -> None:
+    """Refuse rows other than a version learnt from; ``command`` is what was asked for.
+
+    Raises
+    ------
+    DataError
+        With where the right rows are.
+    """
     pairs = {
         "train": (checkpoint.train_digest, datasets.train.digest),
         "valid": (checkpoint.valid_digest, datasets.valid.digest),
@@ -143,7 +152,7 @@ def _refuse_other_data(checkpoint: Checkpoint, datasets: Datasets, version: int)
             raise DataError(
                 f"{name} here has digest {here}, version {version} learnt from {recorded}",
                 expected="the rows that the version was made from",
-                fix=f"git checkout {commit}; dvc pull; then: holdfast reproduce {version}",
+                fix=f"git checkout {commit}; dvc pull; then: holdfast {command} {version}",
             )
 
 

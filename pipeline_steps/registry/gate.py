@@ -139,7 +139,7 @@ def _compared(
     axes = gain_axes(comparisons, policy)
     accounts = _accounts(comparisons, axes, policy, beside)
     alpha = min((one.alpha for _, _, one in accounts), default=None)
-    noise = {one.axis: one for one in beside.noise}
+    noise = {one.axis: one for one in sorted(beside.noise, key=lambda one: one.std)}  # the largest
     tests = harms(reports, comparisons, policy)
     gained = gains(comparisons, axes, policy, alpha or 0.0, noise)
     blurred = unresolved_gains(comparisons, axes, alpha or 0.0)

@@ -60,8 +60,8 @@ def unmeasured_noise(
     shown = [c.name.removeprefix(GAIN) for c in gains if c.corrected is not None]
     return {
         axis: f"{axis}: what another seed brings was not measured, and the policy asks for more "
-        "than that (gate.beyond_seeds): train with finetune.n_runs of 2 or more, which tells it "
-        "for the first metric of the test set, or set gate.beyond_seeds to false"
+        "than that (gate.beyond_seeds): measure it with holdfast reseed, or, for the first metric "
+        "of the test set, train with finetune.n_runs of 2 or more; or set it to false"
         for axis in shown
         if axis not in noise
     }

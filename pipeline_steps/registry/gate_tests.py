@@ -244,6 +244,8 @@ def _gain_check(
             f"; another seed may bring as much (standard deviation {noise.std:.4f} over "
             f"{counted(noise.runs, 'run')}, {noise.source})"
         )
+    if noise is None and policy.beyond_seeds:
+        reason += "; what another seed brings is not known"
     check = difference_check(f"{GAIN}{axis}", d, None, passed=shown and told, reason=reason)
     return check.model_copy(update={"corrected": corrected})
 

@@ -237,10 +237,16 @@ def test_a_gain_that_is_to_exceed_that_of_another_seed_needs_a_measured_one() ->
     asked = policy(beyond_seeds=True)
     decision = gate([report()], [comparison()], asked)
     assert decision.verdict is Verdict.INCONCLUSIVE
-    assert "train with finetune.n_runs of 2 or more" in decision.reasons[1]
+    assert decision.reasons[0].endswith("what another seed brings is not known")
+    assert "measure it with holdfast reseed" in decision.reasons[1]
     small = SeedNoise(axis="test/accuracy", std=0.001, runs=5, source="on validation rows")
     known = gate([report()], [comparison()], asked, Beside(noise=(small,)))
     assert known.verdict is Verdict.PROMOTE
+    large = small.model_copy(update={"std": 0.03, "source": "on test rows"})
+    for noise in ((small, large), (large, small)):  # of two spreads the larger counts
+        wider = gate([report()], [comparison()], asked, Beside(noise=noise))
+        assert wider.verdict is Verdict.HOLD
+        assert "on test rows" in wider.reasons[0]
     none = gate([report()], [comparison(difference=0.0, p_value=0.6)], asked)
     assert none.verdict is Verdict.HOLD
 

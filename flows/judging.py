@@ -8,7 +8,15 @@ from typing import Any
 from flows.arena import results_path
 from flows.candidate import Predicted, champion_suites
 from flows.evaluation_sets import shares_with_earlier_sets
-from flows.evidence import EVIDENCE_FILE, MARKS, Evidence, StoredFile, decide, stored
+from flows.evidence import (
+    EVIDENCE_FILE,
+    MARKS,
+    Evidence,
+    StoredFile,
+    decide,
+    read_evidence,
+    stored,
+)
 from flows.policy_changes import ASKED, asked_in
 from flows.prepare_data import Datasets
 from flows.registry_access import champion_version, checkpoint_of, open_ledger, open_tracker
@@ -20,6 +28,7 @@ from flows.training_plan import TrainingPlan
 from flows.workspace import Workspace
 from pipeline_steps.comparison_types import CostComparison, PairedComparison
 from pipeline_steps.digests import value_digest
+from pipeline_steps.errors import EvidenceError
 from pipeline_steps.evaluation.shadow import with_shadow
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.files import write_text_atomically
@@ -28,7 +37,12 @@ from pipeline_steps.registry.alpha_account import looks_before, looks_of
 from pipeline_steps.registry.anchors import anchor
 from pipeline_steps.registry.gate import Beside, policy_digest
 from pipeline_steps.registry.gate_axes import gain_sets
-from pipeline_steps.registry.verdicts import VERDICT, record_verdict
+from pipeline_steps.registry.verdicts import (
+    VERDICT,
+    decision_of,
+    record_verdict,
+    run_verdicts,
+)
 from pipeline_steps.types import RECORDED, Checkpoint, Predictions
 
 
@@ -64,15 +78,15 @@ def judge(
 ) -> GateDecision:
     """Return the gate's decision and write it to the ledger, once for each time that it is made.
 
-    A decision on disk stands if it was made against today's champion, or made this candidate the
-    champion: a run that was killed after its promotion finds its own verdict again.
+    The one that the ledger holds stands if it was made against today's champion, or made this
+    candidate the champion: a run that was killed after its promotion finds its own verdict again.
     """
     directory = workspace.run_directory(plan.fingerprint)
     file = directory / DECISION_FILE
-    if file.exists() and (directory / EVIDENCE_FILE).exists():
-        earlier = GateDecision.model_validate_json(file.read_text(encoding="utf-8"))
-        if still_holds(workspace, earlier):
-            return earlier
+    earlier = _standing(workspace, plan, evidence.candidate_digest)
+    if earlier is not None:
+        write_text_atomically(file, earlier.model_dump_json(indent=2))
+        return earlier
     decision = decide(reports, comparisons, workspace.params.gate, beside)
     write_text_atomically(directory / EVIDENCE_FILE, evidence.model_dump_json(indent=1))
     ledger, name = open_ledger(workspace), workspace.params.register_.model_name
@@ -91,6 +105,28 @@ def judge(
     anchor(open_tracker(workspace), ledger, name)
     write_text_atomically(file, decision.model_dump_json(indent=2))
     return decision
+
+
+def _standing(
+    workspace: Workspace, plan: TrainingPlan, candidate_digest: str
+) -> GateDecision | None:
+    """Return this run's last decision in the ledger if it still holds; else ``None``.
+
+    What lies on disk decides nothing: anybody can write there. Without the evidence that the
+    ledger names nobody could recompute it, and the candidate is judged anew.
+    """
+    verdicts = run_verdicts(open_ledger(workspace), plan.fingerprint)
+    path = workspace.run_directory(plan.fingerprint) / EVIDENCE_FILE
+    if not verdicts or not path.exists():
+        return None
+    decision = decision_of(verdicts[-1])
+    if decision.candidate_digest != candidate_digest or not still_holds(workspace, decision):
+        return None
+    try:
+        digest = read_evidence(path).digest
+    except EvidenceError:  # torn or foreign: as if it were not there
+        return None
+    return decision if digest == verdicts[-1].evidence.get("evidence_digest") else None
 
 
 def collect_evidence(

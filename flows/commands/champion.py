@@ -11,7 +11,7 @@ from pipeline_steps.registry.approvals import approvals, refuse_unapproved
 from pipeline_steps.registry.promote import Promotion, promote
 from pipeline_steps.registry.recorded_answers import recorded_answers
 from pipeline_steps.registry.rollback import Rollback, rollback
-from pipeline_steps.registry.verdicts import last_verdict
+from pipeline_steps.registry.verdicts import decision_of, last_verdict
 from pipeline_steps.types import ModelVersion
 
 
@@ -78,10 +78,7 @@ def roll_back(workspace: Workspace, to: int | None, reason: str) -> Rollback:
 def last_decision(workspace: Workspace, version: ModelVersion) -> GateDecision | None:
     """Return the gate's last decision about a version that the ledger knows, or ``None``."""
     entry = last_verdict(open_ledger(workspace), version.name, version.checkpoint_digest)
-    if entry is None:
-        return None
-    fields = {k: v for k, v in entry.evidence.items() if k in GateDecision.model_fields}
-    return GateDecision.model_validate(fields)
+    return None if entry is None else decision_of(entry)
 
 
 def _fingerprint(workspace: Workspace, version: ModelVersion) -> str:

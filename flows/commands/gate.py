@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from flows.evidence import (
     EVIDENCE,
@@ -20,12 +19,13 @@ from flows.policy_changes import asked_of, changes_since_champion
 from flows.prepare_data import read_datasets
 from flows.registry_access import champion_version, open_ledger, open_tracker
 from flows.results import DECISION_FILE
+from flows.version_files import runs_of
 from flows.workspace import Workspace
 from pipeline_steps.errors import EvidenceError, RegistryError, UsageError
 from pipeline_steps.gate_types import GateDecision, Verdict
 from pipeline_steps.registry.gate import policy_digest
 from pipeline_steps.registry.tracked_runs import FINGERPRINT
-from pipeline_steps.registry.verdicts import VERDICT, last_verdict
+from pipeline_steps.registry.verdicts import decision_of, run_verdicts
 from pipeline_steps.types import ModelVersion, Value
 
 EXIT_CODES: Mapping[Verdict, int] = {
@@ -41,9 +41,8 @@ _RUN = re.compile(r"(?:runs:/)?(?P<run>[0-9a-f]{32})(?:/.*)?")
 
 
 class Regated(Value):
-    """A verdict that was recomputed, and the one that was recorded.
+    """A verdict that was recomputed, and the one that the ledger holds over the same evidence.
 
-    ``in_ledger``: whether this workspace's ledger holds the recorded one, over this evidence;
     ``changes``: what is asked otherwise than when the champion was judged.
     """
 
@@ -52,7 +51,6 @@ class Regated(Value):
     verdict: Verdict
     recorded_verdict: Verdict
     same_policy: bool
-    in_ledger: bool
     decision: GateDecision
     changes: tuple[str, ...] = ()
 
@@ -72,8 +70,9 @@ def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> 
     Raises
     ------
     EvidenceError
-        If a piece is missing or was changed, if data or champion are not those of the verdict, or
-        if the same policy gives another verdict than was recorded.
+        If the ledger holds no such verdict, if a piece is missing or was changed, if data or
+        champion are not those of the verdict, or if the same policy gives another verdict than was
+        recorded.
     RegistryError
         If there is no such candidate.
     """
@@ -87,7 +86,7 @@ def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> 
     home = directory if folder is None else folder
     evidence = read_evidence(home / EVIDENCE_FILE)
     recorded = _recorded(home / DECISION_FILE)
-    in_ledger = _anchored(workspace, fingerprint, evidence, recorded)
+    _refuse_unanchored(workspace, fingerprint, evidence, recorded)
     _refuse_stale(workspace, evidence, recorded)
     decision = _decide(workspace, evidence, [home, home / EVIDENCE])
     same = policy_digest(workspace.params.gate) == recorded.policy_digest
@@ -104,7 +103,6 @@ def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> 
         verdict=decision.verdict,
         recorded_verdict=recorded.verdict,
         same_policy=same,
-        in_ledger=in_ledger,
         decision=decision,
         changes=_changes(workspace, evidence, decision),
     )
@@ -145,28 +143,21 @@ def run_of(workspace: Workspace, candidate: str) -> str:
 
 
 def _judged_in(workspace: Workspace, version: ModelVersion) -> str:
-    """Return the run of the last verdict on a version, else the one that it came from.
-
-    One checkpoint is judged again under another policy, or once traffic was labelled.
-    """
-    entry = last_verdict(open_ledger(workspace), version.name, version.checkpoint_digest)
-    judged = None if entry is None else str(entry.evidence.get("fingerprint", ""))
-    run = open_tracker(workspace).find_run(judged) if judged else None
-    return version.mlflow_run_id if run is None else run.mlflow_run_id
+    """Return the run of the last verdict on a version, else the one that it came from."""
+    return next(runs_of(workspace, version))
 
 
 def lines(regated: Regated) -> str:
     """Return the verdict with its reasons and every check, as people read it."""
     decision = regated.decision
     policy = "" if regated.same_policy else " (under another policy)"
-    anchored = "in the ledger" if regated.in_ledger else "not in this ledger"
     return "\n".join(
         [
             f"Verdict: {decision.verdict}, recomputed from {len(decision.predictions)} predictions",
             *(f"  - {reason}" for reason in decision.reasons),
             *([_CHANGED] if regated.changes else ()),
             *(f"  - {change}" for change in regated.changes),
-            f"recorded: {regated.recorded_verdict}{policy}, {anchored}",
+            f"in the ledger: {regated.recorded_verdict}{policy}",
             *(f"{'ok  ' if c.passed else 'no  '} {c.name}: {c.reason}" for c in decision.checks),
         ]
     )
@@ -210,27 +201,30 @@ def _recorded(path: Path) -> GateDecision:
         ) from error
 
 
-def _anchored(
+def _refuse_unanchored(
     workspace: Workspace, fingerprint: str, evidence: Evidence, recorded: GateDecision
-) -> bool:
-    """Return whether the ledger holds this verdict; one about other evidence is refused."""
-    entries: list[Mapping[str, Any]] = [
-        entry.evidence
-        for entry in open_ledger(workspace).entries()
-        if entry.event == VERDICT and entry.evidence.get("fingerprint") == fingerprint
-    ]
+) -> None:
+    """Refuse a verdict that the ledger does not hold, whole and over this evidence.
+
+    Evidence and decision fit each other whoever wrote them; only the ledger says who did.
+    """
+    entries = run_verdicts(open_ledger(workspace), fingerprint)
     if not entries:
-        return False
-    kept = [e for e in entries if e.get("champion_digest") == evidence.champion_digest]
+        raise EvidenceError(
+            "the ledger holds no verdict on this candidate",
+            expected=f"the verdict {recorded.verdict} of the run with fingerprint {fingerprint}",
+            fix="name the ledger that it was judged in (HOLDFAST_LEDGER_URL), or judge it: "
+            "holdfast train",
+        )
+    kept = [e for e in entries if e.evidence.get("champion_digest") == evidence.champion_digest]
     last = kept[-1] if kept else entries[-1]
-    if last.get("evidence_digest") != evidence.digest or last["verdict"] != recorded.verdict:
+    digest, said = last.evidence.get("evidence_digest"), decision_of(last)
+    if digest != evidence.digest or said.model_dump_json() != recorded.model_dump_json():
         raise EvidenceError(
             f"{EVIDENCE_FILE} or {DECISION_FILE} is not what the ledger recorded",
-            expected=f"evidence with digest {last.get('evidence_digest')}, verdict "
-            f"{last['verdict']}",
+            expected=f"evidence with digest {digest}, verdict {said.verdict}",
             fix="find out who changed it; then remove it and judge anew: holdfast train",
         )
-    return True
 
 
 def _refuse_stale(workspace: Workspace, evidence: Evidence, recorded: GateDecision) -> None:
@@ -244,8 +238,7 @@ def _refuse_stale(workspace: Workspace, evidence: Evidence, recorded: GateDecisi
             )
     version = champion_version(workspace)
     today = None if version is None else version.checkpoint_digest
-    known = version is not None or bool(open_ledger(workspace).entries())
-    if known and today not in (evidence.champion_digest, evidence.candidate_digest):
+    if today not in (evidence.champion_digest, evidence.candidate_digest):
         raise EvidenceError(
             "the champion is another one than the candidate was judged against",
             expected=f"the checkpoint with digest {evidence.champion_digest}",

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from flows.arena import results_path
 from flows.attacking import suites_against
 from flows.prepare_data import Datasets
-from flows.registry_access import champion_version, checkpoint_of
+from flows.registry_access import champion_version, checkpoint_of, open_tracker
 from flows.stress import count_unchanged, read_behaviour, read_marks, read_texts
 from flows.training_cost import measured
 from flows.training_plan import TrainingPlan
@@ -27,13 +27,21 @@ from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.evaluation.pairs import compare_all
 from pipeline_steps.evaluation.stress.suites import evaluate_all
 from pipeline_steps.evaluation_types import EvaluationReport
+from pipeline_steps.inference.checkpoint import META
 from pipeline_steps.types import Checkpoint, DatasetRef, Predictions, Value
 
 
 def finetune_model(workspace: Workspace, datasets: Datasets, plan: TrainingPlan) -> Checkpoint:
-    """Return the checkpoint of the plan; an interrupted training goes on where it was."""
+    """Return the checkpoint of the plan; an interrupted training goes on where it was.
+
+    One that was trained elsewhere and registered is fetched: another machine would give other
+    weights, and so another candidate.
+    """
     from pipeline_steps.training.finetune import finetune
 
+    registered = _registered(workspace, datasets, plan)
+    if registered is not None:
+        return registered
     what = (
         datasets.train,
         datasets.valid,
@@ -42,12 +50,26 @@ def finetune_model(workspace: Workspace, datasets: Datasets, plan: TrainingPlan)
     )
     work = workspace.state / "training" / plan.training_fingerprint[:16]
     together, problem = workspace.settings.processes, workspace.params.problem
-    made_before = (what[-1] / "meta.json").exists()  # then there is nothing to measure
+    made_before = (what[-1] / META).exists()  # then there is nothing to measure
     cost = workspace.cost_path(plan.training_fingerprint)
     with nullcontext() if made_before else measured(cost):
         if together > 1:
             return finetune_together(together, *what, work=work, problem=problem)
         return finetune(*what, work=work, problem=problem)
+
+
+def _registered(workspace: Workspace, datasets: Datasets, plan: TrainingPlan) -> Checkpoint | None:
+    """Return the registered checkpoint of the plan where none lies here, else ``None``."""
+    if (workspace.checkpoint_directory(plan.training_fingerprint) / META).exists():
+        return None
+    name = workspace.params.register_.model_name
+    version = open_tracker(workspace).find_trained(name, plan.training_fingerprint)
+    if version is None:
+        return None
+    found = checkpoint_of(workspace, version)
+    read = (found.train_digest, found.valid_digest, found.base_digest)
+    same = read == (datasets.train.digest, datasets.valid.digest, plan.base_digest)
+    return found if same else None
 
 
 class Predicted(Value):

@@ -34,6 +34,7 @@ from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.provenance import provenance
 from pipeline_steps.registry.recorded_answers import record_answers, recorded_answers
 from pipeline_steps.registry.smoke_test import SmokeRow
+from pipeline_steps.registry.tracked_runs import TRAINING_FINGERPRINT
 from pipeline_steps.reporting.report import RunRecord, render_report
 from pipeline_steps.reporting.training_facts import training_metrics
 from pipeline_steps.types import Checkpoint, ModelVersion, Value
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from pipeline_steps.registry.tracking import Tracker
 
 _SMOKE_ROWS = 16
-TRAINING_FINGERPRINT = "holdfast.training_fingerprint"
 
 
 class Judged(Value):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from flows.evaluation_sets import sketch_of_requests
-from flows.record import TRAINING_FINGERPRINT
 from flows.registry_access import champion_version, open_tracker
 from flows.serving import LoadedVersion, RegistryVersions, open_traffic_log
 from flows.workspace import Workspace
@@ -17,6 +16,7 @@ from pipeline_steps.errors import ROW_ERRORS, RegistryError, TrafficError, Usage
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.monitoring.monitored_rows import answer_text
 from pipeline_steps.registry.row_sketch import RowSketch
+from pipeline_steps.registry.tracked_runs import TRAINING_FINGERPRINT
 from pipeline_steps.serving.redaction import Redactor
 from pipeline_steps.traffic_rows import LoggedPrediction
 from pipeline_steps.types import ModelVersion, Value

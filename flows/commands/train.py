@@ -7,10 +7,10 @@ from pathlib import Path
 
 from flows.approval import approval_lines
 from flows.pipeline import announcing, call_directly, say
-from flows.record import TRAINING_FINGERPRINT
 from flows.registry_access import champion_version
 from flows.results import TrainResult, read_reports
 from flows.workspace import Workspace, locked
+from pipeline_steps.registry.tracked_runs import TRAINING_FINGERPRINT
 
 
 def run_train(

@@ -29,6 +29,7 @@ from pipeline_steps.registry.mlflow_library import PRESENT, Client, code_of
 from pipeline_steps.types import DatasetRef
 
 FINGERPRINT = "holdfast.fingerprint"
+TRAINING_FINGERPRINT = "holdfast.training_fingerprint"
 _FINISHED = "FINISHED"
 _REPORTS = "reports"
 
@@ -75,6 +76,14 @@ class Runs:
             for run in runs
         ]
         return max(found, key=lambda run: run.finished, default=None)
+
+    def runs_of_training(self, training_fingerprint: str) -> set[str]:
+        """Return the ids of the runs whose weights depend on the same."""
+        runs = self.client.search_runs(
+            [self.experiment_id],
+            filter_string=f"tags.`{TRAINING_FINGERPRINT}` = '{training_fingerprint}'",
+        )
+        return {str(run.info.run_id) for run in runs}
 
     def run(self, mlflow_run_id: str) -> TrackedRun:
         """Return a run by its id.

@@ -67,6 +67,13 @@ class Tracker(Runs):
         numbers = [int(version.version) for version in versions]
         return self.version(name, min(numbers)) if numbers else None
 
+    def find_trained(self, name: str, training_fingerprint: str) -> ModelVersion | None:
+        """Return the first version that came of a training, on whatever machine, if any."""
+        runs = self.runs_of_training(training_fingerprint)
+        versions = self.client.search_model_versions(f"name = '{name}'") if runs else []
+        numbers = [int(version.version) for version in versions if version.run_id in runs]
+        return self.version(name, min(numbers)) if numbers else None
+
     def version(self, name: str, version: int) -> ModelVersion:
         """Return a version with its aliases.
 

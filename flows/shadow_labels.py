@@ -10,8 +10,7 @@ from flows.evaluation_sets import record_set
 from flows.monitoring.label_files import SKIPPED, harmless, import_labels, read_labels
 from flows.monitoring.labels import flawed_labels
 from flows.monitoring.windows import open_store
-from flows.registry_access import append_once
-from flows.shadow_evidence import SHADOW_EVALUATED
+from flows.shadow_evidence import record_shadow
 from flows.shadow_run import Different, ShadowRun, keep_run, read_run
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
@@ -57,6 +56,8 @@ def export_disagreements(workspace: Workspace, run: ShadowRun, path: Path) -> in
 def import_disagreements(workspace: Workspace, path: Path) -> Labelled:
     """Return how far a run's labels have come after those of a file went to the traffic log.
 
+    Of a row the last file that says anything counts: a label takes a ``?`` back.
+
     Raises
     ------
     DataError
@@ -74,8 +75,10 @@ def import_disagreements(workspace: Workspace, path: Path) -> Labelled:
         )
     run = read_run(workspace, names.pop())
     import_labels(workspace, path)
-    skipped = {line["prediction_id"] for line in lines if line["label"].strip() == SKIPPED}
-    run = run.model_copy(update={"skipped": tuple(sorted({*run.skipped, *skipped}))})
+    said = {line["prediction_id"]: line["label"].strip() for line in lines}
+    skipped = {name for name in run.skipped if said.get(name, "") in ("", SKIPPED)}
+    skipped |= {name for name, label in said.items() if label == SKIPPED}
+    run = run.model_copy(update={"skipped": tuple(sorted(skipped))})
     keep_run(workspace, run)
     return conclude(workspace, run)
 
@@ -105,15 +108,12 @@ def conclude(workspace: Workspace, run: ShadowRun) -> Labelled:
     evidence = _evidence(workspace, run, known, rows)
     if run.sketch is not None:  # of a run that an older version kept there is none
         record_set(workspace, SUITE, run.window_digest, run.sketch)
-    append_once(
+    record_shadow(
         workspace,
-        SHADOW_EVALUATED,
-        reason=f"version {run.challenger} beside version {run.champion} on {evidence.n} rows of "
+        evidence,
+        run.training_fingerprint,
+        f"version {run.challenger} beside version {run.champion} on {evidence.n} rows of "
         f"traffic: better on {evidence.n_candidate_better}, worse on {evidence.n_champion_better}",
-        evidence={
-            **evidence.model_dump(mode="json"),
-            "training_fingerprint": run.training_fingerprint,
-        },
     )
     return Labelled(run=run, n_labels=len(known), n_waiting=0, evidence=evidence)
 

@@ -57,7 +57,8 @@ def registry_problems(tracker: Tracker, ledger: Ledger, model_name: str) -> list
     numbers = tracker.version_numbers(model_name)
     versions = {number: tracker.version_tags(model_name, number) for number in numbers}
     hashes, moves = ledger.hashes(), ledger.moves(model_name)
-    problems = _alias_problems(tracker, model_name, moves)
+    aliases = _alias_problems(tracker, model_name, moves)
+    problems: list[str] = []
     anchors = {f"the registered model {model_name}": (head, HEAD)}
     last_moves = {version_of(move): move for move in moves}
     for number, tags in versions.items():
@@ -72,7 +73,9 @@ def registry_problems(tracker: Tracker, ledger: Ledger, model_name: str) -> list
             problems += [] if problem is None else [problem]
     if moves and HEAD not in head:
         problems.append(f"the registered model {model_name} has no anchor: tag {HEAD} is missing")
-    return problems
+    if not problems:  # a ledger that was cut or forged is not to be followed
+        aliases = [f"{problem}; set it: holdfast ledger follow" for problem in aliases]
+    return aliases + problems
 
 
 def _alias_problems(tracker: Tracker, model_name: str, moves: list[LedgerEntry]) -> list[str]:

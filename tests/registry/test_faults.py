@@ -240,8 +240,8 @@ def test_an_alias_that_was_moved_by_hand_is_found_and_follows_again(
     toys.set_alias(MODEL, "champion", 4)
     toys.set_alias(MODEL, "previous", 3)
     assert registry_problems(toys, ledger, MODEL) == [
-        "the alias champion of intents points to version 4, the ledger says version 2",
-        "the alias previous of intents points to version 3, the ledger says version 1",
+        "the alias champion of intents points to version 4, the ledger says version 2; set it: holdfast ledger follow",
+        "the alias previous of intents points to version 3, the ledger says version 1; set it: holdfast ledger follow",
     ]
     assert killed_moves(**told_to("rollback", toys, ledger_url))[1]["version"] == 1
     assert_whole(toys, ledger, 1)

@@ -18,7 +18,8 @@ import numpy as np
 from loop_worlds import Stretch, World
 
 from flows.commands.demo_loop import waiting_labels, watch_traffic
-from flows.retrain import RetrainResult, retrain
+from flows.retrain import retrain
+from flows.retraining.recording import RetrainResult
 from flows.retraining.triggers import Trigger
 from flows.simulating import ChampionAnswers
 from flows.workspace import Workspace

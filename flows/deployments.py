@@ -40,7 +40,7 @@ from flows.orchestrated import (
     requests_told,
 )
 from flows.pipeline import say
-from flows.retrain import RetrainResult
+from flows.retraining.recording import RetrainResult
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainVerdict
 from pipeline_steps.types import Value

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from flows.commands.retrain import describe
 from flows.monitor import MonitorResult
 from flows.pipeline import say
-from flows.retrain import RetrainResult
+from flows.retraining.recording import RetrainResult
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainVerdict
 from pipeline_steps.errors import BusyError, HoldfastError, UsageError

@@ -12,67 +12,40 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from flows.pipeline import Call, call_directly, say
 from flows.prepare_data import prepare_data
 from flows.registry_access import open_ledger
-from flows.results import TrainResult, read_reports
 from flows.retraining.dataset_version import (
-    DatasetVersion,
     RawFields,
     add_dataset_version,
     fresh_rows,
     withdraw_dataset_version,
 )
-from flows.retraining.material import (
-    Material,
-    retrain_directory,
-    retrain_material,
-    retrain_params,
-    window_axis,
+from flows.retraining.kept_material import keep_material
+from flows.retraining.material import retrain_directory, retrain_material, retrain_params
+from flows.retraining.recording import (
+    REPORT,
+    RetrainResult,
+    close_trigger,
+    finished_result,
+    judge_window,
+    minutes_of,
+    record_retrain,
 )
-from flows.retraining.sentences import elsewhere, sentence
 from flows.retraining.triggers import Trigger, ask, labelled_rows
 from flows.train import finished_run
 from flows.training_cost import measured, read_cost
 from flows.training_plan import plan_training
 from flows.workspace import Workspace, locked
 from pipeline_steps.errors import HoldfastError
-from pipeline_steps.files import write_text_atomically
-from pipeline_steps.gate_types import Repair
 from pipeline_steps.registry.ledger import LedgerEntry
-from pipeline_steps.registry.repair import judge_repair
 from pipeline_steps.registry.retrain_history import (
     ADMITTED,
     FAILED,
     FINISHED,
     RESUMED,
-    last_of,
 )
-from pipeline_steps.reporting.retrain_report import RetrainRecord, render_retrain
-from pipeline_steps.types import Value
-
-_REPORT = "report.html"
-_RESULT = "result.json"
-
-
-class RetrainResult(Value):
-    """What ``holdfast retrain --json`` prints; the fields are a contract.
-
-    ``answer`` is RETRAIN, WAIT, REFUSE or NO_NEW_EVIDENCE; what follows ``reason`` is null where
-    nothing was retrained.
-    """
-
-    trigger: str
-    answer: str
-    reason: str
-    reused: bool = False
-    dataset: DatasetVersion | None = None
-    run: TrainResult | None = None
-    repair: Repair | None = None
-    report: str | None = None
-    seconds: float = 0.0
 
 
 def retrain(
@@ -97,7 +70,7 @@ def retrain(
         entry = call(ask, workspace, trigger, rows, now=now or datetime.now(UTC))
         name = str(entry.evidence["trigger"])
         if entry.event == FINISHED:
-            return _finished(workspace, name)
+            return finished_result(workspace, name)
         if entry.event != ADMITTED:
             answer = str(entry.evidence["answer"])
             return RetrainResult(trigger=name, answer=answer, reason=entry.reason)
@@ -110,7 +83,7 @@ def _gathered(workspace: Workspace, trigger: Trigger, call: Call) -> list[RawFie
         return call(labelled_rows, workspace, trigger)
     except HoldfastError as error:
         if trigger.name is not None:  # nobody is to wait for it
-            _close(workspace, FAILED, trigger.name, f"failed: {error.received}", {})
+            close_trigger(workspace, FAILED, trigger.name, f"failed: {error.received}", {})
         raise
 
 
@@ -122,10 +95,10 @@ def _admitted(
         with measured(_cost_path(workspace, entry)):
             return _run(workspace, entry, rows, call)
     except HoldfastError as error:
-        taken = {"minutes": _minutes(_seconds(workspace, entry))}
+        taken = {"minutes": minutes_of(_seconds(workspace, entry))}
         trigger = str(entry.evidence["trigger"])
         _withdraw(workspace, trigger)
-        _close(workspace, FAILED, trigger, f"failed: {error.received}", taken)
+        close_trigger(workspace, FAILED, trigger, f"failed: {error.received}", taken)
         raise
 
 
@@ -157,9 +130,12 @@ def _run(
     version = call(add_dataset_version, workspace, name, fresh_rows(workspace, rows, name))
     datasets = prepare_data(workspace, call=call)
     material = call(retrain_material, workspace, datasets, version)
-    params = call(retrain_params, workspace, material, int(entry.evidence["champion"]))
+    champion = int(entry.evidence["champion"])
+    params = call(retrain_params, workspace, material, champion)
     as_retrained = replace(workspace, params=params)
-    run = _candidate(as_retrained, material, call)
+    plan = call(plan_training, as_retrained, material.datasets)
+    run = finished_run(as_retrained, material.datasets, plan, call=call)
+    call(keep_material, as_retrained, material, champion, run.fingerprint)
     repair = call(judge_window, as_retrained, run)
     seconds = round(earlier + time.perf_counter() - started, 2)
     result = RetrainResult(
@@ -169,73 +145,11 @@ def _run(
         dataset=version,
         run=run,
         repair=repair,
-        report=str(retrain_directory(workspace, name) / _REPORT),
+        report=str(retrain_directory(workspace, name) / REPORT),
         seconds=seconds,
     )
     call(record_retrain, workspace, entry, result)
     return result
-
-
-def _candidate(workspace: Workspace, material: Material, call: Call) -> TrainResult:
-    plan = call(plan_training, workspace, material.datasets)
-    return finished_run(workspace, material.datasets, plan, call=call)
-
-
-def judge_window(workspace: Workspace, run: TrainResult) -> Repair:
-    """Return whether the window is fixed: champion before against after on held-back rows."""
-    reports, decision = read_reports(workspace, run)
-    within = workspace.params.retrain.repaired_within
-    found = judge_repair(decision, reports, window_axis(workspace.params), within)
-    if found.verdict == "NOT_FIXED" or _is_champion(workspace, run.version):
-        return found
-    waits = f"version {run.version} is fit to be champion, and a person has not let it"
-    return found.model_copy(update={"verdict": "NOT_FIXED", "reason": waits})
-
-
-def _is_champion(workspace: Workspace, version: int) -> bool:
-    return open_ledger(workspace).champion(workspace.params.register_.model_name) == version
-
-
-def record_retrain(workspace: Workspace, entry: LedgerEntry, result: RetrainResult) -> None:
-    """Write report and result, then to the ledger that the trigger has ended."""
-    if result.run is None or result.repair is None or result.dataset is None:
-        raise ValueError("an unfinished retrain cannot be recorded")
-    directory = retrain_directory(workspace, result.trigger)
-    _, decision = read_reports(workspace, result.run)
-    record = RetrainRecord(
-        model_name=workspace.params.register_.model_name,
-        trigger=result.trigger,
-        kind=str(entry.evidence["kind"]),
-        ticket=entry.evidence["ticket"],
-        admitted_at=entry.created_at,
-        reason=entry.reason,
-        n_train=result.dataset.n_train,
-        n_window=result.dataset.n_window,
-        dataset_digest=result.dataset.digest,
-        champion=int(entry.evidence["champion"]),
-        version=result.run.version,
-        gate=result.run.verdict,
-        repair=result.repair,
-        elsewhere=tuple(elsewhere(decision, result.repair.axis)),
-        seconds=result.seconds,
-        run_report=result.run.report,
-    )
-    write_text_atomically(directory / _REPORT, render_retrain(record))
-    write_text_atomically(directory / _RESULT, result.model_dump_json(indent=2))
-    promoted = _is_champion(workspace, result.run.version)
-    evidence = {"promoted": promoted, **_evidence(result)}
-    _close(workspace, FINISHED, result.trigger, sentence(record), evidence)
-
-
-def _evidence(result: RetrainResult) -> dict[str, Any]:
-    run, repair, dataset = result.run, result.repair, result.dataset
-    return {
-        "version": None if run is None else run.version,
-        "fingerprint": None if run is None else run.fingerprint,
-        "dataset": None if dataset is None else dataset.digest,
-        "repair": None if repair is None else repair.model_dump(mode="json"),
-        "minutes": _minutes(result.seconds),
-    }
 
 
 def _cost_path(workspace: Workspace, entry: LedgerEntry) -> Path:
@@ -247,35 +161,3 @@ def _cost_path(workspace: Workspace, entry: LedgerEntry) -> Path:
 def _seconds(workspace: Workspace, entry: LedgerEntry) -> float:
     cost = read_cost(_cost_path(workspace, entry))
     return 0.0 if cost is None else cost.wall_seconds
-
-
-def _minutes(seconds: float) -> float:
-    return round(seconds / 60, 3)
-
-
-def _close(
-    workspace: Workspace, event: str, trigger: str, reason: str, evidence: dict[str, Any]
-) -> None:
-    open_ledger(workspace).append(
-        event,
-        model_name=workspace.params.register_.model_name,
-        actor=workspace.settings.actor,
-        reason=reason,
-        evidence={"trigger": trigger, **evidence},
-    )
-
-
-def _finished(workspace: Workspace, trigger: str) -> RetrainResult:
-    """Return the result of a finished trigger from its file, or as much as the ledger knows."""
-    path = retrain_directory(workspace, trigger) / _RESULT
-    if path.exists():
-        found = RetrainResult.model_validate_json(path.read_text(encoding="utf-8"))
-        return found.model_copy(update={"reused": True})
-    entries = open_ledger(workspace).entries(workspace.params.register_.model_name)
-    entry = last_of(entries, trigger)
-    if entry is None:
-        raise ValueError(f"{trigger} has not finished")
-    repair = Repair.model_validate(entry.evidence["repair"])
-    return RetrainResult(
-        trigger=trigger, answer="RETRAIN", reason=entry.reason, reused=True, repair=repair
-    )

@@ -14,7 +14,8 @@ from flows.commands.simulate_traffic import Rows, recorded_arrivals
 from flows.monitor import MonitorResult
 from flows.monitoring.windows import open_store
 from flows.pipeline import Call, call_directly, say
-from flows.retrain import RetrainResult, retrain
+from flows.retrain import retrain
+from flows.retraining.recording import RetrainResult
 from flows.retraining.triggers import Trigger
 from flows.simulating import ChampionAnswers, Played, play
 from flows.workspace import Workspace

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from flows.commands.evaluate import asked_version
 from flows.pipeline import Call
 from flows.prepare_data import Datasets, prepare_data
-from flows.registry_access import checkpoint_of
+from flows.registry_access import checkpoint_of, open_tracker
+from flows.retraining.kept_material import KeptMaterial, fetch_material
 from flows.version_files import fetch_version_files, recorded_reports
 from flows.workspace import Workspace, locked
 from pipeline_steps.errors import DataError
@@ -17,7 +19,14 @@ from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.predictions_file import read_predictions
-from pipeline_steps.types import UNCOMPARED, Checkpoint, DatasetRef, Predictions, Value
+from pipeline_steps.types import (
+    UNCOMPARED,
+    Checkpoint,
+    DatasetRef,
+    ModelVersion,
+    Predictions,
+    Value,
+)
 
 
 class ReproducedSuite(Value):
@@ -48,6 +57,14 @@ class Reproduction(Value):
     changed_code: bool
 
 
+class Learnt(Value):
+    """What a version came of: rows to learn from, rows that decided when to stop, parameters."""
+
+    train: DatasetRef
+    valid: DatasetRef
+    params: FinetuneParams
+
+
 def reproduce_version(workspace: Workspace, number: int, *, call: Call) -> Reproduction:
     """Return the comparison of a version with a training from its recorded parameters.
 
@@ -56,15 +73,15 @@ def reproduce_version(workspace: Workspace, number: int, *, call: Call) -> Repro
     Raises
     ------
     DataError
-        If the rows here are not those that the version learnt from.
+        If the rows here are not those that the version learnt from, and no run keeps them.
     """
     with locked(workspace):
         version = asked_version(workspace, number)
         datasets = prepare_data(workspace, call=call)
         checkpoint = call(checkpoint_of, workspace, version)
-        refuse_other_data(checkpoint, datasets, version.version, "reproduce")
+        learnt = call(learnt_from, workspace, version, checkpoint, datasets, "reproduce")
         files = fetch_version_files(workspace, version)
-        rebuilt = call(rebuild, workspace, datasets, checkpoint)
+        rebuilt = call(rebuild, workspace, learnt, checkpoint)
         suites = [d for d in datasets.judged if d.kind not in UNCOMPARED]
         pairs = [
             (call(answers, workspace, checkpoint, d), call(answers, workspace, rebuilt, d))
@@ -89,17 +106,61 @@ def reproduce_version(workspace: Workspace, number: int, *, call: Call) -> Repro
     )
 
 
-def rebuild(workspace: Workspace, datasets: Datasets, checkpoint: Checkpoint) -> Checkpoint:
-    """Return a checkpoint that was trained anew with the parameters of another."""
+def learnt_from(
+    workspace: Workspace,
+    version: ModelVersion,
+    checkpoint: Checkpoint,
+    datasets: Datasets,
+    command: str,
+) -> Learnt:
+    """Return the rows and parameters that a version came of: today's rows, or kept ones.
+
+    ``command`` is what was asked for, and is to be asked again with other rows.
+
+    Raises
+    ------
+    DataError
+        If they are neither here nor kept with a run of the version.
+    """
+    params = FinetuneParams.model_validate(checkpoint.parameters)
+    params = params.model_copy(update={"base_digest": checkpoint.base_digest})
+    here = (datasets.train.digest, datasets.valid.digest)
+    if here == (checkpoint.train_digest, checkpoint.valid_digest):
+        return Learnt(train=datasets.train, valid=datasets.valid, params=params)
+    kept = fetch_material(workspace, version, checkpoint)
+    if kept is None:
+        raise _other_data(checkpoint, datasets, version.version, command)
+    if kept.beginning.champion is not None:
+        params = _gone_on(workspace, version.name, kept, params)
+    return Learnt(train=kept.train, valid=kept.valid, params=params)
+
+
+def _gone_on(
+    workspace: Workspace, name: str, kept: KeptMaterial, params: FinetuneParams
+) -> FinetuneParams:
+    """Return the parameters of continual learning, with the places that they name as they are here.
+
+    It began at the checkpoint of a version, and earlier rows came again from a file.
+    """
+    begun_at = open_tracker(workspace).version(name, int(kept.beginning.champion or 0))
+    changed: dict[str, Any] = {"base_model": str(checkpoint_of(workspace, begun_at).path)}
+    replay = params.objective.replay
+    if replay is not None and kept.earlier is not None:
+        again = replay.model_copy(update={"examples": str(kept.earlier.path)})
+        changed["objective"] = params.objective.model_copy(update={"replay": again})
+    return params.model_copy(update=changed)
+
+
+def rebuild(workspace: Workspace, learnt: Learnt, checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint that was trained anew from what another learnt from."""
     from pipeline_steps.training.finetune import finetune
 
     home = workspace.state / "reproductions" / checkpoint.digest[:16]
     shutil.rmtree(home, ignore_errors=True)
-    params = FinetuneParams.model_validate(checkpoint.parameters)
     return finetune(
-        datasets.train,
-        datasets.valid,
-        params.model_copy(update={"base_digest": checkpoint.base_digest}),
+        learnt.train,
+        learnt.valid,
+        learnt.params,
         home / "checkpoint",
         work=home / "work",
         problem=checkpoint.problem,
@@ -132,28 +193,18 @@ def lines(found: Reproduction) -> str:
     return "\n".join(said)
 
 
-def refuse_other_data(
+def _other_data(
     checkpoint: Checkpoint, datasets: Datasets, version: int, command: str
-) -> None:
-    """Refuse rows other than a version learnt from; ``command`` is what was asked for.
-
-    Raises
-    ------
-    DataError
-        With where the right rows are.
-    """
-    pairs = {
-        "train": (checkpoint.train_digest, datasets.train.digest),
-        "valid": (checkpoint.valid_digest, datasets.valid.digest),
-    }
-    for name, (recorded, here) in pairs.items():
-        if recorded != here:
-            commit = checkpoint.provenance.git_commit or "the commit of its model card"
-            raise DataError(
-                f"{name} here has digest {here}, version {version} learnt from {recorded}",
-                expected="the rows that the version was made from",
-                fix=f"git checkout {commit}; dvc pull; then: holdfast {command} {version}",
-            )
+) -> DataError:
+    here, recorded, name = datasets.train.digest, checkpoint.train_digest, "train"
+    if here == recorded:
+        here, recorded, name = datasets.valid.digest, checkpoint.valid_digest, "valid"
+    commit = checkpoint.provenance.git_commit or "the commit of its model card"
+    return DataError(
+        f"{name} here has digest {here}, version {version} learnt from {recorded}",
+        expected="the rows that the version was made from",
+        fix=f"git checkout {commit}; dvc pull; then: holdfast {command} {version}",
+    )
 
 
 def _suites(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flows.commands.evaluate import asked_version
-from flows.commands.reproduce import answers, refuse_other_data
+from flows.commands.reproduce import Learnt, answers, learnt_from
 from flows.pipeline import Call
-from flows.prepare_data import Datasets, prepare_data
+from flows.prepare_data import prepare_data
 from flows.registry_access import append_once, checkpoint_of
 from flows.seed_spread import SEED_SPREAD
 from flows.workspace import Workspace, locked
 from pipeline_steps.digests import value_digest
 from pipeline_steps.evaluation.stress.seeds import noise_floor, seed_report
 from pipeline_steps.evaluation_types import EvaluationReport
-from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.provenance import code_version
 from pipeline_steps.reporting.summary import value_with_interval
-from pipeline_steps.types import UNCOMPARED, Checkpoint, Value
+from pipeline_steps.types import UNCOMPARED, Checkpoint, DatasetRef, Value
 
 _CODE = ("training", "inference", "problems")
 
@@ -51,7 +52,7 @@ def reseed_version(workspace: Workspace, number: int | None, runs: int, *, call:
     Raises
     ------
     DataError
-        If the rows here are not those that the version learnt from.
+        If the rows here are not those that the version learnt from, and no run keeps them.
     TrainingError
         If a seed diverges: then the recipe is no recipe.
     """
@@ -59,63 +60,54 @@ def reseed_version(workspace: Workspace, number: int | None, runs: int, *, call:
         version = asked_version(workspace, number)
         datasets = prepare_data(workspace, call=call)
         checkpoint = call(checkpoint_of, workspace, version)
-        refuse_other_data(checkpoint, datasets, version.version, "reseed")
-        found = spread_over_seeds(workspace, datasets, checkpoint, (version.version, runs), call)
+        learnt = call(learnt_from, workspace, version, checkpoint, datasets, "reseed")
+        seeds = tuple(learnt.params.seed + learnt.params.n_runs * i for i in range(1, runs + 1))
+        trained = [call(trained_with, workspace, learnt, checkpoint, seed) for seed in seeds]
+        reports = spread_over_seeds(workspace, datasets.judged, trained, call)
+        noise = {axis: std for report in reports for axis, std in noise_floor(report).items()}
         append_once(
             workspace,
             SEED_SPREAD,
-            reason=f"version {found.version} trained with {len(found.seeds)} other seeds",
+            reason=f"version {version.version} trained with {runs} other seeds",
             evidence={
-                "version": found.version,
+                "version": version.version,
                 "checkpoint_digest": checkpoint.digest,
-                "seeds": list(found.seeds),
+                "seeds": list(seeds),
                 "datasets": {suite.name: suite.digest for suite in datasets.judged},
-                "spread": found.noise,
+                "spread": noise,
             },
         )
-    return found
+    return Reseeded(version=version.version, seeds=seeds, reports=tuple(reports), noise=noise)
 
 
 def spread_over_seeds(
-    workspace: Workspace,
-    datasets: Datasets,
-    checkpoint: Checkpoint,
-    asked: tuple[int, int],
-    call: Call,
-) -> Reseeded:
-    """Return the reports over the seeds behind a checkpoint's own; ``asked``: version and runs.
-
-    A training that was finished, or begun, is taken up where it was.
-    """
-    version, runs = asked
-    params = FinetuneParams.model_validate(checkpoint.parameters)
-    seeds = tuple(params.seed + params.n_runs * i for i in range(1, runs + 1))
-    trained = [call(trained_with, workspace, datasets, checkpoint, seed) for seed in seeds]
-    suites = [d for d in datasets.judged if d.kind not in UNCOMPARED]
-    reports = [
+    workspace: Workspace, judged: Sequence[DatasetRef], trained: Sequence[Checkpoint], call: Call
+) -> list[EvaluationReport]:
+    """Return one report a suite over checkpoints of one recipe with different seeds."""
+    suites = [suite for suite in judged if suite.kind not in UNCOMPARED]
+    return [
         seed_report(
             [call(answers, workspace, one, suite) for one in trained], workspace.params.evaluate
         )
         for suite in suites
     ]
-    noise = {axis: std for report in reports for axis, std in noise_floor(report).items()}
-    return Reseeded(version=version, seeds=seeds, reports=tuple(reports), noise=noise)
 
 
 def trained_with(
-    workspace: Workspace, datasets: Datasets, checkpoint: Checkpoint, seed: int
+    workspace: Workspace, learnt: Learnt, checkpoint: Checkpoint, seed: int
 ) -> Checkpoint:
-    """Return a checkpoint of the same recipe with another seed."""
+    """Return a checkpoint of the same recipe with another seed.
+
+    A training that was finished, or begun, is taken up where it was.
+    """
     from pipeline_steps.training.finetune import finetune
 
     recipe = value_digest({"of": checkpoint.digest, "code": code_version(_CODE)})
     home = workspace.state / "reseeded" / recipe[:16] / f"seed-{seed}"
-    params = FinetuneParams.model_validate(checkpoint.parameters)
-    changes = {"base_digest": checkpoint.base_digest, "seed": seed}
     return finetune(
-        datasets.train,
-        datasets.valid,
-        params.model_copy(update=changes),
+        learnt.train,
+        learnt.valid,
+        learnt.params.model_copy(update={"seed": seed}),
         home / "checkpoint",
         work=home / "work",
         problem=checkpoint.problem,

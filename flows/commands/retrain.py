@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.pipeline import Call, say
-from flows.retrain import RetrainResult, resume_triggers, retrain
+from flows.retrain import resume_triggers, retrain
+from flows.retraining.recording import RetrainResult
 from flows.retraining.triggers import Trigger, drift_trigger, interrupted, never_run
 from flows.workspace import Workspace
 from pipeline_steps.errors import BusyError, HoldfastError, UsageError

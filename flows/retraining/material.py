@@ -76,7 +76,7 @@ def retrain_material(workspace: Workspace, datasets: Datasets, version: DatasetV
         "earlier": kept,
     }
     directory = _written(retrain_directory(workspace, version.name) / "material", parts)
-    refs = {name: _reference(directory, name, len(table)) for name, table in parts.items()}
+    refs = {name: reference(directory, name) for name in parts}
     changed = {"train": refs["train"], "valid": refs["valid"]}
     return Material(datasets=datasets.model_copy(update=changed), earlier=refs["earlier"])
 
@@ -132,12 +132,13 @@ def _written(directory: Path, parts: dict[str, pa.Table]) -> Path:
     return directory
 
 
-def _reference(directory: Path, name: str, n_examples: int) -> DatasetRef:
+def reference(directory: Path, name: str) -> DatasetRef:
+    """Return one part of the material as a dataset."""
     path = directory / f"{name}.parquet"
     return DatasetRef(
         name=name,
         split=name,
         path=path,
         digest=file_digest(path, "md5"),
-        n_examples=n_examples,
+        n_examples=pq.read_metadata(path).num_rows,
     )

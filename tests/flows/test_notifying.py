@@ -14,7 +14,7 @@ from http_servers import posting
 from flows.commands.deploy import deploy
 from flows.monitor import MonitorResult
 from flows.notifying import Message, failure_told, notify, of_monitor, of_retrain
-from flows.retrain import RetrainResult
+from flows.retraining.recording import RetrainResult
 from flows.settings import Settings
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainDecision

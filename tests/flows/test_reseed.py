@@ -11,13 +11,17 @@ from tiny_models import save_tiny_model
 from tiny_workspaces import sentiment_rows
 from warm_commands import WarmCommands
 
-from flows.commands.reseed import Reseeded, lines, spread_over_seeds
+from flows.commands.reproduce import Learnt
+from flows.commands.reseed import Reseeded, lines, spread_over_seeds, trained_with
 from flows.pipeline import call_directly
 from flows.prepare_data import Datasets
 from flows.seed_spread import SEED_SPREAD, measured_noise
 from flows.settings import Settings
 from flows.workspace import Workspace
 from pipeline_steps.digests import file_digest
+from pipeline_steps.evaluation.stress.seeds import noise_floor
+from pipeline_steps.evaluation_types import EvaluationReport
+from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.params import parse_params
 from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.training.finetune import finetune
@@ -68,17 +72,24 @@ def recipe(tmp_path_factory) -> tuple[Workspace, Datasets, Checkpoint]:
 
 def test_further_seeds_of_a_recipe_spread_and_are_trained_once(recipe) -> None:
     workspace, datasets, checkpoint = recipe
-    found = spread_over_seeds(workspace, datasets, checkpoint, (3, 2), call_directly)
-    assert (found.version, found.seeds) == (3, (8, 9))
-    [report] = found.reports
+    params = FinetuneParams.model_validate(checkpoint.parameters)
+    learnt = Learnt(train=datasets.train, valid=datasets.valid, params=params)
+
+    def reports_over_seeds() -> list[EvaluationReport]:
+        trained = [trained_with(workspace, learnt, checkpoint, seed) for seed in (8, 9)]
+        return spread_over_seeds(workspace, datasets.judged, trained, call_directly)
+
+    [report] = found = reports_over_seeds()
     assert (report.suite, report.kind, report.n) == ("test_seeds", "seeds", 2)
-    assert found.noise["test/nll"] > 0.0
-    assert {"test/accuracy", "test/macro_f1", "test/ece"} <= found.noise.keys()
+    noise = noise_floor(report)
+    assert noise["test/nll"] > 0.0
+    assert {"test/accuracy", "test/macro_f1", "test/ece"} <= noise.keys()
     written = {p: p.stat().st_mtime_ns for p in workspace.state.glob("reseeded/*/*/checkpoint/*")}
-    assert spread_over_seeds(workspace, datasets, checkpoint, (3, 2), call_directly) == found
+    assert reports_over_seeds() == found
     assert written == {p: p.stat().st_mtime_ns for p in written}
-    assert lines(found).splitlines()[0] == "version 3 trained with the seeds 8, 9"
-    assert lines(found).splitlines()[1].startswith("test: accuracy ")
+    said = lines(Reseeded(version=3, seeds=(8, 9), reports=tuple(found), noise=noise)).splitlines()
+    assert said[0] == "version 3 trained with the seeds 8, 9"
+    assert said[1].startswith("test: accuracy ")
 
 
 def test_the_last_spread_on_the_same_rows_counts(tmp_path: Path) -> None:

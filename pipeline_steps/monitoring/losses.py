@@ -95,6 +95,8 @@ def _told(problem: str, output: Mapping[str, Any], label: Any) -> tuple[Any, Any
     said = output[name]
     if name == "tags" and len(right) != len(said):
         raise ValueError(f"{len(right)} tags for {len(said)} words")
+    if name == "place" and not right.isdigit() and "reply" not in output:
+        raise ValueError("a text, and of the reply only its place is kept")
     return said, right
 
 

@@ -75,6 +75,7 @@ def test_a_written_answer_that_is_partly_right_costs_a_part() -> None:
         ("question_answering", {"answer": "car"}, [{"start": 1}], "an answer without a text"),
         ("question_answering", {"answer": "car"}, 7, "a int where a list was expected"),
         ("response_selection", {"place": 2}, {}, "no place"),
+        ("response_selection", {"place": 2}, "I can help.", "only its place is kept"),
     ],
 )
 def test_a_label_that_is_no_answer_to_its_row_is_refused(problem, output, label, why) -> None:
@@ -87,6 +88,12 @@ def test_a_label_that_is_no_answer_to_its_row_is_refused(problem, output, label,
 @pytest.mark.parametrize("problem", sorted(PROBLEMS))
 def test_what_fits_no_answer_is_told_without_the_row(problem, label) -> None:
     assert label_flaw(problem, label)
+
+
+def test_a_reply_may_be_named_by_its_text_where_the_answer_has_it() -> None:
+    output = {"place": 2, "reply": "I can help."}
+    said = answer_losses("response_selection", [output] * 2, ["I can help.", "No."])
+    assert said.tolist() == [0.0, 1.0]
 
 
 def test_a_label_that_is_called_none_is_wrong_where_another_was_given() -> None:

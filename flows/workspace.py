@@ -153,9 +153,10 @@ class Workspace:
 
         What the monitor writes is left to it: it may be at work meanwhile.
         """
-        for directory in (self.state, *self.state.glob("*/"), *self.state.glob("runs/*/")):
-            if directory.name not in _WATCHED:
-                remove_partial_files(directory)
+        kept = [d for d in self.state.glob("*/") if d.name not in _WATCHED]
+        each = [d for name in ("runs", "retrain") for d in self.state.glob(f"{name}/*/")]
+        for directory in (self.state, *kept, *each):
+            remove_partial_files(directory)
 
 
 def refuse_unusable(root: Path) -> None:

@@ -217,10 +217,13 @@ def test_the_monitor_runs_beside_a_training_and_beside_no_other_monitor(
 ) -> None:
     """A training takes hours: to be refused for so long would be to watch nothing."""
     half = workspace.state / "references" / ".one.12345678.partial"
+    killed = workspace.state / "retrain" / "one" / ".result.json.12345678.partial"
     with watching(workspace):
-        half.mkdir(parents=True)
+        for directory in (half, killed):
+            directory.mkdir(parents=True)
         with locked(workspace):
             assert half.exists(), "the monitor is at work on it"
+            assert not killed.exists()
         with pytest.raises(BusyError, match="another holdfast monitor is at work"):
             watching(workspace).__enter__()
     with watching(workspace):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flows.evidence import (
     EVIDENCE,
@@ -219,12 +221,17 @@ def _refuse_unanchored(
     kept = [e for e in entries if e.evidence.get("champion_digest") == evidence.champion_digest]
     last = kept[-1] if kept else entries[-1]
     digest, said = last.evidence.get("evidence_digest"), decision_of(last)
-    if digest != evidence.digest or said.model_dump_json() != recorded.model_dump_json():
+    if digest != evidence.digest or _as_written(said) != _as_written(recorded):
         raise EvidenceError(
             f"{EVIDENCE_FILE} or {DECISION_FILE} is not what the ledger recorded",
             expected=f"evidence with digest {digest}, verdict {said.verdict}",
             fix="find out who changed it; then remove it and judge anew: holdfast train",
         )
+
+
+def _as_written(decision: GateDecision) -> Any:
+    """Return what JSON holds of a decision, in whatever order."""
+    return json.loads(decision.model_dump_json())
 
 
 def _refuse_stale(workspace: Workspace, evidence: Evidence, recorded: GateDecision) -> None:

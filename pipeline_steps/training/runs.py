@@ -52,12 +52,12 @@ def baseline_score(scorer: StableTrainer, problem: str) -> float:
     none, among replies it is one drawn by chance. Elsewhere it is 0: no entity found, no answer
     right.
     """
-    targets = scorer.valid_examples.targets
     if problem == "question_answering":
-        without = [not answers(target) for target in targets]
+        without = [not answers(target) for target in scorer.valid_examples.targets]
         return float(np.mean(without)) if NO_ANSWER in scorer.labels else 0.0
     if problem == "response_selection":
-        return float(np.mean([1.0 / len(candidates(target)[0]) for target in targets]))
+        chances = [1.0 / len(candidates(t)[0]) for t in scorer.valid_examples.targets]
+        return float(np.mean(chances))
     if problem in _ANY_LABELS:
         shares = np.mean(scorer.train_rows.labels, axis=0, dtype=np.float32)
         constant = np.tile(shares - np.float32(0.5), (len(scorer.valid_rows.encoded), 1))

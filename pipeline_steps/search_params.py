@@ -86,7 +86,12 @@ def with_values(finetune: FinetuneParams, values: Mapping[str, Any]) -> Finetune
 def space_mistakes(
     problem: str, finetune: FinetuneParams, space: Mapping[str, Dimension]
 ) -> list[str]:
-    """Return what is wrong with values of a search space, one line a mistake."""
+    """Return what is wrong with values of a search space, one line a mistake.
+
+    Where nothing learns there is none to speak of: the space that is there by default is no wish.
+    """
+    if finetune.tuning.kind == "in_context":
+        return []
     mistakes = []
     for key, dimension in space.items():
         for value in _extremes(dimension):

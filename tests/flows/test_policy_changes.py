@@ -92,7 +92,6 @@ def test_text_and_table_of_a_verdict_show_what_has_changed() -> None:
         verdict=Verdict.PROMOTE,
         recorded_verdict=Verdict.PROMOTE,
         same_policy=True,
-        in_ledger=True,
         decision=gate([report()], None, POLICY),
         changes=("gate.superiority: [] -> []",),
     )

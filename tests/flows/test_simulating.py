@@ -17,6 +17,7 @@ from pipeline_steps.monitoring.traffic import LoggedPrediction, TrafficLog
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.serve_params import Redaction
 from pipeline_steps.serving.redaction import Redactor
+from pipeline_steps.serving.tickets import Sender
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -41,7 +42,7 @@ def test_what_is_played_is_kept_as_a_service_keeps_it(problem: str, tmp_path: Pa
     requests = [asked.request(arrival.row) for arrival in coming]
     with toy_service(tmp_path, model, redact=rules, batch_tokens=1) as service:
         for request in requests:
-            service.submit([request], "r", "app").result(60)
+            service.submit([request], "r", Sender("app")).result(60)
         served = kept(service.log)
     log = TrafficLog(f"sqlite:///{tmp_path / 'played.db'}")
     ChampionAnswers(log, model, asked, Redactor(rules)).predict(coming)

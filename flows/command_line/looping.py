@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -76,15 +76,19 @@ def simulate_traffic(  # noqa: PLR0913, PLR0917 - options
     phase: Annotated[
         list[str] | None, typer.Option(help="Of a file with the field phase; again for more.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Rows in all; as recorded: all there are.")] = (
-        1_000
-    ),
-    start: Annotated[datetime | None, typer.Option(help="Time of the first row, UTC.")] = None,
-    days: Annotated[float, typer.Option(min=0, help="Days that pass, in seconds.")] = 30.0,
-    onset: Annotated[float, typer.Option(min=0, max=1, help="Share before the shift.")] = 0.5,
-    label_share: Annotated[float, typer.Option(min=0, max=1, help="Of rows with a label.")] = 1.0,
+    rows: Annotated[int | None, typer.Option(min=1, help="Rows in all; else 1000.")] = None,
+    start: Annotated[
+        datetime | None, typer.Option(help="Time of the first row, UTC; else now.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(min=0, help="Days that pass; else 30.")] = None,
+    onset: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share before the shift; else 0.5.")
+    ] = None,
+    label_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Of rows with a label; else 1.")
+    ] = None,
     label_hours: Annotated[float, typer.Option(min=0, help="Mean hours to a label.")] = 24.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same stream.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same stream; else 0.")] = None,
     url: Annotated[str | None, typer.Option(help="Of a running service to play it at.")] = None,
     *,
     settle: Annotated[
@@ -96,12 +100,11 @@ def simulate_traffic(  # noqa: PLR0913, PLR0917 - options
     from flows.commands.simulate_traffic import Rows, describe, stream_of
     from flows.commands.simulate_traffic import simulate_traffic as simulate
 
-    first = (start or datetime.now(UTC)).replace(tzinfo=UTC)
-    how = {"rows": rows, "days": days, "onset": onset, "seed": seed}
-    labels = {"label_share": label_share, "label_hours": label_hours}
+    how = {"rows": rows, "days": days, "onset": onset, "label_share": label_share, "seed": seed}
+    asked = {name: value for name, value in {"start": start, **how}.items() if value is not None}
     played = simulate(
         open_workspace(workspace),
-        stream_of(drift, first, **how, **labels),
+        stream_of(drift, **asked, label_hours=label_hours),
         Rows(file, shifted, tuple(phase or ())),
         url=url,
         settle=settle,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,24 +95,39 @@ def recorded_arrivals(
     return list(as_recorded(found, workspace.params.problem, label_hours=label_hours))
 
 
-def stream_of(drift: str, start: datetime, **settings: Any) -> Stream | None:
+def stream_of(
+    drift: str, start: datetime | None = None, *, label_hours: float = 24.0, **settings: Any
+) -> Stream | None:
     """Return the stream that the options ask for; ``None`` for rows as recorded.
 
     Raises
     ------
     UsageError
-        If the drift is unknown.
+        If the drift is unknown, or rows as recorded are asked to be otherwise.
     """
-    if drift == RECORDED:
-        return None
     known = {name: name for name in DRIFTS}
+    if drift == RECORDED:
+        _refuse_settings(settings if start is None else {"start": start, **settings})
+        return None
     if drift not in known:
         raise UsageError(
             f"--drift {drift}",
             expected=f"one of {RECORDED}, {', '.join(DRIFTS)}",
             fix="holdfast simulate-traffic --help",
         )
-    return replace(Stream(known[drift], rows=1, start=start), **settings)
+    first = (start or datetime.now(UTC)).replace(tzinfo=UTC)
+    return replace(Stream(known[drift], 1_000, first, label_hours=label_hours), **settings)
+
+
+def _refuse_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse what would be read of a stream only; played as recorded, it would go unheard."""
+    if settings:
+        given = ", ".join(f"--{name.replace('_', '-')}" for name in settings)
+        raise UsageError(
+            f"{given} for rows as recorded",
+            expected="rows in their own number, times and labels, or a stream drawn from them",
+            fix="leave it out, or name a stream: --drift none, --drift abrupt, ...",
+        )
 
 
 def as_recorded(rows: Examples, problem: str, *, label_hours: float) -> Iterator[Arrival]:

@@ -77,6 +77,8 @@ def test_a_running_service_answers_the_rows_and_takes_the_labels(
 def test_what_cannot_be_played_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--drift sideways"):
         stream_of("sideways", START)
+    with pytest.raises(UsageError, match="--start, --label-share for rows as recorded"):
+        stream_of("recorded", START, label_share=0.5)
     with pytest.raises(ConfigurationError, match="there is no"):
         simulate_traffic(workspace, None, Rows())
     undated = Rows(write_jsonl(tmp_path / "undated.jsonl", sentiment_rows(5)))

@@ -101,10 +101,10 @@ def simulate_traffic(  # noqa: PLR0913, PLR0917 - options
     from flows.commands.simulate_traffic import simulate_traffic as simulate
 
     how = {"rows": rows, "days": days, "onset": onset, "label_share": label_share, "seed": seed}
-    asked = {name: value for name, value in {"start": start, **how}.items() if value is not None}
+    asked = {name: value for name, value in how.items() if value is not None}
     played = simulate(
         open_workspace(workspace),
-        stream_of(drift, **asked, label_hours=label_hours),
+        stream_of(drift, start, label_hours=label_hours, **asked),
         Rows(file, shifted, tuple(phase or ())),
         url=url,
         settle=settle,

@@ -105,6 +105,21 @@ class Database:
             ) from error
 
 
+def missing_columns(connection: sa.Connection, table: sa.Table) -> list[sa.Column[Any]]:
+    """Return the columns that a table which an older version made does not have yet."""
+    present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+    return [column for column in table.columns if column.name not in present]
+
+
+def add_columns(connection: sa.Connection, table: sa.Table) -> None:
+    """Add the columns that a table of an older version lacks; its rows have nothing in them."""
+    dialect = connection.dialect
+    name = dialect.identifier_preparer.format_table(table)
+    for column in missing_columns(connection, table):
+        kind = column.type.compile(dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {column.name} {kind}")
+
+
 def _checked(url: str, purpose: Purpose) -> sa.URL:
     """Return the parsed URL; what is wrong with it is said without repeating it."""
     try:

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fastapi.testclient import TestClient
+
 from pipeline_steps.monitoring.traffic import TrafficLog
 from pipeline_steps.serve_params import ServeParams
+from pipeline_steps.serving.application import build_application
+from pipeline_steps.serving.label_queue import Asked
 from pipeline_steps.serving.service import Service
+from pipeline_steps.serving.swapping import ChampionWatch
 from pipeline_steps.serving.tickets import Row, Sender, Ticket
 
 
@@ -72,6 +77,28 @@ class ToyModel:
             {"label": f"{len(t)}", "score": 0.75, "scores": {f"{len(t)}": 0.75, "other": 0.25}}
             for t in texts
         ]
+
+
+class ToyRegistry:
+    """A registry of one toy model."""
+
+    def champion(self) -> int | None:
+        return 1
+
+    def challenger(self) -> int | None:
+        return None
+
+    def load(self, number: int) -> ToyModel:
+        return ToyModel(version=number)
+
+
+@contextmanager
+def toy_client(log: TrafficLog, asked: Asked | None = None, **params: Any) -> Iterator[TestClient]:
+    """Yield a client of a service with a toy model over a log, as it is served over HTTP."""
+    service = Service(ServeParams(poll_seconds=60, **params), log)
+    watch = ChampionWatch(service, ToyRegistry(), "text_classification", say=print)
+    with TestClient(build_application(service, "text_classification", watch, asked)) as client:
+        yield client
 
 
 @contextmanager

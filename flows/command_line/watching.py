@@ -51,7 +51,7 @@ def monitor_labels(
     as_json: AsJson = False,
 ) -> None:
     """Write the rows whose labels open tickets ask for, or read the labels back."""
-    from flows.monitoring.label_files import export_labels, import_labels
+    from flows.monitoring.label_files import describe, export_labels, import_labels
 
     if (export is None) == (import_ is None):
         raise UsageError(
@@ -65,5 +65,4 @@ def monitor_labels(
         print_result({"n_rows": n} if as_json else f"{n} rows to label: {export}", as_json=as_json)
         return
     found = import_labels(opened, import_ or Path())
-    words = f"{found.n_labels} new labels, {found.n_skipped} skipped, {found.n_empty} still empty"
-    print_result(found.model_dump() if as_json else words, as_json=as_json)
+    print_result(found.model_dump() if as_json else describe(found), as_json=as_json)

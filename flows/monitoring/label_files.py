@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic import Field
 
 from flows.monitoring.label_queue import asked_rows
 from flows.monitoring.windows import open_store
@@ -16,6 +19,7 @@ from flows.workspace import Workspace
 from pipeline_steps.errors import DataError, counted
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.monitoring.losses import answer_flaw
+from pipeline_steps.problems.right_answers import answer_name
 from pipeline_steps.serving.label_queue import AskedRow
 from pipeline_steps.traffic_rows import LateLabel, TrafficRow
 from pipeline_steps.types import Value
@@ -26,12 +30,16 @@ _NAMED = 10
 
 
 class Imported(Value):
-    """What came of a file of labels."""
+    """What came of a file of labels.
+
+    ``unknown``: labels that the model cannot answer with, and of how many rows: new ones, or typos.
+    """
 
     n_rows: int
     n_labels: int
     n_skipped: int
     n_empty: int
+    unknown: dict[str, int] = Field(default_factory=dict)
 
 
 def export_labels(workspace: Workspace, path: Path) -> int:
@@ -55,7 +63,7 @@ def import_labels(workspace: Workspace, path: Path) -> Imported:
     """Return what came of a CSV file that was exported and filled in.
 
     Labels go to the traffic log, as those that a service is told; importing a file again changes
-    nothing.
+    nothing. A ``?`` is taken back by a label that comes later, in a file or otherwise.
 
     Raises
     ------
@@ -77,10 +85,44 @@ def import_labels(workspace: Workspace, path: Path) -> Imported:
         if not _stands(known.get(name), label)
     ]
     n_labels = store.log.add_labels(new)
+    store.skip(list(labels), skipped=False)  # also where the label that was there stands
     skipped = [name for name, text in given.items() if text == SKIPPED]
     store.skip(skipped)
     n_empty = sum(not text for text in given.values())
-    return Imported(n_rows=len(lines), n_labels=n_labels, n_skipped=len(skipped), n_empty=n_empty)
+    return Imported(
+        n_rows=len(lines),
+        n_labels=n_labels,
+        n_skipped=len(skipped),
+        n_empty=n_empty,
+        unknown=_unknown(workspace, labels, known),
+    )
+
+
+def describe(found: Imported) -> str:
+    """Return what came of a file in a sentence, and what may be a slip of the pen."""
+    words = f"{found.n_labels} new labels, {found.n_skipped} skipped, {found.n_empty} still empty"
+    if not found.unknown:
+        return words
+    named = [f"{name!r} ({counted(n, 'row')})" for name, n in found.unknown.items()]
+    more = ", ..." if len(named) > _NAMED else ""
+    return (
+        f"{words}\nlabels that the model does not know: {', '.join(named[:_NAMED])}{more}; they "
+        "count as errors, so mend those that are typos and import the file again"
+    )
+
+
+def _unknown(
+    workspace: Workspace, labels: Mapping[str, Any], known: Mapping[str, TrafficRow]
+) -> dict[str, int]:
+    """Return labels that are none of those that the model chose from, where it is one label."""
+    if answer_name(workspace.params.problem) != "label":
+        return {}
+    new = [
+        label
+        for name, label in labels.items()
+        if isinstance(label, str) and label not in (known[name].prediction.probabilities or {label})
+    ]
+    return dict(Counter(new).most_common())
 
 
 def _line(row: AskedRow) -> tuple[str, ...]:
@@ -137,7 +179,9 @@ def read_labels(path: Path) -> list[dict[str, str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            separator = _separator(file.readline())
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=separator)
             lines = [{k: v or "" for k, v in line.items() if k} for line in reader]
             missing = {"prediction_id", "label"} - set(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -145,6 +189,11 @@ def read_labels(path: Path) -> list[dict[str, str]]:
     if missing:
         raise _no_labels(path, f"it has no column {' and no column '.join(sorted(missing))}")
     return lines
+
+
+def _separator(header: str) -> str:
+    """Return what is between the names of columns: spreadsheets of many countries write `;`."""
+    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
 def _no_labels(path: Path, why: str) -> DataError:

@@ -42,9 +42,10 @@ def asked_rows(workspace: Workspace, store: MonitorStore) -> list[AskedRow]:
 
 
 def _of(store: MonitorStore, ticket: Ticket, problem: str) -> list[AskedRow]:
-    requests = store.requests(ticket.ticket)
+    requests = [request for request in store.requests(ticket.ticket) if not request.skipped]
     positions = {request.prediction_id: request.position for request in requests}
-    waiting = [*waiting_rows(store, requests), *store.rows(ticket.left_out).values()]
+    left_out = [name for name in ticket.left_out if name in positions]
+    waiting = [*waiting_rows(store, requests), *store.rows(left_out).values()]
     made = [row.prediction for row in waiting]
     return [
         _row((ticket.alarm_sequence, ticket.ticket, positions[one.prediction_id]), one, problem)

@@ -63,7 +63,7 @@ def _go_on(
     """Judge a ticket by the labels that it has; settle it, or ask for the next ones."""
     params = workspace.params.monitor
     requests = store.requests(ticket.ticket)
-    rows = store.rows([request.prediction_id for request in requests])
+    rows = store.rows([request.prediction_id for request in requests if not request.skipped])
     left_out = flawed_labels(workspace.params.problem, rows)
     answered = _answered([r for r in requests if r.prediction_id not in left_out], rows)
     losses = _losses(workspace, answered)
@@ -193,7 +193,7 @@ def _answered(requests: Sequence[LabelRequest], rows: dict[str, TrafficRow]) -> 
     found = []
     for request in requests:
         row = rows.get(request.prediction_id)
-        if request.skipped or row is None:  # forgotten by the log's retention
+        if row is None:  # nobody can label it, or the log's retention forgot it
             continue
         if row.label is None:
             break

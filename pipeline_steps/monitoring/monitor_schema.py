@@ -56,6 +56,7 @@ def monitor_tables() -> MonitorTables:
         sa.Column("prediction_id", sa.String(128), nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
         sa.Column("skipped", sa.Boolean, nullable=False),
+        sa.Column("skipped_over", sa.BigInteger),  # when the label of then was given, if any
         sa.UniqueConstraint("ticket", "prediction_id"),
     )
     decisions = sa.Table(

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline_steps.database import add_columns, missing_columns
 from pipeline_steps.drift_types import DriftReport, RetrainDecision
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.monitoring.monitor_schema import monitor_tables
@@ -55,11 +56,18 @@ class MonitorStore:
         self.log = log
         self.database = log.database
         self.tables = monitor_tables()
-        with self.database.reading() as connection:
-            present = set(sa.inspect(connection).get_table_names())
-        if not set(self.tables.metadata.tables) <= present:
+        if not self._is_made():
             with self.database.writing() as connection:
                 self.tables.metadata.create_all(connection)
+                add_columns(connection, self.tables.requests)
+
+    def _is_made(self) -> bool:
+        """Return whether all tables are there with all columns: older ones lack the last one."""
+        with self.database.reading() as connection:
+            present = set(sa.inspect(connection).get_table_names())
+            if not set(self.tables.metadata.tables) <= present:
+                return False
+            return not missing_columns(connection, self.tables.requests)
 
     def state(self, model_name: str) -> MonitorState | None:
         """Return where the monitor of a model stands; ``None`` before its first run."""
@@ -140,19 +148,32 @@ class MonitorStore:
         return Ticket.model_validate_json(content)
 
     def requests(self, ticket: str) -> list[LabelRequest]:
-        """Return the label requests of a ticket in the order in which they were drawn."""
-        table = self.tables.requests
-        query = sa.select(table).where(table.c.ticket == ticket).order_by(table.c.position)
-        with self.database.reading() as connection:
-            return [LabelRequest.model_validate(row._asdict()) for row in connection.execute(query)]
+        """Return the label requests of a ticket in the order in which they were drawn.
 
-    def skip(self, prediction_ids: Sequence[str]) -> int:
-        """Return how many requests were marked as unanswerable: their rows do not count."""
-        table = self.tables.requests
+        One that was skipped is so no more once its row has a label that came since.
+        """
+        table, labels = self.tables.requests, self.log.tables.labels
+        query = (
+            sa.select(table, labels.c.labelled_at)
+            .outerjoin(labels, labels.c.sequence == table.c.sequence)
+            .where(table.c.ticket == ticket)
+            .order_by(table.c.position)
+        )
+        with self.database.reading() as connection:
+            return [_request(**row._asdict()) for row in connection.execute(query)]
+
+    def skip(self, prediction_ids: Sequence[str], *, skipped: bool = True) -> int:
+        """Return how many requests were marked as unanswerable (or not): their rows do not count.
+
+        Of the mark and a label of the same row the one that came later counts.
+        """
+        table, labels = self.tables.requests, self.log.tables.labels
+        standing = sa.select(labels.c.labelled_at).where(labels.c.sequence == table.c.sequence)
+        values = {"skipped": skipped, "skipped_over": standing.scalar_subquery()}
         with self.database.writing() as connection:
             return sum(
                 connection.execute(
-                    sa.update(table).where(table.c.prediction_id.in_(some)).values(skipped=True)
+                    sa.update(table).where(table.c.prediction_id.in_(some)).values(values)
                 ).rowcount
                 for some in _slices(prediction_ids)
             )
@@ -241,6 +262,14 @@ class MonitorStore:
             "content": content,
         }
         connection.execute(table.insert().values(values))
+
+
+def _request(
+    labelled_at: int | None, skipped_over: int | None, *, skipped: bool, **fields: Any
+) -> LabelRequest:
+    """Return a request: skipped as long as no other label came than the one that stood then."""
+    still = skipped and labelled_at in (None, skipped_over)
+    return LabelRequest(skipped=still, **fields)
 
 
 def _slices(values: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
-from pipeline_steps.database import Database, Purpose
+from pipeline_steps.database import Database, Purpose, add_columns, missing_columns
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.monitoring.traffic_schema import traffic_tables
 
@@ -46,7 +44,7 @@ class TrafficDatabase(Database):
         if not self._is_made():
             with self.writing() as connection:
                 self.tables.predictions.metadata.create_all(connection)
-                _add_columns(connection, self.tables.predictions)
+                add_columns(connection, self.tables.predictions)
 
     def _is_made(self) -> bool:
         """Return whether both tables are there with all columns: older logs lack the last ones."""
@@ -54,18 +52,4 @@ class TrafficDatabase(Database):
             present = set(sa.inspect(connection).get_table_names())
             if not set(self.tables.predictions.metadata.tables) <= present:
                 return False
-            return not _missing_columns(connection, self.tables.predictions)
-
-
-def _missing_columns(connection: sa.Connection, table: sa.Table) -> list[sa.Column[Any]]:
-    present = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
-    return [column for column in table.columns if column.name not in present]
-
-
-def _add_columns(connection: sa.Connection, table: sa.Table) -> None:
-    """Add the columns that the table of an older log lacks; its rows have nothing in them."""
-    dialect = connection.dialect
-    name = dialect.identifier_preparer.format_table(table)
-    for column in _missing_columns(connection, table):
-        kind = column.type.compile(dialect)
-        connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {column.name} {kind}")
+            return not missing_columns(connection, self.tables.predictions)

@@ -11,7 +11,7 @@ from traffic_builders import START
 
 from flows.commands.monitor import summarize
 from flows.monitor import MonitorResult
-from flows.monitoring.label_files import export_labels, import_labels
+from flows.monitoring.label_files import describe, export_labels, import_labels
 from flows.monitoring.labels import confirm_tickets
 from flows.monitoring.windows import open_store, read_windows
 from flows.retraining.traffic_rows import traffic_rows
@@ -60,6 +60,18 @@ def test_labels_in_the_log_that_are_no_answers_are_left_out_and_said(
     assert len(traffic_rows(alarmed, None)) == len(asked) - len(FLAWED)
     assert export_labels(alarmed, tmp_path / "again.csv") >= len(FLAWED)
     assert asked[0] in (tmp_path / "again.csv").read_text(encoding="utf-8")
+
+
+def test_labels_that_the_model_does_not_know_are_named_as_they_may_be_typos(
+    alarmed: Workspace, tmp_path: Path
+) -> None:
+    """A slip of the pen counts as an error of the model, and is learnt as a label of its own."""
+    file = tmp_path / "labels.csv"
+    file.write_text("prediction_id;label\np400;card\np401;Card\np402;Card\np403;?\n", "utf-8")
+    found = import_labels(alarmed, file)  # with the separator of a spreadsheet
+    assert (found.n_labels, found.n_skipped, found.unknown) == (3, 1, {"Card": 2})
+    assert "labels that the model does not know: 'Card' (2 rows)" in describe(found)
+    assert "\n" not in describe(found.model_copy(update={"unknown": {}}))
 
 
 def test_a_file_with_labels_that_are_no_answers_adds_none(

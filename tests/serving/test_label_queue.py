@@ -10,15 +10,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from html_reader import read
-from toy_services import ToyModel
+from toy_services import toy_client
 
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.monitoring.traffic import TrafficLog
-from pipeline_steps.serve_params import ServeParams
-from pipeline_steps.serving.application import build_application
 from pipeline_steps.serving.label_queue import Asked, AskedRow, Place
-from pipeline_steps.serving.service import Service
-from pipeline_steps.serving.swapping import ChampionWatch
 
 ROWS = [
     AskedRow(place=(7, "drift-1", n), prediction_id=f"p{n}", text=f"text {n}", answer="a")
@@ -30,25 +26,10 @@ def asked(n: int, after: Place | None) -> Sequence[AskedRow]:
     return [row for row in ROWS if after is None or row.place > after][:n]
 
 
-class Registry:
-    """A registry of one toy model."""
-
-    def champion(self) -> int | None:
-        return 1
-
-    def challenger(self) -> int | None:
-        return None
-
-    def load(self, number: int) -> ToyModel:
-        return ToyModel(version=number)
-
-
 @contextmanager
 def client(tmp_path: Path, queue: Asked | None) -> Iterator[TestClient]:
     log = TrafficLog(f"sqlite:///{tmp_path / 'traffic.db'}")
-    service = Service(ServeParams(poll_seconds=60), log)
-    watch = ChampionWatch(service, Registry(), "text_classification", say=print)
-    with TestClient(build_application(service, "text_classification", watch, queue)) as made:
+    with toy_client(log, queue) as made:
         yield made
     log.close()
 

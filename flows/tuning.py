@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pipeline_steps.search.study import Study, Told
 
 
+_OF_PROMPTS = ("tuning.", "base_model", "max_length", "seed")
+"""Keys of ``finetune`` that decide what a model answers that is asked in words."""
+
+
 class Trial(Value):
     """One set of values, and what it came to."""
 
@@ -62,10 +66,11 @@ def refuse_unmeasurable(workspace: Workspace, datasets: Datasets) -> None:
     Raises
     ------
     ConfigurationError
-        If ``tune.robust_weight`` is positive and ``suites.noise`` is empty, or the score is of
-        written texts and none is written for validation.
+        If ``tune.robust_weight`` is positive and ``suites.noise`` is empty, the score is of
+        written texts and none is written for validation, or nothing learns.
     """
     problem, finetune = workspace.params.problem, workspace.params.finetune
+    _refuse_unlearnt(finetune.tuning.kind, workspace.params.tune.space)
     if problem in WRITING and not finetune.generation.validation_rows:
         raise ConfigurationError(
             "finetune.generation.validation_rows is 0",
@@ -79,6 +84,23 @@ def refuse_unmeasurable(workspace: Workspace, datasets: Datasets) -> None:
             f"tune.robust_weight is {weight} and suites.noise is empty",
             expected="noise to measure robustness on",
             fix="add a suite to suites.noise, or set tune.robust_weight to 0",
+        )
+
+
+def _refuse_unlearnt(kind: str, space: Mapping[str, object]) -> None:
+    """Refuse a search among values of learning where nothing learns: all trials would be alike.
+
+    What the prompt is made of can be searched, and so can the kind itself.
+    """
+    idle = [key for key in space if not key.startswith(_OF_PROMPTS)]
+    if kind == "in_context" and idle and "tuning.kind" not in space:
+        raise ConfigurationError(
+            f"tune.space holds {', '.join(idle)}, and with finetune.tuning in_context nothing "
+            "learns: every trial would be the same model",
+            expected="a tuning that learns, or values that a prompt is made of, such as "
+            "tuning.shots: [0, 4]",
+            fix="set finetune.tuning to another kind, or give tune.space such values alone; "
+            "without a search: holdfast train",
         )
 
 

@@ -130,6 +130,30 @@ def test_a_search_by_written_texts_of_which_none_is_written_is_refused(searched:
         refuse_unmeasurable(replace(workspace, params=params), read_datasets(searched))
 
 
+@pytest.mark.parametrize(
+    ("space", "idle"),
+    [
+        ({}, "learning_rate, layer_decay, weight_decay"),  # the space that is there by default
+        ({"tuning.shots": [0, 4], "weight_decay": [0.0, 0.1]}, "weight_decay"),
+        ({"tuning.shots": [0, 4]}, None),
+        ({"tuning.kind": ["lora", "full"], "learning_rate": [1e-4, 1e-3]}, None),
+    ],
+)
+def test_a_search_for_values_of_learning_where_nothing_learns_is_refused(
+    searched: Path, space: dict[str, Any], idle: str | None
+) -> None:
+    change_params(searched, finetune={"tuning": {"kind": "in_context"}})
+    values = yaml.safe_load((searched / "params.yaml").read_text())
+    values["tune"] = {"space": space} if space else {}
+    (searched / "params.yaml").write_text(yaml.safe_dump(values))
+    workspace, datasets = Workspace.open(searched), read_datasets(searched)
+    if idle is None:
+        refuse_unmeasurable(workspace, datasets)
+        return
+    with pytest.raises(ConfigurationError, match=rf"tune\.space holds {idle}, and with .*in_cont"):
+        refuse_unmeasurable(workspace, datasets)
+
+
 def test_values_that_clash_only_together_are_a_failed_trial_and_not_asked_again(
     searched: Path,
 ) -> None:

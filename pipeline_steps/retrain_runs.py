@@ -43,10 +43,16 @@ def minutes_spent(runs: Sequence[RetrainRun], now: datetime) -> float:
     return sum(r.minutes for r in runs if r.ended_at is not None and r.ended_at > now - _WEEK)
 
 
-def minutes_expected(runs: Sequence[RetrainRun]) -> float:
-    """Return the minutes of the last retrain that came to its end, 0 before the first."""
+def minutes_expected(runs: Sequence[RetrainRun], of_training: float | None) -> float | None:
+    """Return the minutes of the last retrain that came to its end.
+
+    Before the first, those of the champion's own training; ``None`` where no record tells them.
+    """
     whole = [run for run in runs if run.outcome in ("waiting", "promoted", "rejected")]
-    return whole[-1].minutes if whole else 0.0
+    return whole[-1].minutes if whole else of_training
+
+
+UNKNOWN_MINUTES = "how long it takes is not known: no retrain and no training left a record"
 
 
 def failures_in_a_row(runs: Sequence[RetrainRun]) -> int:

@@ -10,6 +10,7 @@ from flows.monitoring.windows import open_store
 from flows.registry_access import open_ledger
 from flows.retraining.dataset_version import fresh_rows
 from flows.retraining.traffic_rows import traffic_rows
+from flows.retraining.training_minutes import training_minutes
 from flows.retraining.triggers import rows_needed
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainDecision
@@ -88,7 +89,7 @@ def _facts(
         rows_a_day=_rows_a_day(workspace, now),
         n_labelled=0 if ticket is None else _n_labelled(workspace, ticket),
         least_labelled=rows_needed(workspace.params),
-        minutes=minutes_expected(runs),
+        minutes=minutes_expected(runs, training_minutes(workspace, version)),
         runs=runs,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from flows.approval import lapse
 from flows.registry_access import champion_version, open_ledger
 from flows.retraining.dataset_version import RawFields, file_rows, fresh_rows
+from flows.retraining.training_minutes import training_minutes
 from flows.workspace import Workspace
 from pipeline_steps.data_preparation.additions import ADDITIONS
 from pipeline_steps.digests import file_digest, value_digest
@@ -112,6 +113,7 @@ def ask(
         n_fresh=len(fresh),
         needed=rows_needed(params),
         about=about,
+        minutes=training_minutes(workspace, champion),
     )
     return admit(
         open_ledger(workspace),

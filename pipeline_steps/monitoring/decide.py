@@ -11,7 +11,13 @@ from pipeline_steps.digests import value_digest
 from pipeline_steps.drift_types import RetrainDecision, RetrainVerdict
 from pipeline_steps.errors import counted
 from pipeline_steps.monitoring.confirm import Harm
-from pipeline_steps.retrain_runs import RetrainRun, failures_in_a_row, last_end, minutes_spent
+from pipeline_steps.retrain_runs import (
+    UNKNOWN_MINUTES,
+    RetrainRun,
+    failures_in_a_row,
+    last_end,
+    minutes_spent,
+)
 from pipeline_steps.types import Value
 
 _LETTERS = 32
@@ -48,7 +54,7 @@ class Facts(Value):
     """What is known at ``now``; ``ticket`` and ``harm`` are ``None`` where no ticket is live.
 
     ``n_labelled``: rows with labels that no training has seen; ``minutes`` a retrain is expected to
-    take.
+    take, ``None`` where nothing tells.
     """
 
     model_name: str
@@ -61,7 +67,7 @@ class Facts(Value):
     rows_a_day: NonNegativeFloat = 0.0
     n_labelled: int = 0
     least_labelled: int = 0
-    minutes: NonNegativeFloat = 0.0
+    minutes: NonNegativeFloat | None = None
     runs: tuple[RetrainRun, ...] = ()
 
 
@@ -74,6 +80,7 @@ def decide(facts: Facts, budget: Budget, worth: Worth) -> RetrainDecision:
     left = max(budget.minutes_a_week - minutes_spent(facts.runs, facts.now), 0.0)
     objection = next(_objections(facts, budget, worth, left), None)
     verdict, why, reason = objection or (RetrainVerdict.RETRAIN, "harm", _why(facts))
+    unknown = objection is None and facts.minutes is None
     about = {
         "model": facts.model_name,
         "version": facts.version,
@@ -86,7 +93,7 @@ def decide(facts: Facts, budget: Budget, worth: Worth) -> RetrainDecision:
     return RetrainDecision(
         decision_id=value_digest(about)[:_LETTERS],
         verdict=verdict,
-        reasons=(reason,),
+        reasons=(reason, UNKNOWN_MINUTES) if unknown else (reason,),
         model_name=facts.model_name,
         version=facts.version,
         ticket=facts.ticket,
@@ -149,17 +156,18 @@ def _within_hysteresis(facts: Facts, worth: Worth, last: datetime | None) -> Ite
 
 
 def _of_cost(facts: Facts, budget: Budget, worth: Worth, left: float) -> Iterator[Answer]:
-    if facts.minutes > budget.minutes_a_week:
+    minutes = facts.minutes or 0.0
+    if minutes > budget.minutes_a_week:
         yield (
             RetrainVerdict.REFUSE,
             "longer than a week's minutes",
-            f"a retrain takes {facts.minutes:.0f} minutes, a week has {budget.minutes_a_week:.0f}",
+            f"a retrain takes {minutes:.0f} minutes, a week has {budget.minutes_a_week:.0f}",
         )
-    if facts.minutes > left:
+    if minutes > left or not left:
         yield (
             RetrainVerdict.WAIT,
             "budget",
-            f"a retrain takes {facts.minutes:.0f} minutes, {left:.0f} are left this week",
+            f"a retrain takes {minutes:.0f} minutes, {left:.0f} are left this week",
         )
     if facts.n_labelled < facts.least_labelled:
         yield (
@@ -176,7 +184,7 @@ def _not_worth_it(facts: Facts, worth: Worth) -> Iterator[Answer]:
         return
     excess = max(facts.harm.ci_low - facts.harm.line, 0.0) * worth.recovered
     saved = excess * facts.rows_a_day * worth.review_days * worth.error_cost
-    spent = facts.minutes * worth.minute_cost + facts.least_labelled * worth.label_cost
+    spent = (facts.minutes or 0.0) * worth.minute_cost + facts.least_labelled * worth.label_cost
     if saved <= spent:
         yield (
             RetrainVerdict.REFUSE,

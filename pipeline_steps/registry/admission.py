@@ -25,6 +25,7 @@ from pipeline_steps.registry.retrain_history import (
 )
 from pipeline_steps.retrain_params import RetrainParams
 from pipeline_steps.retrain_runs import (
+    UNKNOWN_MINUTES,
     RetrainRun,
     failures_in_a_row,
     last_end,
@@ -56,6 +57,8 @@ class Request:
         Labelled rows that no retrain was given before.
     needed : int
         Rows with which the window can be judged.
+    minutes : float, optional
+        That the champion's training took: what the first retrain is expected to take.
     about : dict
         Further evidence for the ledger, JSON-serialisable.
     """
@@ -65,6 +68,7 @@ class Request:
     n_fresh: int
     needed: int
     about: dict[str, Any]
+    minutes: float | None = None
 
 
 def admit(
@@ -125,15 +129,17 @@ def _weigh(
     if request.n_fresh < request.needed:
         words = f"{counted(request.n_fresh, 'new labelled row')}; {request.needed} are needed"
         return Answer.WAIT, "few rows", f"{words} to learn from and to judge on"
-    return _afford(runs, policy, now) or (
+    takes = minutes_expected(runs, request.minutes)
+    unknown = f"; {UNKNOWN_MINUTES}" if takes is None else ""
+    return _afford(runs, takes or 0.0, policy, now) or (
         Answer.RETRAIN,
         "evidence",
-        f"{request.kind}: {counted(request.n_fresh, 'new labelled row')}",
+        f"{request.kind}: {counted(request.n_fresh, 'new labelled row')}{unknown}",
     )
 
 
 def _afford(
-    runs: Sequence[RetrainRun], policy: RetrainParams, now: datetime
+    runs: Sequence[RetrainRun], needed: float, policy: RetrainParams, now: datetime
 ) -> tuple[Answer, str, str] | None:
     """Return why a retrain would come too early or cost too much; ``None`` where it would not."""
     ended, rest = last_end(runs), timedelta(hours=policy.cool_down_hours)
@@ -141,17 +147,14 @@ def _afford(
         until = (ended + rest).isoformat(timespec="minutes")
         words = f"the last retrain ended less than {policy.cool_down_hours:g} h ago"
         return Answer.WAIT, f"cool-down until {until}", f"{words}; after {until}"
-    return _within_budget(runs, policy, now)
+    return _within_budget(runs, needed, policy, now)
 
 
 def _within_budget(
-    runs: Sequence[RetrainRun], policy: RetrainParams, now: datetime
+    runs: Sequence[RetrainRun], needed: float, policy: RetrainParams, now: datetime
 ) -> tuple[Answer, str, str] | None:
-    """Return why the minutes of a week do not suffice; what a retrain takes is what the last did.
-
-    The monitor's decision counts alike.
-    """
-    week, needed, spent = policy.minutes_a_week, minutes_expected(runs), minutes_spent(runs, now)
+    """Return why the minutes of a week do not suffice; the monitor's decision counts alike."""
+    week, spent = policy.minutes_a_week, minutes_spent(runs, now)
     takes = f"a retrain takes {needed:.0f} minutes"
     if needed > week:
         words = f"{takes}, a week has {week:g}: raise retrain.minutes_a_week"

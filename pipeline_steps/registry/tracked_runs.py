@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ _REPORTS = "reports"
 
 
 class TrackedRun(BaseModel):
-    """An MLflow run of a fingerprint."""
+    """An MLflow run of a fingerprint, and when it was first started."""
 
     model_config = ConfigDict(frozen=True)
 
     mlflow_run_id: str
     finished: bool
     tags: dict[str, str]
+    started_at: datetime
 
 
 class Runs:
@@ -67,14 +69,7 @@ class Runs:
         runs = self.client.search_runs(
             [self.experiment_id], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'"
         )
-        found = [
-            TrackedRun(
-                mlflow_run_id=run.info.run_id,
-                finished=run.info.status == _FINISHED,
-                tags=dict(run.data.tags),
-            )
-            for run in runs
-        ]
+        found = [_tracked(run) for run in runs]
         return max(found, key=lambda run: run.finished, default=None)
 
     def runs_of_training(self, training_fingerprint: str) -> set[str]:
@@ -93,12 +88,7 @@ class Runs:
         RegistryError
             If there is none, or the server cannot be asked.
         """
-        run = self.client.get_run(mlflow_run_id)
-        return TrackedRun(
-            mlflow_run_id=run.info.run_id,
-            finished=run.info.status == _FINISHED,
-            tags=dict(run.data.tags),
-        )
+        return _tracked(self.client.get_run(mlflow_run_id))
 
     def start_run(
         self,
@@ -189,3 +179,12 @@ class Runs:
         new = [param for param in params_of(params) if param.key not in present]
         for start in range(0, len(new), PARAMS_A_CALL):
             self.client.log_batch(run_id, params=new[start : start + PARAMS_A_CALL])
+
+
+def _tracked(run: Any) -> TrackedRun:
+    return TrackedRun(
+        mlflow_run_id=run.info.run_id,
+        finished=run.info.status == _FINISHED,
+        tags=dict(run.data.tags),
+        started_at=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+    )

@@ -59,6 +59,7 @@ def test_confirmed_harm_asks_for_a_retrain_of_its_window() -> None:
         ({"runs": tuple(run(d, "rejected") for d in (9, 8, 7.5))}, "REFUSE", "a person must look"),
         ({"minutes": 601.0}, "REFUSE", "a week has 600"),
         ({"minutes": 300.0, "runs": (run(5, minutes=400.0),)}, "WAIT", "200 are left"),
+        ({"minutes": None, "runs": (run(5, "failed", minutes=600.0),)}, "WAIT", "0 are left"),
         ({"least_labelled": 50, "n_labelled": 20}, "WAIT", "20 new labelled rows, 50 are needed"),
     ],
 )  # fmt: skip
@@ -68,6 +69,14 @@ def test_the_first_objection_is_the_verdict(more, expected, reason) -> None:
     decision = verdict(**more)
     assert decision.verdict == expected
     assert reason in decision.reasons[0]
+
+
+def test_how_long_a_first_retrain_takes_is_said_where_nothing_tells() -> None:
+    assert len(verdict().reasons) == 1
+    decision = verdict(minutes=None)
+    assert decision.verdict == RetrainVerdict.RETRAIN
+    assert decision.reasons[1].startswith("how long it takes is not known")
+    assert decision.decision_id == verdict().decision_id
 
 
 def test_a_second_retrain_soon_needs_clearer_harm() -> None:

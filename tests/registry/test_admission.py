@@ -31,9 +31,10 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def ask(
     ledger: Ledger, trigger: str, *, policy: RetrainParams = POLICY, hours: float = 0.0,
-    n_fresh: int = 200,
+    n_fresh: int = 200, minutes: float | None = 1.0,
 ) -> LedgerEntry:  # fmt: skip
-    request = Request(trigger, "drift", n_fresh=n_fresh, needed=100, about={"champion": 1})
+    about = {"champion": 1}
+    request = Request(trigger, "drift", n_fresh, needed=100, about=about, minutes=minutes)
     now = datetime.now(UTC) + timedelta(hours=hours)
     return admit(ledger, "desk", request, policy, actor="test", now=now)
 
@@ -117,6 +118,18 @@ def test_a_retrain_that_takes_more_than_a_week_has_is_refused(ledger: Ledger) ->
     refused = ask(ledger, "second", policy=RetrainParams(cool_down_hours=0.0, minutes_a_week=50.0))
     assert answer(refused) == "REFUSE"
     assert "a week has 50: raise retrain.minutes_a_week" in refused.reason
+
+
+def test_the_first_retrain_is_expected_to_take_what_the_training_took(ledger: Ledger) -> None:
+    policy = RetrainParams(cool_down_hours=0.0, minutes_a_week=50.0)
+    refused = ask(ledger, "first", policy=policy, minutes=51.0)
+    assert (answer(refused), refused.reason[:32]) == ("REFUSE", "a retrain takes 51 minutes, a we")
+    admitted = ask(ledger, "first", policy=policy, minutes=None)
+    assert answer(admitted) == "RETRAIN"
+    assert "how long it takes is not known" in admitted.reason
+    end(ledger, "first", minutes=10.0)
+    second = ask(ledger, "second", policy=policy, minutes=51.0)  # what the last took is known now
+    assert second.reason == "drift: 200 new labelled rows"
 
 
 def test_after_failures_in_a_row_a_person_must_look(ledger: Ledger) -> None:

@@ -43,8 +43,8 @@ class MonitorParams(Section):
     """Rows that a score is ranked among at the most, reference included."""
     embeddings: Literal["off", "base_model"] = "off"
     """base_model: the distance to training rows is a score too; each new text is embedded once."""
-    strata: Literal["none", "segment", "hour"] = "none"
-    """Rows are compared only with those of the same segment, or hour of the day (UTC)."""
+    strata: Literal["none", "segment", "hour", "hour_of_week"] = "none"
+    """Rows are compared only with those of the same segment, or hour of the day or week (UTC)."""
     session_column: str | None = "session"
     """What says which rows belong together: session (of requests) or an input; null: nothing."""
     tolerated_harm: Share = 0.02

@@ -91,10 +91,10 @@ def answered(
     return rows
 
 
-def reference(n: int = 600, seed: int = 0):
-    """Return a reference of rows without drift."""
+def reference(n: int = 600, seed: int = 0, *, foreign: float = 0.0):
+    """Return a reference of rows without drift, some of them always foreign."""
     rng = np.random.default_rng(seed)
-    train, rows = answered(rng, 300), answered(rng, n)
+    train, rows = answered(rng, 300), answered(rng, n, foreign=foreign)
     scored = ScoredRows(
         [r[0] for r in rows],
         [r[2] for r in rows],

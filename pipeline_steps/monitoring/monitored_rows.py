@@ -21,6 +21,7 @@ _BESIDE = frozenset({"domain", "group", "timestamp"})
 _PLACES = frozenset({"start"})
 _DAYS_KEPT = 2
 SESSION = "session"
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the locale
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def monitored_rows(
     labels : tuple of str
         What the probabilities are of, in the order of the reference; empty where there are none.
     strata : str
-        ``none``, ``segment`` or ``hour``: what rows are compared within.
+        ``none``, ``segment``, ``hour`` or ``hour_of_week``: what rows are compared within.
     session_field : str, optional
         What says which rows belong together: ``session``, as clients say it, or an input.
     embed : callable, optional
@@ -186,7 +187,10 @@ def _probabilities(
 def _stratum(row: TrafficRow, strata: str) -> str:
     if strata == "segment":
         return row.prediction.segment or ""
-    return f"{row.prediction.created_at.hour:02d}" if strata == "hour" else ""
+    at = row.prediction.created_at
+    if strata == "hour_of_week":
+        return f"{_WEEKDAYS[at.weekday()]} {at.hour:02d}"
+    return f"{at.hour:02d}" if strata == "hour" else ""
 
 
 def _session(prediction: LoggedPrediction, name: str | None) -> str | None:

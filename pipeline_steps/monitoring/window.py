@@ -50,7 +50,7 @@ class WindowPolicy(Value):
     least_rows: int = 20
     bag_rows: int = 100_000
     explain: Literal["alarms", "always"] = "alarms"
-    strata: Literal["none", "segment", "hour"] = "none"
+    strata: Literal["none", "segment", "hour", "hour_of_week"] = "none"
     seed: int = 0
 
 
@@ -201,7 +201,7 @@ def _known_rows(detector: EDetector, anchor: Reference, policy: WindowPolicy) ->
 
     Those of the reference; of an hour, which no reference has, those of the traffic so far.
     """
-    if policy.strata == "hour":
+    if policy.strata in ("hour", "hour_of_week"):
         return detector.bag_sizes()
     return Counter(anchor.strata_names.tolist())
 
@@ -240,8 +240,9 @@ def _status(
 
 def _thin_note(thin: dict[str, int], policy: WindowPolicy) -> str:
     names = [f"{name or 'without a name'} ({counted(n, 'row')})" for name, n in thin.items()]
+    where = policy.strata.replace("_", " ")
     shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-    return f"fewer than {policy.least_rows} rows to compare with in the {policy.strata} {shown}"
+    return f"fewer than {policy.least_rows} rows to compare with in the {where} {shown}"
 
 
 def _harm(rows: MonitoredRows, training: Reference) -> EstimatedHarm:

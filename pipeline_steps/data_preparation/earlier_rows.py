@@ -15,6 +15,7 @@ from pipeline_steps.retrain_params import RowsParams
 Array = np.ndarray[Any, Any]
 _DAY = np.timedelta64(1, "D")
 _SMALLEST = 1e-9
+_FOLDS = 5
 
 
 def keep_earlier(earlier: pa.Table, new: pa.Table, params: RowsParams) -> pa.Table:
@@ -77,21 +78,34 @@ def likeness(earlier: Sequence[str], new: Sequence[str]) -> Array:
     They are those of a logistic regression on words and word pairs that tells both apart: the
     density ratio by which importance weighting corrects a shift of the inputs (Shimodaira 2000,
     estimated as by Bickel et al. 2009). Both sides weigh the same, and each earlier text is scored
-    by a model that has not seen it.
+    by a model that has not seen it. Where no word comes twice (a script that puts no blanks between
+    words), pairs of characters stand for them; all odds are alike where there are fewer than two
+    texts of a side to learn from.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+    n_folds = min(_FOLDS, len(new), len(earlier))
+    if n_folds < 2:  # noqa: PLR2004 - one to learn from, and one to score
+        return np.ones(len(earlier))
     truth = np.array([0] * len(earlier) + [1] * len(new))
-    features = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit_transform(
-        [*earlier, *new]
-    )
-    folds = StratifiedKFold(min(5, len(new), len(earlier)), shuffle=True, random_state=0)
+    features = _counted([*earlier, *new])
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
     model = LogisticRegression(class_weight="balanced", max_iter=1000)
     likely = cross_val_predict(model, features, truth, cv=folds, method="predict_proba")[:, 1]
     likely = likely[: len(earlier)]
     return np.asarray(likely / np.maximum(1.0 - likely, _SMALLEST))
+
+
+def _counted(texts: Sequence[str]) -> Any:
+    """Return words and word pairs that come twice, by texts, or else pairs of characters."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    try:
+        return TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True).fit_transform(texts)
+    except ValueError:  # there is none
+        by_characters = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), sublinear_tf=True)
+        return by_characters.fit_transform(texts)
 
 
 def _texts(table: pa.Table) -> list[str]:

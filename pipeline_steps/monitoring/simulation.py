@@ -128,7 +128,7 @@ def shifted_share(stream: Stream, number: int) -> float:
     [0.0, 0.0, 0.5, 1.0]
     """
     place = number / max(stream.rows - 1, 1)
-    if stream.drift == "none" or place < stream.onset:
+    if stream.drift == "none" or place < stream.onset or stream.onset >= 1.0:
         return 0.0
     if stream.drift == "gradual":
         return (place - stream.onset) / (1.0 - stream.onset)

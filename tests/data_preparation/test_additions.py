@@ -167,6 +167,18 @@ def test_similarity_draws_rows_like_the_window_more_often() -> None:
     assert sum(int(i[1:]) >= 100 for i in kept) > 45
 
 
+def test_similarity_also_tells_texts_without_blanks_apart_and_needs_no_two_new_rows() -> None:
+    digits = str.maketrans("0123456789", "零一二三四五六七八九")
+    said = [f"{w}".translate(digits) for w in range(240)]
+    earlier = [{"text": f"银行卡{w}被冻结", "label": "a"} for w in said[:100]]
+    earlier += [{"text": f"贷款申请{w}获批", "label": "b"} for w in said[100:200]]
+    new = [{"text": f"贷款申请{w}获批", "label": "b"} for w in said[200:]]
+    kept = kept_ids(earlier, new, policy="similarity", keep=0.3)
+    assert sum(int(i[1:]) >= 100 for i in kept) > 45
+    for few in (new[:1], []):
+        assert len(kept_ids(earlier, few, policy="similarity", keep=0.3)) in (60, 61, 62)
+
+
 @pytest.mark.parametrize("policy", ["sliding", "recency"])
 def test_policies_of_age_refuse_rows_without_dates(policy: str) -> None:
     with pytest.raises(DataError, match="none of 2 earlier rows is dated"):

@@ -48,6 +48,11 @@ def test_nothing_shifts_before_the_onset_and_times_pass_evenly(drift: str) -> No
     assert len({arrival.name for arrival in found}) == len(found)
 
 
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_an_onset_at_the_end_is_a_stream_without_a_shift(drift: str) -> None:
+    assert not any(arrival.shifted for arrival in played(drift, onset=1.0))
+
+
 def share(found: list[Arrival], first: int, last: int) -> float:
     return sum(arrival.shifted for arrival in found[first:last]) / (last - first)
 

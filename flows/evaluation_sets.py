@@ -14,7 +14,7 @@ from flows.workspace import Workspace
 from pipeline_steps.comparison_types import PairedComparison
 from pipeline_steps.registry.gate_axes import gain_axes
 from pipeline_steps.registry.row_sketch import RowSketch, shared_rows, sketch_rows
-from pipeline_steps.types import DatasetRef
+from pipeline_steps.types import SISTERS, DatasetRef
 
 EVALUATION_SET = "evaluation_set"
 _INPUTS = ("text", "text_pair", "target")
@@ -51,13 +51,13 @@ def shares_with_earlier_sets(
 
 
 def sketch_of(datasets: Datasets, dataset: DatasetRef) -> RowSketch:
-    """Return the sketch of a set; a mistyped sister of a test row counts as that row.
+    """Return the sketch of a set; a sister of a test row counts as that row.
 
     Another seed of the noise makes other texts of the same rows, and no fresh ones. Labels are no
     part of a row: correcting one makes no fresh row either.
     """
     rows = dict(_rows(dataset))
-    if dataset.kind == "noise":
+    if dataset.kind in SISTERS:
         clean = dict(_rows(datasets.test))
         rows = {name: clean.get(name, row) for name, row in rows.items()}
     return sketch_rows(rows.values())

@@ -10,6 +10,8 @@ from pipeline_steps.noise.catalog import SEVERITIES, KindName, rate_of
 from pipeline_steps.section import Positive, Section, Share
 
 _RATE = 0.05
+REWRITING = {"entity_swap": "ner", "distractor": "question_answering"}
+"""Kind of a rewritten suite -> the problem whose rows it rewrites."""
 RESERVED_SUITES = ("train", "valid", "test", "behaviour", "calibration", "shadow")
 """Names that no suite may have: they stand for a split, or for a report of another kind."""
 
@@ -157,6 +159,8 @@ class SplitParams(Section):
     """Share of the latest auto rows kept aside as suite shift_time."""
     shift_domains: tuple[str, ...] = ()
     """Domains kept aside whole, as suite shift_domain."""
+    shift_groups: tuple[str, ...] = ()
+    """Groups (customers, authors, sites) kept aside whole, as suite shift_group."""
     near_duplicates: NearDuplicateParams = NearDuplicateParams()
     """MinHash over character shingles (Broder 1997)."""
 
@@ -195,6 +199,17 @@ class NoiseParams(Section):
         return {f"{self.name}_{level}": rate_of(self.kind, level) for level in self.severity}
 
 
+class RewrittenParams(Section):
+    """Test rows that say something else, so that the right answer is known all the same."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    """The suite's name in reports."""
+    kind: Literal["entity_swap", "distractor"]
+    """entity_swap: other entities of the type; distractor: a sentence that is no answer."""
+    rate: Share = 1.0
+    """Share of the entities, or of the questions, that is touched."""
+
+
 class SuitesParams(Section):
     """The frozen suites that every version is judged on."""
 
@@ -202,3 +217,5 @@ class SuitesParams(Section):
     """Same seed, same noise."""
     noise: tuple[NoiseParams, ...] = (NoiseParams(name="typos"),)
     """Noise suites made from the test rows."""
+    rewritten: tuple[RewrittenParams, ...] = ()
+    """{name, kind: entity_swap or distractor}: test rows that say something else; []: none."""

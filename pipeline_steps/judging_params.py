@@ -12,6 +12,11 @@ from pipeline_steps.section import Positive, Section, Share
 
 __all__ = ["AttackParams", "EvaluateParams", "GateParams", "PredictParams", "RegisterParams"]
 
+TextSlice = Literal["length", "rare_words", "negation", "number", "question"]
+SliceColumn = Literal[
+    "domain", "group", "source", "timestamp", "year", "quarter", "month", "length", "rare_words",
+    "negation", "number", "question",
+]  # fmt: skip
 _OTHER_KEYS = {"recipes", "seeds", "stop_early", "certify", "ball"}  # no matter of one run
 
 
@@ -112,13 +117,13 @@ class EvaluateParams(Section):
     """Same seed, same intervals."""
     calibration_bins: Positive = 15
     """Bins of the expected calibration error."""
-    slice_columns: tuple[str, ...] = ("domain", "group", "source")
-    """Columns whose values are compared one by one; may name any of text_slices as well."""
+    slice_columns: tuple[SliceColumn, ...] = ("domain", "group", "source")
+    """Columns compared value by value; also year, quarter, month, and any of text_slices."""
     min_slice_rows: Positive = 20
     """Rows; a smaller slice is not reported."""
     max_slices: Positive = 30
     """Slices reported for a column, the largest first."""
-    text_slices: tuple[Literal["length", "rare_words", "negation", "number", "question"], ...] = (
+    text_slices: tuple[TextSlice, ...] = (
         "length",
         "rare_words",
         "negation",

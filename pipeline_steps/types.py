@@ -33,8 +33,10 @@ as JSON (``{"tokens": [...], "tags": [...]}`` for ner). All but ``example_id``, 
 
 ReportKind = Literal[
     "clean", "noise", "adversarial", "shift", "calibration", "seeds", "out_of_scope", "behaviour",
-    "certified", "embedding_ball",
+    "certified", "embedding_ball", "rewritten",
 ]  # fmt: skip
+SISTERS: tuple[ReportKind, ...] = ("noise", "rewritten")
+"""Kinds of suites whose rows are test rows under the same ids, changed within limits."""
 UNCOMPARED: tuple[ReportKind, ...] = (
     *("calibration", "seeds", "out_of_scope", "behaviour", "certified", "embedding_ball"),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ Array = np.ndarray[Any, Any]
 SPLITS = Path("data/splits")
 QUARANTINE = Path("data/quarantine/split")
 TRAIN, VALID, TEST = "train", "valid", "test"
-SHIFT_TIME, SHIFT_DOMAIN = "shift_time", "shift_domain"
+SHIFT_TIME, SHIFT_DOMAIN, SHIFT_GROUP = "shift_time", "shift_domain", "shift_group"
 DECLARED = "declared__"
 OUT_OF_SCOPE = "out_of_scope__"
 _PREFIXES = {"suite:": DECLARED, "out_of_scope:": OUT_OF_SCOPE}
@@ -53,6 +53,7 @@ class _Rows:
     label_names: list[str]
     groups: Array  # (n,) int, -1 for none
     domains: Array  # (n,) object
+    group_names: Array  # (n,) object, as the data name them
     times: Array  # (n,) datetime64 with NaT
     parts: Array  # (n,) object: the partition, "auto" until decided
 
@@ -96,6 +97,7 @@ def _load(path: Path, problem: Problem) -> _Rows:
         label_names=labels.dictionary.to_pylist(),
         groups=pc.fill_null(groups.indices, -1).to_numpy(),
         domains=np.array(table["domain"].to_pylist(), dtype=object),
+        group_names=np.array(table["group"].to_pylist(), dtype=object),
         times=table["timestamp"].to_numpy(),
         parts=_as_partitions(parts),
     )
@@ -118,14 +120,32 @@ def _as_partitions(roles: Array) -> Array:
 
 
 def _hold_out_shift(rows: _Rows, params: SplitParams) -> None:
-    """Move rows of held-out domains, and the latest rows, out of what is split."""
-    auto = rows.parts == "auto"
-    rows.parts[auto & np.isin(rows.domains, list(params.shift_domains))] = SHIFT_DOMAIN
+    """Move rows of held-out domains and groups, and the latest rows, out of what is split."""
+    for values, asked, name in (
+        (rows.domains, params.shift_domains, SHIFT_DOMAIN),
+        (rows.group_names, params.shift_groups, SHIFT_GROUP),
+    ):
+        auto = rows.parts == "auto"
+        _refuse_unknown(values[auto], asked, f"split.{name}s")
+        rows.parts[auto & np.isin(values, list(asked))] = name
     dated = np.flatnonzero((rows.parts == "auto") & ~np.isnat(rows.times))
     n_late = int(len(dated) * params.shift_time_fraction)
     if n_late:
         latest = np.sort(rows.times[dated])[-n_late]
         rows.parts[dated[rows.times[dated] >= latest]] = SHIFT_TIME
+
+
+def _refuse_unknown(values: Array, asked: Sequence[str], parameter: str) -> None:
+    """Refuse what no row is of: the suite would be missing, and nobody would be told."""
+    known = {value for value in values.tolist() if value is not None}
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        shown = ", ".join(sorted(known)[:10]) or "none: the data name none"
+        raise DataError(
+            f"{parameter} names {', '.join(unknown)}, and no row that is to be split is of it",
+            expected=f"names that those rows have ({shown})",
+            fix=f"correct {parameter} in params.yaml, or map the column in ingest.columns",
+        )
 
 
 def _split_auto_rows(rows: _Rows, clusters: Clusters, params: SplitParams) -> None:

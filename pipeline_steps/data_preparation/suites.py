@@ -1,8 +1,9 @@
-"""The frozen suites that every version is judged on: noise made from test, shift as split."""
+"""The frozen suites that every version is judged on: made from test, or shift as split."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from pipeline_steps.data_params import RESERVED_SUITES, SuitesParams
 from pipeline_steps.data_preparation.examples import EXAMPLES_SCHEMA
 from pipeline_steps.data_preparation.noisy import NoiseSuite, noisy_row
+from pipeline_steps.data_preparation.rewritten import rewriter
 from pipeline_steps.data_preparation.split import (
     DECLARED,
     OUT_OF_SCOPE,
@@ -28,6 +30,7 @@ from pipeline_steps.problems.problem import Problem
 
 SUITES = Path("data/suites")
 _BATCH_ROWS = 10_000
+_Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def build_suites(
@@ -35,10 +38,10 @@ def build_suites(
 ) -> list[str]:
     """Return the names of the suites written to ``data/suites``, with a manifest.
 
-    Noise suites hold the test rows under the same ids; shift suites are the rows that the split
-    held out or that were declared. Below ``valid`` stand noisy copies of the valid rows: a search
-    that is to find a robust model looks at those, and never at what versions are judged on. The
-    manifest names the versions of the word lists that a suite was made with.
+    Noise suites and rewritten ones hold the test rows under the same ids; shift suites are the rows
+    that the split held out or that were declared. Below ``valid`` stand noisy copies of the valid
+    rows: a search that is to find a robust model looks at those, and never at what versions are
+    judged on. The manifest names the versions of the word lists that a suite was made with.
 
     Raises
     ------
@@ -59,6 +62,10 @@ def build_suites(
             _refuse_taken(noise.name, entries)
             test = root / SPLITS / f"{TEST}.parquet"
             entries.append(_noisy(test, get_problem(problem), noise, directory))
+        for suite in params.rewritten:
+            _refuse_taken(suite.name, entries)
+            rewrite = rewriter(suite, params.seed, root / SPLITS / f"{TRAIN}.parquet")
+            entries.append(_made(root / SPLITS / f"{TEST}.parquet", suite.name, rewrite, directory))
         manifest = json.dumps(
             {"suites": entries, "noisy_valid": _noisy_valid(noises, root, problem, directory)},
             indent=2,
@@ -105,13 +112,24 @@ def _copy(path: Path, directory: Path) -> dict[str, Any]:
 
 def _noisy(test: Path, problem: Problem, noise: NoiseSuite, directory: Path) -> dict[str, Any]:
     target = directory / f"{noise.name}.parquet"
-    with pq.ParquetWriter(target, EXAMPLES_SCHEMA) as writer:
-        for batch in pq.ParquetFile(test).iter_batches(batch_size=_BATCH_ROWS):
-            rows = [noisy_row(row, problem, noise) for row in batch.to_pylist()]
-            writer.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES_SCHEMA))
+    _write(test, target, lambda row: noisy_row(row, problem, noise))
     entry = _entry(noise.name, "noise", target)
     resources = resources_of(noise.kind)
     return {**entry, "resources": resources} if resources else entry
+
+
+def _made(test: Path, name: str, rewrite: _Change, directory: Path) -> dict[str, Any]:
+    target = directory / f"{name}.parquet"
+    _write(test, target, rewrite)
+    return _entry(name, "rewritten", target)
+
+
+def _write(test: Path, target: Path, change: _Change) -> None:
+    """Write the test rows, each changed, in batches."""
+    with pq.ParquetWriter(target, EXAMPLES_SCHEMA) as writer:
+        for batch in pq.ParquetFile(test).iter_batches(batch_size=_BATCH_ROWS):
+            rows = [change(row) for row in batch.to_pylist()]
+            writer.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES_SCHEMA))
 
 
 def _entry(name: str, kind: str, path: Path) -> dict[str, Any]:
@@ -121,7 +139,7 @@ def _entry(name: str, kind: str, path: Path) -> dict[str, Any]:
 
 def _refuse_taken(name: str, entries: list[dict[str, Any]]) -> None:
     """Refuse a name that would put one report in the place of another."""
-    fix = "rename it in suites.noise or in the source's role in params.yaml"
+    fix = "rename it in suites or in the source's role in params.yaml"
     if name in RESERVED_SUITES:
         raise DataError(
             f"a suite is called {name}, which is the name of a split or of another report",

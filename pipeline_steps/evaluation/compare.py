@@ -48,7 +48,7 @@ def compare(
     theirs, b = read_scored(champion, params)
     _refuse_other_rows(candidate, champion, ours, theirs)
     wins, losses = discordant_rows(a, b)
-    columns = sliced_columns(ours, candidate.suite, marks)
+    columns = sliced_columns(ours, candidate.suite, params, marks)
     return PairedComparison(
         suite=candidate.suite,
         dataset_digest=candidate.dataset_digest,

@@ -39,7 +39,7 @@ def evaluate(
         If the predictions are empty, altered, repeated or not finite.
     """
     table, rows = read_scored(predictions, params)
-    columns = sliced_columns(table, predictions.suite, marks)
+    columns = sliced_columns(table, predictions.suite, params, marks)
     slices = slice_metrics(rows, columns, params)
     lacking = not_measured(rows) if isinstance(rows, Outcomes) else ()
     return EvaluationReport(

@@ -10,6 +10,8 @@ from pipeline_steps.evaluation.answers import AnsweredRows, rows_of_answers
 from pipeline_steps.evaluation.label_answers import label_outcomes
 from pipeline_steps.evaluation.outcomes import Outcomes, in_id_order, outcomes
 from pipeline_steps.evaluation.stress.text_marks import TextMarks
+from pipeline_steps.evaluation.time_slices import COLUMNS as PERIODS
+from pipeline_steps.evaluation.time_slices import time_columns
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable, PredictionTable, read_predictions
 from pipeline_steps.problems.catalog import get_problem
@@ -37,8 +39,12 @@ def read_scored(
 
 
 def sliced_columns(
-    table: AnyTable, suite: str, marks: TextMarks | None
+    table: AnyTable, suite: str, params: EvaluateParams, marks: TextMarks | None
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the columns that slices may be cut by: those of the data, and what texts are like."""
+    """Return the columns that slices may be cut by: of the data, of time, of what texts are like.
+
+    Time is cut up only where ``evaluate.slice_columns`` asks for it.
+    """
     found = {} if marks is None else marks.columns(suite, table.example_ids.tolist())
-    return {**found, **table.columns}
+    times = time_columns(table.columns["timestamp"]) if {*PERIODS} & {*params.slice_columns} else {}
+    return {**found, **times, **table.columns}

@@ -97,6 +97,32 @@ def test_the_latest_rows_and_the_held_out_domain_become_shift_rows(tmp_path: Pat
     assert min(row["timestamp"] for row in parts["shift_time"]) > newest
 
 
+def test_held_out_groups_become_a_suite_and_nothing_of_them_is_learnt(tmp_path: Path) -> None:
+    content = make_rows(400, group=lambda i: f"g{i // 5}")
+    content[15]["role"] = "train"  # declared: it keeps its role
+    held = SplitParams(shift_groups=("g3", "g7"), near_duplicates=APART)
+    parts = run(tmp_path, content, held)
+    assert {row["group"] for row in parts["shift_group"]} == {"g3", "g7"}
+    assert len(parts["shift_group"]) == 9
+    others = {row["group"] for name in ("valid", "test") for row in parts[name]}
+    assert not others & {"g3", "g7"}
+    learnt = {row["example_id"] for row in parts["train"] if row["group"] in ("g3", "g7")}
+    assert learnt == {"r15"}
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"shift_domains": ("fone",)}, r"split\.shift_domains names fone, .* is of it"),
+        ({"shift_groups": ("g1", "h1")}, r"split\.shift_groups names h1, .*\(g0, g1, g2\)"),
+    ],
+)
+def test_a_held_out_name_that_no_row_has_is_refused(tmp_path: Path, params, message) -> None:
+    content = make_rows(60, domain=lambda _: "phone", group=lambda i: f"g{i % 3}")
+    with pytest.raises(DataError, match=f"(?s){message}"):
+        run(tmp_path, content, SplitParams(**params))
+
+
 def test_near_duplicates_of_auto_rows_stay_on_one_side(tmp_path: Path) -> None:
     content = make_rows(200)
     copies = [{**row, "text": row["text"] + "!"} for row in content[:60]]

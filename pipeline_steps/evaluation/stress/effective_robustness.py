@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
 from pipeline_steps.finding_types import RobustnessLine
+from pipeline_steps.types import SISTERS
 
 _FEWEST = 3
 _DRAWN = 25
@@ -84,7 +85,7 @@ def robustness_lines(
         Coverage of the intervals.
     """
     clean = next((report for report in reports if report.kind == "clean"), None)
-    suites = [report for report in reports if report.kind in ("noise", "shift")]
+    suites = [report for report in reports if report.kind in (*SISTERS, "shift")]
     found = []
     if clean is None:
         return ()

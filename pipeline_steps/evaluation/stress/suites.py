@@ -26,7 +26,7 @@ from pipeline_steps.evaluation.stress.text_slices import TextProfile, text_colum
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue, SliceMetrics
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import AnyTable, PredictionTable
-from pipeline_steps.types import Predictions
+from pipeline_steps.types import SISTERS, Predictions
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _report(
             (clean.table, clean.rows),
             (suite.table, suite.rows),
             params,
-            sisters=suite.predictions.kind == "noise",
+            sisters=suite.predictions.kind in SISTERS,
         )
     return report.model_copy(update={**added, "metrics": tuple(metrics)})
 

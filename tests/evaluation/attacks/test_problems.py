@@ -18,18 +18,14 @@ from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.evaluation.attacks.attack import Outcome, attack_rows, drawn_rows
 from pipeline_steps.evaluation.attacks.attackable import Attackable
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS
-from pipeline_steps.evaluation.attacks.distractors import (
-    Distractors,
-    false_answer,
-    other_question,
-    statement,
-)
+from pipeline_steps.evaluation.attacks.distractors import Distractors
 from pipeline_steps.evaluation.attacks.drift import BesideClean, Drift, row_key, word_overlap
 from pipeline_steps.evaluation.attacks.goals import Answer, Judged
 from pipeline_steps.evaluation.attacks.oracle import AnswerBook, Oracle
 from pipeline_steps.evaluation.attacks.passage import Passage
 from pipeline_steps.judging_params import AttackParams
 from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.distracting_sentences import false_answer, other_question, statement
 from pipeline_steps.problems.ner import tokens_and_tags
 from pipeline_steps.problems.question_answering import answers, target_of
 from pipeline_steps.problems.relation_extraction import spans

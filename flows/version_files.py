@@ -9,8 +9,9 @@ from pathlib import Path
 from flows.evidence import CANDIDATE, EVIDENCE, EVIDENCE_FILE, EvidenceFolders, read_evidence
 from flows.findings import EVALUATION_FILE
 from flows.registry_access import open_ledger, open_tracker
-from flows.results import DECISION_FILE
+from flows.results import DECISION_FILE, RECORD_FILE
 from flows.workspace import Workspace
+from pipeline_steps.attack_types import UnderAttack
 from pipeline_steps.errors import RegistryError
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.gate_types import GateDecision
@@ -93,6 +94,15 @@ def recorded_reports(directory: Path) -> list[EvaluationReport]:
     """Return the evaluation reports among a version's files."""
     reports = json.loads((directory / EVALUATION_FILE).read_text(encoding="utf-8"))
     return [EvaluationReport.model_validate(report) for report in reports]
+
+
+def recorded_attacks(directory: Path) -> UnderAttack | None:
+    """Return what attacks found of a version, among its files; ``None``: it was not attacked."""
+    path = directory / RECORD_FILE
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8")).get("under_attack")
+    return None if found is None else UnderAttack.model_validate(found)
 
 
 def recorded_decision(directory: Path) -> GateDecision:

@@ -39,10 +39,21 @@ def worst_group(reports: Sequence[EvaluationReport]) -> Group | None:
 
     Rows under attack are no group: an attack lowers all of them.
     """
+    return next(iter(worst_groups(reports, 1)), None)
+
+
+def worst_groups(reports: Sequence[EvaluationReport], most: int) -> tuple[Group, ...]:
+    """Return the slices with the lowest first metrics, each in the suite where it is lowest.
+
+    The lowest comes first; of equals the largest.
+    """
     groups = [
         (part.metrics[0].value, -part.n, place, Group(report.suite, part))
         for place, report in enumerate(not_attacked(reports))
         for part in (*report.slices, *report.text_slices)
         if part.metrics and part.metrics[0].value is not None
     ]
-    return min(groups, key=lambda group: group[:3])[3] if groups else None
+    found: dict[tuple[str, str], Group] = {}
+    for *_, group in sorted(groups, key=lambda group: group[:3]):
+        found.setdefault((group.part.column, group.part.value), group)
+    return tuple(found.values())[:most]

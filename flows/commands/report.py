@@ -8,6 +8,7 @@ from flows.prepare_data import read_datasets
 from flows.registry_access import checkpoint_of, open_ledger, open_tracker
 from flows.version_files import (
     fetch_version_files,
+    recorded_attacks,
     recorded_decision,
     recorded_predictions,
     recorded_reports,
@@ -54,6 +55,7 @@ def compared_version(workspace: Workspace, version: ModelVersion, files: Path) -
         reports=tuple(recorded_reports(files)),
         decision=recorded_decision(files),
         checkpoint=checkpoint_of(workspace, version),
+        under_attack=recorded_attacks(files),
         history=tuple(
             f"champion from {m.created_at[:19]} by a {kind_of(m)} of {m.actor}: {m.reason}"
             for m in moves

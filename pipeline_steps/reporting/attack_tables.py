@@ -72,7 +72,7 @@ def attack_tables(under: UnderAttack) -> AttackTables:
         lanes=tuple(_lanes(under)),
         curves=tuple((attack.name, _curve(attack)) for attack in under.attacks),
         by_words=tuple((attack.name, _by_words(attack)) for attack in under.attacks),
-        examples=tuple((attack, *_examples(attack)) for attack in under.attacks),
+        examples=tuple((attack, *marked_examples(attack)) for attack in under.attacks),
         opponent=versus[0].name if versus else None,
         unchangeable=tuple(_unchangeable(under.attacks)),
     )
@@ -115,7 +115,8 @@ def _by_words(attack: AttackSummary) -> str:
     return budget_chart(attack.by_words, (), f"accuracy under {attack.name}, by changed words")
 
 
-def _examples(attack: AttackSummary) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+def marked_examples(attack: AttackSummary) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Return rows that an attack broke, and rows that held, their texts with the edits marked."""
     told = [Example(r, marked(r.original, r.perturbed)) for r in attack.examples]
     broken = tuple(example for example in told if example.result.status == "broken")
     return broken, tuple(example for example in told if example.result.status != "broken")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pipeline_steps.attack_types import AttackSummary, UnderAttack
 from pipeline_steps.comparison_types import PairedComparison
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue, SliceMetrics
 from pipeline_steps.gate_types import GateDecision
+from pipeline_steps.reporting.attack_tables import Example, marked_examples
 from pipeline_steps.reporting.charts import axis_ticks, interval_lanes
 from pipeline_steps.reporting.report import environment, metric_name
 from pipeline_steps.reporting.run_record import parameter_rows
+from pipeline_steps.reporting.severities import SeverityCurve, severity_curves
+from pipeline_steps.reporting.stress_tables import drawn_curves
 from pipeline_steps.types import UNCOMPARED, Checkpoint, Value
 
 _MOST_SLICES = 12
@@ -24,6 +28,7 @@ class ComparedVersion(Value):
     decision: GateDecision
     checkpoint: Checkpoint
     history: tuple[str, ...] = ()
+    under_attack: UnderAttack | None = None
 
     @property
     def suites(self) -> dict[str, EvaluationReport]:
@@ -66,6 +71,8 @@ def render_comparison(
             slices=list(_slice_rows(first, second)),
             parameters=list(_differing(_parameters(first), _parameters(second))),
             origins=list(_differing(_origin(first), _origin(second))),
+            severities=_severities(first, second),
+            attacked=list(_attacked(first, second)),
         )
     )
 
@@ -84,6 +91,33 @@ def _score_rows(first: ComparedVersion, second: ComparedVersion) -> Iterator[dic
                 "difference": _difference(*metrics),
                 "same_rows": len({r.dataset_digest for r in known}) == 1 and len(known) == 2,  # noqa: PLR2004
             }
+
+
+def _severities(
+    first: ComparedVersion, second: ComparedVersion
+) -> tuple[tuple[SeverityCurve, str], ...]:
+    """Return the curves of the first, each beside that of the second."""
+    clean = next((r for v in (first, second) for r in v.reports if r.kind == "clean"), None)
+    if clean is None:
+        return ()
+    ours, theirs = ([*version.suites.values()] for version in (first, second))
+    return drawn_curves(severity_curves(ours, clean.headline, theirs))
+
+
+def _attacked(
+    first: ComparedVersion, second: ComparedVersion
+) -> Iterator[tuple[str, list[tuple[int, AttackSummary, list[Example]]]]]:
+    """Yield, of each attack, what it made of some rows of each version that it was run on."""
+    runs = {
+        version.version: {} if version.under_attack is None else
+        {attack.name: attack for attack in version.under_attack.attacks}
+        for version in (first, second)
+    }  # fmt: skip
+    for name in dict.fromkeys(name for attacks in runs.values() for name in attacks):
+        found = [(n, attacks[name]) for n, attacks in runs.items() if name in attacks]
+        told = [(n, attack, marked_examples(attack)[0]) for n, attack in found]
+        if any(examples for *_, examples in told):
+            yield name, [(n, attack, list(examples)) for n, attack, examples in told]
 
 
 def _slice_rows(

@@ -10,6 +10,7 @@ from pipeline_steps.attack_types import AttackCost, AttackResult, said_of_unchan
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.reporting.charts import axis_ticks, interval_lanes
 from pipeline_steps.reporting.environment import environment
+from pipeline_steps.reporting.marked_text import Part, marked
 from pipeline_steps.reporting.report import lowest_drawn
 from pipeline_steps.reporting.run_record import Reports, class_totals
 from pipeline_steps.reporting.stress_tables import is_listed, stress_tables
@@ -29,10 +30,11 @@ class AttackRecord(Value):
     results: tuple[AttackResult, ...]
 
     @property
-    def broken(self) -> Sequence[AttackResult]:
-        """Some broken rows, those first whose texts changed least."""
+    def broken(self) -> Sequence[tuple[AttackResult, list[Part]]]:
+        """Some broken rows, those first whose texts changed least, with the edits marked."""
         found = [result for result in self.results if result.status == "broken"]
-        return sorted(found, key=lambda r: (r.n_changed, r.example_id))[:_SHOWN]
+        shown = sorted(found, key=lambda r: (r.n_changed, r.example_id))[:_SHOWN]
+        return [(result, marked(result.original, result.perturbed)) for result in shown]
 
     @property
     def unchangeable(self) -> str | None:

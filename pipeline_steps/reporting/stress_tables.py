@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline_steps.comparison_types import PairedComparison
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
-from pipeline_steps.reporting.charts import reliability_chart, risk_chart
+from pipeline_steps.reporting.charts import (
+    axis_ticks,
+    interval_lanes,
+    reliability_chart,
+    risk_chart,
+)
 from pipeline_steps.reporting.run_record import Reports
+from pipeline_steps.reporting.severities import (
+    SeverityCurve,
+    lowest_of_curves,
+    severity_chart,
+    severity_curves,
+)
 from pipeline_steps.reporting.summary import unchanged_lines
-from pipeline_steps.worst_groups import Group, not_attacked, worst_group, worst_suite
+from pipeline_steps.worst_groups import Group, not_attacked, worst_groups, worst_suite
 
 CALIBRATION = (
     "ece", "ece_scaled", "nll", "nll_scaled", "brier", "brier_scaled", "adaptive_ece",
@@ -21,6 +33,15 @@ SELECTIVE = (
 )  # fmt: skip
 SCORES = ("max_softmax", "max_logit", "energy", "entropy")
 _GAP = "_gap"
+_MOST_GROUPS = 10
+
+
+@dataclass(frozen=True)
+class GroupsPlot:
+    """The groups that are served worst, one below the other, beside all rows of their suite."""
+
+    ticks: tuple[tuple[float, float], ...]
+    lanes: tuple[tuple[Group, str], ...]
 
 
 @dataclass(frozen=True)
@@ -36,7 +57,8 @@ class StressTables:
     gap_names: tuple[str, ...]
     unchanged: tuple[str, ...]
     worst_suite: EvaluationReport | None
-    worst_group: Group | None
+    worst_groups: GroupsPlot | None
+    severities: tuple[tuple[SeverityCurve, str], ...]
     churned: tuple[PairedComparison, ...]
     calibration: tuple[str, ...] = CALIBRATION
     selective: tuple[str, ...] = SELECTIVE
@@ -61,7 +83,8 @@ def stress_tables(record: Reports) -> StressTables:
         gap_names=tuple(names),
         unchanged=tuple(unchanged_lines(gaps)),
         worst_suite=worst_suite(record.suites),
-        worst_group=worst_group(record.suites),
+        worst_groups=_worst_groups(record.suites),
+        severities=_severities(record),
         churned=tuple(c for c in compared if c.churn is not None),
     )
 
@@ -76,6 +99,36 @@ def is_listed(name: str) -> bool:
     """
     further = {*CALIBRATION, *SELECTIVE} - {"ece", "nll", "brier"}
     return name not in further and not name.endswith(_GAP)
+
+
+def drawn_curves(curves: Sequence[SeverityCurve]) -> tuple[tuple[SeverityCurve, str], ...]:
+    """Return each curve with its drawing; all have one axis, so that they can be compared."""
+    low = lowest_of_curves(curves)
+    return tuple((curve, severity_chart(curve, low)) for curve in curves)
+
+
+def _severities(record: Reports) -> tuple[tuple[SeverityCurve, str], ...]:
+    name = record.main.headline
+    champion = {
+        c.suite: d.champion for c in record.comparisons for d in c.differences if d.name == name
+    }
+    return drawn_curves(severity_curves(record.suites, name, other_values=champion))
+
+
+def _worst_groups(reports: Sequence[EvaluationReport]) -> GroupsPlot | None:
+    groups = worst_groups(reports, _MOST_GROUPS)
+    if not groups:
+        return None
+    overall = {report.suite: report.metric(report.headline) for report in reports}
+    metrics = [group.part.metrics[0] for group in groups]
+    ends = [m.value if m.ci_low is None else m.ci_low for m in metrics]
+    ticks = axis_ticks(min((end for end in ends if end is not None), default=0.0))
+    low = ticks[0]
+    lanes = []
+    for group, metric in zip(groups, metrics, strict=True):
+        whole = overall[group.suite]
+        lanes.append((group, interval_lanes([metric], low, None if whole is None else whole.value)))
+    return GroupsPlot(tuple((t, 100 * (t - low) / (1 - low)) for t in ticks), tuple(lanes))
 
 
 def _scores(report: EvaluationReport) -> Any:

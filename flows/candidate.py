@@ -110,7 +110,7 @@ def evaluate_suites(
     )
     behaviour = read_behaviour(workspace, datasets)
     if behaviour is not None and predicted.behaviour is not None:
-        answers = read_answers(predicted.behaviour, behaviour.dataset)
+        answers = read_answers(predicted.behaviour, behaviour.cases)
         results = judge_tests(behaviour.declared, behaviour.cases, answers, params.confidence)
         reports.append(behaviour_report(results, predicted.behaviour, params.confidence))
     return reports

@@ -13,16 +13,18 @@ from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.evaluation.behaviour.cases import SUITE as BEHAVIOUR
 from pipeline_steps.evaluation.behaviour.cases import Case, cases_of, write_cases
 from pipeline_steps.evaluation.behaviour.declared import BehaviourFile, load_behaviour
+from pipeline_steps.evaluation.behaviour.fitting import EXPECTATIONS
 from pipeline_steps.evaluation.stress.scaling import SUITE as CALIBRATION
 from pipeline_steps.evaluation.stress.suites import Texts
 from pipeline_steps.evaluation.stress.text_marks import TextMarks, asks_for_marks
 from pipeline_steps.evaluation.stress.text_slices import text_profile
-from pipeline_steps.types import DatasetRef
+from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.types import SISTERS, DatasetRef
 
 _PROFILE_ROWS = 100_000  # more texts would not change which words are frequent
 _BATCH_ROWS = 10_000
+_REPORTS = (BEHAVIOUR, CALIBRATION, "certified", "embedding_ball", "worst_case")
 _READ = ("text", "text_pair", "target")
-_ANSWERS_WITH_LABELS = "text_classification"
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,17 @@ def refuse_unanswerable(workspace: Workspace, datasets: Datasets) -> None:
     Raises
     ------
     ConfigurationError
-        If two suites have one name, a suite has the name of a report of another kind, or the
-        behavioural tests are wrong.
+        If two suites have one name, a suite has the name of a report of another kind or of an
+        attack that is asked for, or the behavioural tests are wrong.
     """
     names = [suite.name for suite in datasets.judged]
-    taken = [name for name in names if names.count(name) > 1 or name in (BEHAVIOUR, CALIBRATION)]
+    reports = (*_REPORTS, *workspace.params.attack.recipes)
+    taken = [name for name in names if names.count(name) > 1 or name in reports]
     if taken:
         raise ConfigurationError(
             f"a suite is called {taken[0]}, like another report",
-            expected=f"names of their own; {BEHAVIOUR} and {CALIBRATION} are taken",
-            fix="rename it in suites.noise or in the source's role in params.yaml",
+            expected=f"names of their own; {', '.join(reports)} are taken",
+            fix="rename it in suites or in the source's role in params.yaml",
         )
     _declared(workspace, datasets)
 
@@ -67,7 +70,7 @@ def read_behaviour(workspace: Workspace, datasets: Datasets) -> Behaviour | None
         return None
     cases = cases_of(declared)
     path = workspace.state / "behaviour" / f"{behaviour_digest(workspace)}.parquet"
-    return Behaviour(declared, cases, write_cases(cases, path))
+    return Behaviour(declared, cases, write_cases(cases, path, workspace.params.problem))
 
 
 def read_texts(workspace: Workspace, datasets: Datasets) -> Texts | None:
@@ -83,10 +86,10 @@ def read_texts(workspace: Workspace, datasets: Datasets) -> Texts | None:
 
 
 def count_unchanged(test: DatasetRef, suites: Sequence[DatasetRef]) -> dict[str, int]:
-    """Return of each noise suite how many of its rows are read as the test rows are."""
-    noisy = [suite for suite in suites if suite.kind == "noise"]
-    clean = _content(test.path) if noisy else {}
-    return {suite.name: len(clean.items() & _content(suite.path).items()) for suite in noisy}
+    """Return of each suite made of test rows how many of its rows are read as those are."""
+    made = [suite for suite in suites if suite.kind in SISTERS]
+    clean = _content(test.path) if made else {}
+    return {suite.name: len(clean.items() & _content(suite.path).items()) for suite in made}
 
 
 def _content(path: Path) -> dict[str, str]:
@@ -109,13 +112,22 @@ def _declared(workspace: Workspace, datasets: Datasets) -> BehaviourFile | None:
     path = _behaviour_path(workspace)
     if path is None:
         return None
-    if workspace.params.problem != _ANSWERS_WITH_LABELS:
+    problem = workspace.params.problem
+    if problem not in EXPECTATIONS:
         raise ConfigurationError(
-            f"evaluate.behaviour is set, and the problem is {workspace.params.problem}",
-            expected=f"the problem {_ANSWERS_WITH_LABELS}: behavioural tests ask for labels",
+            f"evaluate.behaviour is set, and the problem is {problem}",
+            expected=f"a problem that behavioural tests can ask: {', '.join(EXPECTATIONS)}",
             fix="set evaluate.behaviour to null",
         )
-    return load_behaviour(path, labels_in(datasets.train.path))
+    return load_behaviour(path, _known(datasets.train.path, problem), problem)
+
+
+def _known(path: Path, problem: str) -> frozenset[str]:
+    """Return the labels, or the types of entities, in an examples file."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path, columns=["label", "target"]).to_pydict()
+    return frozenset(get_problem(problem).labels_in(rows["label"], rows["target"]))
 
 
 def _behaviour_path(workspace: Workspace) -> Path | None:

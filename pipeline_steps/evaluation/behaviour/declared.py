@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline_steps.errors import ConfigurationError, counted
+from pipeline_steps.evaluation.behaviour.fitting import EXPECTED, problem_mistakes
 from pipeline_steps.mistakes import explain_mistakes
 from pipeline_steps.section import Positive, Section, Share
 
@@ -40,12 +41,19 @@ class Change(Section):
     """Put behind the text."""
     replace: dict[str, str] | None = None
     """Old: new; a text in which none of them occurs makes no case."""
+    of: Literal["text", "context"] = "text"
+    """What is changed: the text, or the context in which its answer is looked for."""
+
+    @property
+    def beside(self) -> str | None:
+        """What is put beside a text; ``None`` where the text itself is changed."""
+        return self.prefix or self.suffix
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Change:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(type(self).model_fields)}")
+        names = [name for name in type(self).model_fields if name != "of"]
+        if sum(getattr(self, name) is not None for name in names) != 1:
+            raise ValueError(f"give exactly one of {', '.join(names)}")
         return self
 
 
@@ -61,8 +69,20 @@ class DeclaredTest(Section):
     """What it is about, such as negation or vocabulary."""
     texts: tuple[str, ...] = Field(min_length=1)
     """Texts; {name} stands for each value of the filler of that name."""
+    context: str | None = None
+    """question_answering: where the answers to the texts are looked for."""
     label: str | None = None
     """The label that is right, or whose probability is watched."""
+    labels: tuple[str, ...] | None = None
+    """multi_label_classification: all labels that are right; []: none."""
+    entities: dict[str, tuple[str, ...]] | None = None
+    """ner: all entities, by type; {}: there are none."""
+    answers: tuple[str, ...] | None = None
+    """question_answering: each is right; []: there is no answer."""
+    contains: tuple[str, ...] | None = None
+    """translation, summarisation, dialogue: what the answer must say, whatever the case."""
+    lacks: tuple[str, ...] | None = None
+    """translation, summarisation, dialogue: what the answer must not say."""
     change: Change | None = None
     """How the texts are changed."""
     must_not: Literal["fall", "rise"] | None = None
@@ -72,15 +92,30 @@ class DeclaredTest(Section):
     max_cases: Positive = 200
     """Cases; of more, as many are taken evenly."""
 
+    @property
+    def expected(self) -> list[tuple[str, str]]:
+        """What is expected piece by piece, before fillers are filled in; a label is not among it.
+
+        Each is a type of entity, ``answer``, ``label``, ``contains`` or ``lacks``, and a text.
+        """
+        named = [(kind, t) for kind, found in (self.entities or {}).items() for t in found]
+        listed = {"answer": self.answers, "label": self.labels, "contains": self.contains,
+                  "lacks": self.lacks}  # fmt: skip
+        return [*named, *((kind, t) for kind, texts in listed.items() for t in texts or ())]
+
     @model_validator(mode="after")
     def _keys_fit_the_kind(self) -> DeclaredTest:
         needed = {
-            "minimum_functionality": ("label",),
+            "minimum_functionality": (),
             "invariance": ("change",),
             "directional": ("label", "change", "must_not"),
         }[self.kind]
-        given = [n for n in ("label", "change", "must_not") if getattr(self, n) is not None]
+        given = [n for n in (*EXPECTED, "change", "must_not") if getattr(self, n) is not None]
+        told = {*EXPECTED} & {*given}
         lacking, surplus = set(needed) - set(given), set(given) - set(needed)
+        if self.kind == "minimum_functionality":
+            surplus -= told
+            lacking |= set() if told else {"label"}
         if lacking or surplus:
             words = [f"needs {name}" for name in sorted(lacking)]
             words += [f"has no use for {name}" for name in sorted(surplus)]
@@ -99,7 +134,9 @@ class BehaviourFile(Section):
     """The tests."""
 
 
-def load_behaviour(path: Path, labels: frozenset[str] | None = None) -> BehaviourFile:
+def load_behaviour(
+    path: Path, labels: frozenset[str] | None = None, problem: str = "text_classification"
+) -> BehaviourFile:
     """Return the behavioural tests in a YAML file.
 
     Parameters
@@ -108,6 +145,8 @@ def load_behaviour(path: Path, labels: frozenset[str] | None = None) -> Behaviou
         The file.
     labels : frozenset of str, optional
         What the model can answer; a test of another label is a mistake.
+    problem : str
+        What is asked; what it cannot answer is a mistake.
 
     Raises
     ------
@@ -126,16 +165,17 @@ def load_behaviour(path: Path, labels: frozenset[str] | None = None) -> Behaviou
         raise _refused(path, [_at(nodes, place, mistake) for place, mistake in found]) from error
     mistakes = [
         _at(nodes, place, f"{'.'.join(place)}: {said}")
-        for place, said in _further_mistakes(behaviour, labels)
+        for place, said in (
+            *_further_mistakes(behaviour),
+            *problem_mistakes(behaviour, problem, labels),
+        )
     ]
     if mistakes:
         raise _refused(path, mistakes)
     return behaviour
 
 
-def _further_mistakes(
-    behaviour: BehaviourFile, labels: frozenset[str] | None
-) -> Iterator[tuple[list[str], str]]:
+def _further_mistakes(behaviour: BehaviourFile) -> Iterator[tuple[list[str], str]]:
     """Yield place and words of what single keys cannot tell."""
     names = [test.name for test in behaviour.tests]
     for name, values in behaviour.fillers.items():
@@ -145,13 +185,21 @@ def _further_mistakes(
         at = ["tests", str(place)]
         if test.name in names[:place]:
             yield [*at, "name"], f"{test.name!r} is the name of an earlier test"
-        if labels is not None and test.label is not None and test.label not in labels:
-            yield [*at, "label"], f"{test.label!r} is no label of the train rows"
-        for position, text in enumerate(test.texts):
+        for where, text in _templates(test):
             for filler in dict.fromkeys(FILLER.findall(text)):
                 if filler not in behaviour.fillers:
-                    yield [*at, "texts", str(position)], f"there is no filler {filler!r}"
+                    yield [*at, *where], f"there is no filler {filler!r}"
         yield from (([*at, "change"], said) for said in _mistakes_of_change(test, behaviour))
+
+
+def _templates(test: DeclaredTest) -> Iterator[tuple[list[str], str]]:
+    """Yield place and text of everything in a test that fillers are filled into."""
+    yield from ((["texts", str(position)], text) for position, text in enumerate(test.texts))
+    if test.context is not None:
+        yield ["context"], test.context
+    keys = {"answer": "answers", "label": "labels", "contains": "contains", "lacks": "lacks"}
+    for kind, text in test.expected:
+        yield [keys.get(kind, "entities")], text
 
 
 def _mistakes_of_change(test: DeclaredTest, behaviour: BehaviourFile) -> Iterator[str]:
@@ -160,7 +208,7 @@ def _mistakes_of_change(test: DeclaredTest, behaviour: BehaviourFile) -> Iterato
         return
     if len(behaviour.fillers.get(varied, ())) < 2:  # noqa: PLR2004 - one to change into
         yield f"{varied!r} is no filler with at least two values"
-    elif not any(varied in FILLER.findall(text) for text in test.texts):
+    elif not any(varied in FILLER.findall(text) for _, text in _templates(test)):
         yield f"no text has {{{varied}}}"
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from pipeline_steps.errors import DataError
-from pipeline_steps.evaluation.behaviour.cases import SUITE, Case, texts_of
+from pipeline_steps.evaluation.behaviour.cases import SUITE, Case, questions_of, texts_of
 from pipeline_steps.evaluation.behaviour.declared import BehaviourFile, DeclaredTest
+from pipeline_steps.evaluation.behaviour.said import Said
 from pipeline_steps.evaluation.intervals import wilson_interval
 from pipeline_steps.evaluation.metrics import softmax
 from pipeline_steps.evaluation_types import (
@@ -20,8 +20,8 @@ from pipeline_steps.evaluation_types import (
     EvaluationReport,
     MetricValue,
 )
-from pipeline_steps.predictions_file import PredictionTable, read_predictions
-from pipeline_steps.types import DatasetRef, Predictions
+from pipeline_steps.predictions_file import StructuredTable, read_predictions
+from pipeline_steps.types import Predictions
 
 Array = np.ndarray[Any, Any]
 Predict = Callable[[Sequence[str]], Array]
@@ -45,6 +45,20 @@ class Answers:
             return 0.0
         return float(self.by_text[text][self.labels.index(label)])
 
+    def verdict(self, test: DeclaredTest, case: Case) -> tuple[str | None, str]:
+        """Return what was expected and what came; ``None`` for what was met."""
+        got = self.label(case.text)
+        if case.original is None:
+            return (None if got == test.label else test.label), got
+        before = self.label(case.original.text)
+        if test.label is None:
+            return (None if got == before else before), got
+        then, now = (self.of(q.text, test.label) for q in (case.original, case.question))
+        lost = then - now if test.must_not == "fall" else now - then
+        bound = "at least" if test.must_not == "fall" else "at most"
+        expected = f"{bound} {then:.2f} of {test.label}"
+        return (None if lost <= test.tolerance else expected), f"{now:.2f}"
+
 
 def ask(predict: Predict, labels: tuple[str, ...], cases: Sequence[Case]) -> Answers:
     """Return the answers of a callable ``texts -> probabilities (n, n_labels)`` to all cases.
@@ -65,21 +79,18 @@ def ask(predict: Predict, labels: tuple[str, ...], cases: Sequence[Case]) -> Ans
     return Answers(labels, dict(zip(texts, probabilities, strict=True)))
 
 
-def read_answers(predictions: Predictions, dataset: DatasetRef) -> Answers:
-    """Return the answers in a predictions file of the cases' texts."""
-    table = cast("PredictionTable", read_predictions(predictions))
-    rows = pq.read_table(dataset.path, columns=["example_id", "text"]).to_pydict()
-    texts = dict(zip(rows["example_id"], rows["text"], strict=True))
-    probabilities = softmax(table.logits)
-    by_text = {
-        texts[example_id]: row
-        for example_id, row in zip(table.example_ids, probabilities, strict=True)
-    }
-    return Answers(table.labels, by_text)
+def read_answers(predictions: Predictions, cases: Sequence[Case]) -> Answers | Said:
+    """Return the answers in a predictions file of the cases, as :func:`write_cases` wrote them."""
+    table, questions = read_predictions(predictions), questions_of(cases)
+    asked = [questions[int(example_id)] for example_id in table.example_ids]
+    if isinstance(table, StructuredTable):
+        return Said(predictions.problem, dict(zip(asked, table.predicted.tolist(), strict=True)))
+    texts = [question.text for question in asked]
+    return Answers(table.labels, dict(zip(texts, softmax(table.logits), strict=True)))
 
 
 def judge_tests(
-    behaviour: BehaviourFile, cases: Sequence[Case], answers: Answers, confidence: float
+    behaviour: BehaviourFile, cases: Sequence[Case], answers: Answers | Said, confidence: float
 ) -> tuple[BehaviourResult, ...]:
     """Return each test's failure rate with Wilson's interval, and its first failures.
 
@@ -117,7 +128,7 @@ def behaviour_report(
 
 
 def _judge(
-    test: DeclaredTest, cases: Sequence[Case], answers: Answers, confidence: float
+    test: DeclaredTest, cases: Sequence[Case], answers: Answers | Said, confidence: float
 ) -> BehaviourResult:
     failures = [f for f in (_failure(test, case, answers) for case in cases) if f is not None]
     return BehaviourResult(
@@ -133,26 +144,12 @@ def _judge(
     )
 
 
-def _failure(test: DeclaredTest, case: Case, answers: Answers) -> BehaviourFailure | None:
-    expected, got = _expectation(test, case, answers)
+def _failure(test: DeclaredTest, case: Case, answers: Answers | Said) -> BehaviourFailure | None:
+    expected, got = answers.verdict(test, case)
     if expected is None:
         return None
-    return BehaviourFailure(text=case.text, original=case.original, expected=expected, got=got)
-
-
-def _expectation(test: DeclaredTest, case: Case, answers: Answers) -> tuple[str | None, str]:
-    """Return what was expected and what came; ``None`` for what was met."""
-    got = answers.label(case.text)
-    if case.original is None:
-        return (None if got == test.label else test.label), got
-    before = answers.label(case.original)
-    if test.label is None:
-        return (None if got == before else before), got
-    then, now = (answers.of(text, test.label) for text in (case.original, case.text))
-    lost = then - now if test.must_not == "fall" else now - then
-    bound = "at least" if test.must_not == "fall" else "at most"
-    expected = f"{bound} {then:.2f} of {test.label}"
-    return (None if lost <= test.tolerance else expected), f"{now:.2f}"
+    original = None if case.original is None else str(case.original)
+    return BehaviourFailure(text=str(case.question), original=original, expected=expected, got=got)
 
 
 def _failure_rate(name: str, failed: int, n: int, confidence: float) -> MetricValue:

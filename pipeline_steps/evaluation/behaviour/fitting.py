@@ -1,0 +1,79 @@
+"""What behavioural tests of a problem can ask: mistakes that the file alone does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pipeline_steps.evaluation.behaviour.asked import without_marks
+
+if TYPE_CHECKING:
+    from pipeline_steps.evaluation.behaviour.declared import BehaviourFile, DeclaredTest
+
+EXPECTATIONS = {
+    "text_classification": ("label",),
+    "relation_extraction": ("label",),
+    "multi_label_classification": ("labels",),
+    "ner": ("entities",),
+    "question_answering": ("answers",),
+    **dict.fromkeys(("translation", "summarisation", "dialogue"), ("contains", "lacks")),
+}
+"""Problem -> the keys that say what is right; a problem that is not here cannot be asked."""
+EXPECTED = tuple(dict.fromkeys(key for keys in EXPECTATIONS.values() for key in keys))
+Mistake = tuple[list[str], str]
+"""Place in the file and words."""
+
+
+def problem_mistakes(
+    behaviour: BehaviourFile, problem: str, known: frozenset[str] | None
+) -> Iterator[Mistake]:
+    """Yield what a problem cannot be asked, or does not know.
+
+    Parameters
+    ----------
+    behaviour : BehaviourFile
+        The tests.
+    problem : str
+        One of ``EXPECTATIONS``.
+    known : frozenset of str or None
+        Labels and types of entities that train rows have; ``None``: whatever is asked.
+    """
+    for place, test in enumerate(behaviour.tests):
+        for where, said in (*_misplaced(test, problem), *_unknown(test, known)):
+            yield ["tests", str(place), *where], said
+
+
+def _misplaced(test: DeclaredTest, problem: str) -> Iterator[Mistake]:
+    fitting = EXPECTATIONS[problem]
+    for key in EXPECTED:
+        if getattr(test, key) is not None and key not in fitting:
+            yield [key], f"{key} is not for {problem}: say {' or '.join(fitting)}"
+    if test.kind == "directional" and fitting != ("label",):
+        yield ["kind"], f"directional watches the probability of a label, and {problem} has none"
+    asks = problem == "question_answering"
+    if asks != (test.context is not None):
+        yield (["context"], f"{problem} has no use for it") if not asks else (
+            ["texts"], "the questions need a context"
+        )  # fmt: skip
+    if test.change is not None and test.change.of == "context" and not asks:
+        yield ["change", "of"], f"{problem} has no context"
+    if problem == "relation_extraction":
+        yield from _unmarked(test)
+
+
+def _unmarked(test: DeclaredTest) -> Iterator[Mistake]:
+    for position, text in enumerate(test.texts):
+        try:
+            without_marks(text)
+        except ValueError as error:
+            yield ["texts", str(position)], str(error)
+
+
+def _unknown(test: DeclaredTest, known: frozenset[str] | None) -> Iterator[Mistake]:
+    asked = {"label": [test.label] if test.label else [], "labels": test.labels or (),
+             "entities": test.entities or ()}  # fmt: skip
+    for key, names in asked.items():
+        for name in names:
+            if known is not None and name not in known:
+                what = "type of entity" if key == "entities" else "label"
+                yield [key], f"{name!r} is no {what} of the train rows"

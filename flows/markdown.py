@@ -39,16 +39,27 @@ def decision_table(decision: GateDecision) -> str:
 
 def approval_text(request: Approval) -> str:
     """Return what a person needs who decides about a version: the report first."""
-    report = str(request.request.evidence["report"])
-    link = Path(report).as_uri() if Path(report).is_absolute() else report
     return (
         f"## Version {request.version} waits for a person\n\n"
-        f"[The report]({link}); asked by {request.request.actor}, "
+        f"{_link(str(request.request.evidence['report']))}; asked by {request.request.actor}, "
         f"refused by itself on {request.expires_at:%Y-%m-%d %H:%M} UTC.\n\n"
         f"Resume this run with an answer, or: `holdfast approve {request.version}` "
         "(the only way where register.approval is four_eyes), "
         f"`holdfast refuse {request.version}`\n"
     )
+
+
+def report_link(report: Path | str) -> str:
+    """Return where the report of a run lies, and what is beside it."""
+    return (
+        f"## The report\n\n{_link(str(report))} of this run; its data lie beside it in "
+        "`report.json`, and both are kept with the MLflow run.\n"
+    )
+
+
+def _link(report: str) -> str:
+    """Return a link to a report; one whose place is no path of a machine is named as it is."""
+    return f"[The report]({Path(report).as_uri() if Path(report).is_absolute() else report})"
 
 
 def interval(metric: MetricValue) -> str:

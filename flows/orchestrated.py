@@ -27,12 +27,18 @@ from flows.approval import answer_in_a_form, lapse, waiting_request, waiting_req
 from flows.candidate import evaluate_suites
 from flows.commands.champion import promote_by_hand
 from flows.judging import judge
-from flows.markdown import approval_text, decision_table, metrics_table, validation_table
+from flows.markdown import (
+    approval_text,
+    decision_table,
+    metrics_table,
+    report_link,
+    validation_table,
+)
 from flows.notifying import Tell, notify, of_request
 from flows.pipeline import Call, announcing, say, step_title
 from flows.prefect_server import temporary_server
 from flows.prepare_data import Datasets, read_datasets
-from flows.record import start_run
+from flows.record import start_run, write_report
 from flows.results import TrainResult, find_finished
 from flows.workspace import Workspace, locked
 from pipeline_steps.registry.approvals import Approval
@@ -46,6 +52,8 @@ _ARTIFACTS: dict[Callable[..., Any], tuple[str, Callable[[Any], str]]] = {
     read_datasets: ("validation", lambda datasets: validation_table(datasets.validation)),
     evaluate_suites: ("metrics", metrics_table),
     judge: ("decision", decision_table),
+    write_report: ("report", report_link),
+    find_finished: ("report", lambda found: "" if found is None else report_link(found.report)),
 }
 
 
@@ -57,9 +65,10 @@ def call_as_task(step: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
     def run(*args: Any, **kwargs: Any) -> Any:
         result = step(*args, **kwargs)
-        if step in _ARTIFACTS:
-            key, render = _ARTIFACTS[step]
-            create_markdown_artifact(key=key, markdown=render(result))
+        key, render = _ARTIFACTS.get(step, ("", None))
+        text = render(result) if render is not None else ""
+        if text:
+            create_markdown_artifact(key=key, markdown=text)
         return result
 
     visible = task(

@@ -126,8 +126,14 @@ def _known(path: Path, problem: str) -> frozenset[str]:
     """Return the labels, or the types of entities, in an examples file."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(path, columns=["label", "target"]).to_pydict()
-    return frozenset(get_problem(problem).labels_in(rows["label"], rows["target"]))
+    asked = get_problem(problem)
+    if asked.has_label:
+        return labels_in(path)
+    found: set[str] = set()
+    columns = ["label", "target"]
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+        found.update(asked.labels_in(*(batch.column(name).to_pylist() for name in columns)))
+    return frozenset(found)
 
 
 def _behaviour_path(workspace: Workspace) -> Path | None:

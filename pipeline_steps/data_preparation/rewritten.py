@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline_steps.problems.question_answering import answers
 
 Row = dict[str, Any]
 _TRIES = 20
+_BATCH_ROWS = 10_000
 
 
 def rewriter(suite: RewrittenParams, seed: int, train: Path) -> Callable[[Row], Row]:
@@ -42,8 +43,13 @@ def rewriter(suite: RewrittenParams, seed: int, train: Path) -> Callable[[Row], 
     """
     if suite.kind == "distractor":
         return lambda row: _distracted(row, suite.rate, seed)
-    pool = entity_pool(pq.read_table(train, columns=["target"])["target"].to_pylist())
+    pool = entity_pool(_targets(train))
     return lambda row: _swapped(row, pool, suite.rate, seed)
+
+
+def _targets(path: Path) -> Iterator[str | None]:
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS, columns=["target"]):
+        yield from batch.column("target").to_pylist()
 
 
 def _swapped(row: Row, pool: Pool, rate: float, seed: int) -> Row:

@@ -42,17 +42,18 @@ def metrics_lines(reports: Sequence[EvaluationReport]) -> list[str]:
 def further_lines(reports: Sequence[EvaluationReport]) -> list[str]:
     """Return a line for each report that is no suite: temperature, out of scope, and so on.
 
-    And one for each noise suite that left most rows as they were.
+    And one for each suite made of test rows that left most of them as they were.
     """
     further = [_FURTHER[report.kind](report) for report in reports if report.kind in _FURTHER]
     return [*unchanged_lines(reports), *further]
 
 
 def unchanged_lines(reports: Sequence[EvaluationReport]) -> list[str]:
-    """Return a line for each suite most of whose rows noise left as they were."""
+    """Return a line for each suite made of test rows that left most of them as they were."""
+    before = {"noise": "without the noise", "rewritten": "in the test set"}
     return [
         f"{report.suite}: {report.n_unchanged} of {counted(report.n, 'row')} are as they were "
-        "without the noise, so what is lost on it says little of the model"
+        f"{before[report.kind]}, so what is lost on it says little of the model"
         for report in reports
         if report.mostly_unchanged
     ]

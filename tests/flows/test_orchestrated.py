@@ -97,6 +97,12 @@ def test_the_decision_artifact_shows_the_verdict_and_every_check(seen: dict[str,
     assert "| floor test/accuracy | yes |" in text
 
 
+def test_the_report_is_linked_where_it_was_written_and_where_it_is_found_again(seen) -> None:
+    for number in (1, 2):
+        text = artifact(seen, number, "report")
+        assert f"[The report]({Path(seen['result']['report']).as_uri()})" in text
+
+
 def test_a_failing_step_fails_the_flow_with_the_error_of_the_step(seen: dict[str, Any]) -> None:
     assert "expected: sha256 0000" in seen["refusal"]
     failed = seen["flow_runs"][3]

@@ -48,6 +48,9 @@ def _misplaced(test: DeclaredTest, problem: str) -> Iterator[Mistake]:
     for key in EXPECTED:
         if getattr(test, key) is not None and key not in fitting:
             yield [key], f"{key} is not for {problem}: say {' or '.join(fitting)}"
+    said = [text for key in ("contains", "lacks") for text in getattr(test, key) or ()]
+    if {"contains", "lacks"} & {*fitting} and test.change is None and not all([said, *said]):
+        yield ["name"], "an empty text is in every answer: say what it must contain or lack"
     if test.kind == "directional" and fitting != ("label",):
         yield ["kind"], f"directional watches the probability of a label, and {problem} has none"
     asks = problem == "question_answering"

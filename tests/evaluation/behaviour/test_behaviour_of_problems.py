@@ -239,6 +239,8 @@ MINIMUM = {"name": "a", "kind": "minimum_functionality", "texts": ["x"]}
         ("question_answering", {"contains": ["y"], "context": "y"},
          "contains is not for question_answering: say answers"),
         ("translation", {"answers": ["y"]}, "say contains or lacks"),
+        ("translation", {"contains": []}, "an empty text is in every answer"),
+        ("dialogue", {"lacks": [""]}, "an empty text is in every answer"),
         ("relation_extraction", {"label": "per"}, r"there is no <head>\.\.\.</head>"),
         ("multi_label_classification", {"labels": ["z"]}, "'z' is no label of the train rows"),
         ("text_classification", {}, "minimum_functionality needs label"),

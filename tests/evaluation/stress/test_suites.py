@@ -65,10 +65,11 @@ def test_only_suites_beside_the_clean_one_lose_something(judged) -> None:
     assert typos.metric("accuracy_gap").ci_low > 0.0
 
 
-def test_rows_of_another_kind_are_no_sisters_though_they_are_numbered_alike(save) -> None:
-    """Only the suite that noise made has the rows of the clean set, a third of each is wrong."""
+@pytest.mark.parametrize("made", ["noise", "rewritten"])
+def test_rows_of_another_kind_are_no_sisters_though_they_are_numbered_alike(save, made) -> None:
+    """Only the suite that was made of the clean set has its rows, a third of each is wrong."""
     clean, part = save(TRUTH, answers(3)), (TRUTH[:30], answers(6)[:30])
-    noise = save(*part, suite="typos", kind="noise")
+    noise = save(*part, suite="typos", kind=made)
     shift = save(*part, suite="air", kind="shift")
     found = [
         report.metric("accuracy_gap") for report in evaluate_all([clean, noise, shift], PARAMS)
@@ -77,11 +78,23 @@ def test_rows_of_another_kind_are_no_sisters_though_they_are_numbered_alike(save
     assert (found[2].ci_low, found[2].ci_high) == newcombe_interval((42, 60), (12, 30), 0.95)
 
 
+def test_no_loss_at_all_is_as_uncertain_as_the_rows_are_few(save) -> None:
+    """Every resample of the same answers says 0, which is no proof that nothing is ever lost."""
+    made = [save(TRUTH, answers(3)), save(TRUTH, answers(3), suite="other", kind="rewritten")]
+    _, other = evaluate_all(made, PARAMS)
+    gap = other.metric("macro_f1_gap")
+    assert (gap.value, gap.ci_low, gap.ci_high) == (0.0, *tango_interval(0, 0, 60, 0.95))
+    assert gap.ci_low < 0.0 < gap.ci_high
+
+
 def test_a_suite_that_noise_left_as_it_was_says_so_beside_its_gap(judged) -> None:
     clean, typos = evaluate_all(judged, PARAMS, unchanged={"typos": 45})
     assert (clean.n_unchanged, typos.n_unchanged) == (None, 45)
     (said,) = unchanged_lines([clean, typos])
     assert said.startswith("typos: 45 of 60 rows are as they were without the noise")
+    rewritten = typos.model_copy(update={"kind": "rewritten"})
+    (said,) = unchanged_lines([clean, rewritten])
+    assert said.startswith("typos: 45 of 60 rows are as they were in the test set")
     few = evaluate_all(judged, PARAMS, unchanged={"typos": 29})
     assert unchanged_lines(few) == []
 

@@ -152,26 +152,30 @@ def versions(record: RunRecord, **fields) -> tuple[ComparedVersion, ComparedVers
     return first, other_version(first)
 
 
+def beside(first: ComparedVersion, second: ComparedVersion) -> str:
+    return render_comparison("desk", first, second)
+
+
 def test_two_versions_are_drawn_in_one_curve(record: RunRecord) -> None:
-    page = render_comparison("desk", *versions(record))
+    page = beside(*versions(record))
     part = page.partition("By severity of the noise")[2].partition("</svg>")[0]
     assert part.count('class="line"') == part.count('class="line second"') == 1
     assert read(page).open == []
 
 
 def test_texts_that_attacks_broke_have_their_edits_marked_for_both_versions(record) -> None:
-    page = render_comparison("desk", *versions(record, under_attack=under_attack(truth=EVIL)))
+    page = beside(*versions(record, under_attack=under_attack(truth=EVIL)))
     assert page.count("<del>charming</del><ins>chraming</ins>") >= 2
     assert page.count("<h3>version 3: ") == page.count("<h3>version 4: ") >= 1
     assert EVIL not in page
     assert read(page).open == []
     alone, other = versions(record)
     attacked = alone.model_copy(update={"under_attack": under_attack()})
-    assert "<h3>version 4" not in render_comparison("desk", attacked, other)
+    assert "<h3>version 4" not in beside(attacked, other)
 
 
 @pytest.mark.parametrize("said", ["By severity of the noise", "Texts that attacks broke"])
 def test_a_pair_without_them_has_no_such_part(record: RunRecord, said: str) -> None:
     first, _ = versions(record)
     plain = first.model_copy(update={"reports": NOISY[:1]})
-    assert said not in render_comparison("desk", plain, other_version(plain))
+    assert said not in beside(plain, other_version(plain))

@@ -36,23 +36,22 @@ class ComparedVersion(Value):
         return {r.suite: r for r in self.reports if r.kind not in UNCOMPARED}
 
 
-def render_comparison(
-    model_name: str,
-    first: ComparedVersion,
-    second: ComparedVersion,
-    paired: Sequence[PairedComparison] = (),
-) -> str:
-    """Return the comparison as HTML: scores, paired differences, slices, parameters, origins.
+class ComparisonRecord(Value):
+    """Everything that the comparison of two versions of a model says.
 
-    Parameters
-    ----------
-    model_name : str
-        The registered model.
-    first, second : ComparedVersion
-        Every difference is the second minus the first.
-    paired : sequence of PairedComparison
-        The second (as candidate) against the first on the same rows, where both were run.
+    Every difference is the second minus the first. ``paired``: the second (as candidate) against
+    the first on the same rows, where both were run.
     """
+
+    model_name: str
+    first: ComparedVersion
+    second: ComparedVersion
+    paired: tuple[PairedComparison, ...] = ()
+
+
+def render_comparison(record: ComparisonRecord) -> str:
+    """Return the comparison as HTML: scores, paired differences, slices, parameters, origins."""
+    first, second = record.first, record.second
     rows = list(_score_rows(first, second))
     ticks = axis_ticks(_lowest([metric for row in rows for metric in row["metrics"]]))
     for row in rows:
@@ -61,13 +60,13 @@ def render_comparison(
         environment()
         .get_template("compare.html")
         .render(
-            model_name=model_name,
+            model_name=record.model_name,
             first=first,
             second=second,
             rows=rows,
             ticks=[(tick, 100 * (tick - ticks[0]) / (1 - ticks[0])) for tick in ticks],
-            paired=[(c, d) for c in paired for d in c.differences],
-            churns=[c for c in paired if c.churn is not None],
+            paired=[(c, d) for c in record.paired for d in c.differences],
+            churns=[c for c in record.paired if c.churn is not None],
             slices=list(_slice_rows(first, second)),
             parameters=list(_differing(_parameters(first), _parameters(second))),
             origins=list(_differing(_origin(first), _origin(second))),

@@ -73,3 +73,16 @@ def test_two_versions_are_compared_in_one_file(
     assert "rows only version 2 answers rightly" in page
     assert '<td class="wide">learning_rate</td>' in page
     assert "http" not in page.replace("http-equiv", "")
+    data = json.loads((tmp_path / "c.json").read_text())
+    assert [data[which]["version"] for which in ("first", "second")] == [1, 2]
+    assert data["second"]["decision"]["verdict"] == "PROMOTE"
+    [on_test] = [pair for pair in data["paired"] if pair["suite"] == "test"]
+    assert on_test["differences"][0]["difference"] > 0.2
+
+
+def test_a_comparison_does_not_overwrite_its_page_with_its_data(
+    holdfast: WarmCommands, trained: Trained
+) -> None:
+    refused = holdfast("report", "--compare", "1", "1", "--output", "c.json", cwd=trained[0])
+    assert refused.code == 2
+    assert "holdfast report --compare A B --output c.html" in refused.stderr

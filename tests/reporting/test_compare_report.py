@@ -6,7 +6,12 @@ import re
 
 from compared_versions import other_version, paired_difference
 
-from pipeline_steps.reporting.compare_report import ComparedVersion, render_comparison
+from pipeline_steps.comparison_types import PairedComparison
+from pipeline_steps.reporting.compare_report import (
+    ComparedVersion,
+    ComparisonRecord,
+    render_comparison,
+)
 from pipeline_steps.reporting.run_record import RunRecord
 
 
@@ -18,8 +23,16 @@ def versions(record: RunRecord) -> tuple[ComparedVersion, ComparedVersion]:
     return first, other_version(first)
 
 
+def rendered(
+    first: ComparedVersion, second: ComparedVersion, *paired: PairedComparison, name: str = "desk"
+) -> str:
+    return render_comparison(
+        ComparisonRecord(model_name=name, first=first, second=second, paired=paired)
+    )
+
+
 def test_a_comparison_escapes_all_and_needs_nothing_else(record: RunRecord) -> None:
-    page = render_comparison("<i>desk</i>", *versions(record), [paired_difference()])
+    page = rendered(*versions(record), paired_difference(), name="<i>desk</i>")
     assert "<script>" not in page
     assert "<img" not in page
     assert "<b>better</b>" not in page
@@ -28,7 +41,7 @@ def test_a_comparison_escapes_all_and_needs_nothing_else(record: RunRecord) -> N
 
 
 def test_a_comparison_names_what_differs_and_only_that(record: RunRecord) -> None:
-    page = render_comparison("desk", *versions(record), [paired_difference()])
+    page = rendered(*versions(record), paired_difference())
     assert "+0.020" in page  # the difference of the scores
     assert "[-0.010, +0.050]" in page  # and that on the same rows, pair by pair
     assert '<td class="wide">method</td>' in page
@@ -39,7 +52,7 @@ def test_a_comparison_names_what_differs_and_only_that(record: RunRecord) -> Non
 def test_versions_that_were_judged_on_other_rows_are_said_to_be(record: RunRecord) -> None:
     first, second = versions(record)
     moved = tuple(r.model_copy(update={"dataset_digest": "other"}) for r in second.reports)
-    page = render_comparison("desk", first, second.model_copy(update={"reports": moved}))
+    page = rendered(first, second.model_copy(update={"reports": moved}))
     assert "not the same" in page
     assert "No slice was scored for both on the same rows." in page
     assert "The predictions of both on the same rows are not here" in page
@@ -47,5 +60,5 @@ def test_versions_that_were_judged_on_other_rows_are_said_to_be(record: RunRecor
 
 def test_a_version_beside_itself_differs_in_nothing(record: RunRecord) -> None:
     first, _ = versions(record)
-    page = render_comparison("desk", first, first)
+    page = rendered(first, first)
     assert page.count("no difference") == 2

@@ -17,10 +17,10 @@ from flows.evidence import (
     read_evidence,
     stored,
 )
-from flows.policy_changes import ASKED, asked_in
+from flows.policy_changes import ASKED, asked_of
 from flows.prepare_data import Datasets
 from flows.registry_access import champion_version, checkpoint_of, open_ledger, open_tracker
-from flows.results import DECISION_FILE, still_holds
+from flows.results import DECISION_FILE, standing_verdict
 from flows.seed_spread import noise_on
 from flows.shadow_evidence import shadow_of_checkpoint
 from flows.stress import read_marks
@@ -41,7 +41,6 @@ from pipeline_steps.registry.verdicts import (
     VERDICT,
     decision_of,
     record_verdict,
-    run_verdicts,
 )
 from pipeline_steps.types import RECORDED, Checkpoint, Predictions
 
@@ -64,7 +63,7 @@ def weigh_beside(
         shared={d: {o: s for o, s in of.items() if o in digests} for d, of in shared.items()},
         costs=_costs(workspace, datasets, checkpoint),
         noise=(*seed_noise(checkpoint), *noise_on(workspace, comparisons)),
-        evaluate_digest=_evaluate_digest(workspace),
+        evaluate_digest=evaluate_digest(workspace),
     )
 
 
@@ -98,7 +97,7 @@ def judge(
         evidence={
             "fingerprint": plan.fingerprint,
             "evidence_digest": evidence.digest,
-            ASKED: asked_in(evidence),
+            ASKED: asked_of(evidence.gate, evidence.evaluate, workspace.params.register_),
             **decision.model_dump(mode="json"),
         },
     )
@@ -110,23 +109,20 @@ def judge(
 def _standing(
     workspace: Workspace, plan: TrainingPlan, candidate_digest: str
 ) -> GateDecision | None:
-    """Return this run's last decision in the ledger if it still holds; else ``None``.
+    """Return the candidate's last decision in the ledger if this run's, and holding; else ``None``.
 
     What lies on disk decides nothing: anybody can write there. Without the evidence that the
     ledger names nobody could recompute it, and the candidate is judged anew.
     """
-    verdicts = run_verdicts(open_ledger(workspace), plan.fingerprint)
+    entry = standing_verdict(workspace, plan.fingerprint, candidate_digest)
     path = workspace.run_directory(plan.fingerprint) / EVIDENCE_FILE
-    if not verdicts or not path.exists():
-        return None
-    decision = decision_of(verdicts[-1])
-    if decision.candidate_digest != candidate_digest or not still_holds(workspace, decision):
+    if entry is None or not path.exists():
         return None
     try:
         digest = read_evidence(path).digest
     except EvidenceError:  # torn or foreign: as if it were not there
         return None
-    return decision if digest == verdicts[-1].evidence.get("evidence_digest") else None
+    return decision_of(entry) if digest == entry.evidence.get("evidence_digest") else None
 
 
 def collect_evidence(
@@ -193,12 +189,13 @@ def _looks(
     return looks_before(
         looks,
         sets,
-        (*pair, policy_digest(workspace.params.gate), _evaluate_digest(workspace)),
+        (*pair, policy_digest(workspace.params.gate), evaluate_digest(workspace)),
         frozenset(other for shares in shared.values() for other in shares),
     )
 
 
-def _evaluate_digest(workspace: Workspace) -> str:
+def evaluate_digest(workspace: Workspace) -> str:
+    """Return the digest of the parameters of intervals and tests, as a verdict names it."""
     return value_digest(workspace.params.evaluate.model_dump(mode="json"))
 
 

@@ -1,4 +1,4 @@
-"""What judges a candidate otherwise than it judged the champion: policy, evaluation, suites, name.
+"""What judges a candidate otherwise than it judged the champion: policy, people, suites, name.
 
 Whoever proposes a candidate may propose the policy with it. So a verdict is shown with what has
 changed in the question since the champion had its own.
@@ -10,26 +10,28 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flows.evidence import Evidence
 from pipeline_steps.gate_types import GateDecision
-from pipeline_steps.judging_params import EvaluateParams, GateParams
+from pipeline_steps.judging_params import EvaluateParams, GateParams, RegisterParams
 from pipeline_steps.registry.ledger import CHAMPION_MOVED, Ledger
 from pipeline_steps.registry.ledger_chain import LedgerEntry
 from pipeline_steps.registry.verdicts import VERDICT
 
 ASKED = "asked"
 """What the ledger keeps with each verdict: the parameters that it was made with, by section."""
+_UNKNOWN = "unknown"  # of a section that an older version did not keep
+_OF_PEOPLE = {"approval", "approval_hours"}
 _NO_DEMAND = {"policy"}  # the name of a policy; what it says is compared key by key
 
 
-def asked_of(gate: GateParams, evaluate: EvaluateParams) -> dict[str, Any]:
-    """Return all that a verdict asks by, as the ledger keeps it."""
-    return {"gate": gate.model_dump(mode="json"), "evaluate": evaluate.model_dump(mode="json")}
-
-
-def asked_in(evidence: Evidence) -> dict[str, Any]:
-    """Return all that the verdict over this evidence asks by."""
-    return asked_of(evidence.gate, evidence.evaluate)
+def asked_of(
+    gate: GateParams, evaluate: EvaluateParams, register: RegisterParams
+) -> dict[str, Any]:
+    """Return all that a verdict asks by, as the ledger keeps it: whether a person, too."""
+    return {
+        "gate": gate.model_dump(mode="json"),
+        "evaluate": evaluate.model_dump(mode="json"),
+        "register": register.model_dump(mode="json", include=_OF_PEOPLE),
+    }
 
 
 def changes_since_champion(
@@ -90,7 +92,7 @@ def _verdict_on(checkpoint: str, entries: Sequence[LedgerEntry]) -> LedgerEntry 
 
 def _changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for section, keys in now.items():
-        earlier = before.get(section, {})
+        earlier = before.get(section, dict.fromkeys(keys, _UNKNOWN))
         for key in sorted({*keys, *earlier} - _NO_DEMAND):
             old, new = (json.dumps(some.get(key)) for some in (earlier, keys))
             if old != new:

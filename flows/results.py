@@ -9,12 +9,14 @@ from typing import Any
 
 from flows.evidence import EVIDENCE, EVIDENCE_FILE
 from flows.findings import EVALUATION_FILE
-from flows.registry_access import champion_version, open_tracker
+from flows.registry_access import champion_version, open_ledger, open_tracker
 from flows.training_plan import TrainingPlan
 from flows.version_card import CARD_FILES
 from flows.workspace import REPORT_FILE, Workspace
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.gate_types import GateDecision, Verdict
+from pipeline_steps.registry.ledger_chain import LedgerEntry
+from pipeline_steps.registry.verdicts import decision_of, last_verdict
 from pipeline_steps.types import Value
 
 RESULT_FILE = "result.json"
@@ -41,7 +43,7 @@ class TrainResult(Value):
 def find_finished(workspace: Workspace, plan: TrainingPlan) -> TrainResult | None:
     """Return the result of a finished run with this fingerprint, or ``None``.
 
-    One whose verdict was about another champion than today's is none: it is judged anew.
+    One whose verdict does not stand any more is none: it is judged anew.
     """
     tracker = open_tracker(workspace)
     run = tracker.find_run(plan.fingerprint)
@@ -53,19 +55,32 @@ def find_finished(workspace: Workspace, plan: TrainingPlan) -> TrainResult | Non
         tracker.download_files(run.mlflow_run_id, into=directory / EVIDENCE, under=EVIDENCE)
     if not _is_complete(directory):  # removed by hand, here and there: the run is finished anew
         return None
-    decision = (directory / DECISION_FILE).read_text(encoding="utf-8")
-    if not still_holds(workspace, GateDecision.model_validate_json(decision)):
+    kept = (directory / DECISION_FILE).read_text(encoding="utf-8")
+    said = GateDecision.model_validate_json(kept)
+    entry = standing_verdict(workspace, plan.fingerprint, said.candidate_digest)
+    if entry is None or entry.evidence["verdict"] != said.verdict:
         return None
     text = (directory / RESULT_FILE).read_text(encoding="utf-8")
     here = {"reused": True, "report": str(directory / REPORT_FILE)}
     return TrainResult.model_validate_json(text).model_copy(update=here)
 
 
-def still_holds(workspace: Workspace, decision: GateDecision) -> bool:
-    """Return whether a decision was made against today's champion, or made its candidate that."""
-    version = champion_version(workspace)
+def standing_verdict(
+    workspace: Workspace, fingerprint: str, candidate_digest: str
+) -> LedgerEntry | None:
+    """Return the ledger's last verdict on a candidate if it is a run's own and still holds.
+
+    Of one candidate several runs may have judged, each by a policy and evidence of its own: the
+    last verdict is what a promotion asks, so no earlier one answers for it. It holds where it was
+    made against today's champion, or made its candidate that.
+    """
+    name = workspace.params.register_.model_name
+    entry = last_verdict(open_ledger(workspace), name, candidate_digest)
+    if entry is None or entry.evidence.get("fingerprint") != fingerprint:
+        return None
+    version, decision = champion_version(workspace), decision_of(entry)
     today = None if version is None else version.checkpoint_digest
-    return today in (decision.champion_digest, decision.candidate_digest)
+    return entry if today in (decision.champion_digest, decision.candidate_digest) else None
 
 
 def _is_complete(directory: Path) -> bool:

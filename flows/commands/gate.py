@@ -188,7 +188,9 @@ def _changes(workspace: Workspace, evidence: Evidence, decision: GateDecision) -
         workspace.params.register_.model_name,
         None if version is None else version.checkpoint_digest,
         decision,
-        asked_of(workspace.params.gate, evidence.evaluate),
+        asked_of(
+            workspace.params.gate, evidence.evaluate, workspace.params.register_
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from gate_builders import POLICY, comparison, report
 from flows.commands.gate import Regated, lines, markdown
 from flows.policy_changes import ASKED, asked_of, changes_since_champion
 from pipeline_steps.gate_types import GateDecision, Verdict
-from pipeline_steps.judging_params import EvaluateParams, GateParams
+from pipeline_steps.judging_params import EvaluateParams, GateParams, RegisterParams
 from pipeline_steps.registry.gate import gate
 from pipeline_steps.registry.ledger import Ledger
 from pipeline_steps.registry.verdicts import VERDICT
@@ -26,13 +26,19 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def judged(ledger: Ledger, decision: GateDecision, policy: GateParams | None) -> None:
     """Write down a verdict on "new", which then is the champion."""
-    asked = {} if policy is None else {ASKED: asked_of(policy, EvaluateParams())}
+    asked = {} if policy is None else {ASKED: asked_by(policy)}
     evidence: dict[str, Any] = {**decision.model_dump(mode="json"), **asked}
     ledger.append(VERDICT, model_name="desk", actor="ada", reason="r", evidence=evidence)
 
 
-def changes(ledger: Ledger, decision: GateDecision, policy: GateParams) -> tuple[str, ...]:
-    asked = asked_of(policy, EvaluateParams())
+def asked_by(policy: GateParams, **register: Any) -> dict[str, Any]:
+    return asked_of(policy, EvaluateParams(), RegisterParams(**register))
+
+
+def changes(
+    ledger: Ledger, decision: GateDecision, policy: GateParams, **register: Any
+) -> tuple[str, ...]:
+    asked = asked_by(policy, **register)
     return changes_since_champion(ledger, "desk", "new", decision, asked)
 
 
@@ -67,10 +73,30 @@ def test_a_later_look_at_the_champion_itself_is_not_what_it_passed(ledger: Ledge
     assert changes(ledger, same, POLICY) == ("gate.default_margin: 0.01 -> 0.03",)
 
 
+def test_a_person_who_is_asked_no_more_is_named(ledger: Ledger) -> None:
+    """No verdict rests on it, so nothing else in the table of a pull request would show it."""
+    decision = gate([report()], None, STRICT)
+    asked = asked_by(STRICT, approval="required", approval_hours=24.0)
+    evidence = {**decision.model_dump(mode="json"), ASKED: asked}
+    ledger.append(VERDICT, model_name="desk", actor="ada", reason="r", evidence=evidence)
+    assert changes(ledger, decision, STRICT, approval="required", approval_hours=24.0) == ()
+    assert changes(ledger, decision, STRICT, approval="none", approval_hours=24.0) == (
+        'register.approval: "required" -> "none"',
+    )
+
+
+def test_what_an_older_version_did_not_write_down_is_said_to_be_unknown(ledger: Ledger) -> None:
+    decision = gate([report()], None, STRICT)
+    asked = {name: keys for name, keys in asked_by(STRICT).items() if name != "register"}
+    evidence = {**decision.model_dump(mode="json"), ASKED: asked}
+    ledger.append(VERDICT, model_name="desk", actor="ada", reason="r", evidence=evidence)
+    assert changes(ledger, decision, STRICT)[0] == 'register.approval: "unknown" -> "none"'
+
+
 def test_a_new_name_is_said_to_be_judged_by_floors_alone(ledger: Ledger) -> None:
     ledger.move_champion("desk", expected=None, new=1, actor="ada", reason="r", evidence={})
     decision = gate([report()], None, POLICY)
-    asked = asked_of(POLICY, EvaluateParams())
+    asked = asked_by(POLICY)
     [said] = changes_since_champion(ledger, "other_desk", None, decision, asked)
     assert said.startswith("register.model_name other_desk has no champion, so the floors alone")
     assert said.endswith("the ledger has champions of desk")

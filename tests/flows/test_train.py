@@ -211,6 +211,24 @@ def test_another_policy_judges_anew_and_trains_nothing(
     assert records["aliases"] == {"champion": 1}
 
 
+def test_an_earlier_policy_does_not_answer_with_a_verdict_that_a_later_one_has_overruled(
+    holdfast: WarmCommands, trained: Trained
+) -> None:
+    """The ledger's last verdict counts for a promotion, so a reused run must not say another."""
+    root, first = trained
+    before = (root / "params.yaml").read_text(encoding="utf-8")
+    change_params(root, gate={"floors": {"test/accuracy": 0.99}})
+    assert (first["verdict"], train(holdfast, root)["verdict"]) == ("PROMOTE", "HOLD")
+    (root / "params.yaml").write_text(before, encoding="utf-8")
+    back = train(holdfast, root)
+    assert (back["fingerprint"], back["reused"]) == (first["fingerprint"], False)
+    verdicts = [e for e in holdfast.records(root)["ledger"] if e["event"] == "gate_verdict"]
+    assert len(verdicts) == 3
+    assert verdicts[-1]["evidence"]["fingerprint"] == first["fingerprint"]
+    assert verdicts[-1]["evidence"]["verdict"] == back["verdict"] == "HOLD"  # it is the champion
+    assert train(holdfast, root)["reused"] is True
+
+
 def test_a_challenger_that_is_no_better_leaves_the_champion(
     holdfast: WarmCommands, trained: Trained
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 _STARTUP_SECONDS = 180
 _DEADLINE = 90.0
@@ -33,6 +34,35 @@ def show_drift_event() -> None:
         runs = _wait_for_runs()
         told = {"deployed": names, "runs": runs, **_server_state(), "told": told_by_blocks(root)}
         print(json.dumps(told))  # noqa: T201
+
+
+def show_whole_loop() -> None:
+    """Let the monitor of the workspace here find harm; run what that starts, and print it all.
+
+    The run that the automation made is executed as the process of a worker does it: found by its
+    id, loaded from where its deployment says, with the parameters that the event carried.
+    """
+    from prefect.events.worker import EventsWorker
+    from prefect.flow_engine import load_flow_and_flow_run, run_flow
+    from prefect.testing.utilities import prefect_test_harness
+
+    from flows.deployments import Schedules, apply, deployments, monitor
+    from flows.workspace import Workspace
+
+    with prefect_test_harness(server_startup_timeout=_STARTUP_SECONDS):
+        root, never = Path.cwd(), Schedules(monitor=None, retrain=None)
+        name = Workspace.open(root).params.register_.model_name
+        apply(deployments(root, never, pool=None, model_name=name), None)
+        decisions = [monitor(str(root)).decision for _ in range(2)]
+        EventsWorker.drain_all(timeout=10)
+        started = [run for run in _wait_for_runs() if run["created_by"] == "AUTOMATION"]
+        for run in started:
+            flow_run, flow = load_flow_and_flow_run(UUID(run["id"]))
+            run_flow(flow, flow_run=flow_run)
+        ended = [run for run in _wait_for_runs() if run["created_by"] == "AUTOMATION"]
+        after = monitor(str(root)).decision
+        told = {"decisions": [d.model_dump(mode="json") for d in (*decisions, after)]}
+        print(json.dumps({**told, "started": started, "ended": ended}))  # noqa: T201
 
 
 def told_by_blocks(root: Path) -> dict[str, Any]:
@@ -88,7 +118,12 @@ def _wait_for_runs() -> list[dict[str, Any]]:
 
 def _shown(run: Any) -> dict[str, Any]:
     by = None if run.created_by is None else run.created_by.type
-    return {"parameters": run.parameters, "created_by": by, "state": run.state.type.value}
+    return {
+        "id": str(run.id),
+        "parameters": run.parameters,
+        "created_by": by,
+        "state": run.state.type.value,
+    }
 
 
 def _server_state() -> dict[str, Any]:

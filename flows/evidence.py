@@ -86,7 +86,7 @@ def read_evidence(path: Path) -> Evidence:
         raise EvidenceError(
             f"{path} cannot be read as the evidence of a verdict: {error}",
             expected=f"{EVIDENCE_FILE} as holdfast train writes it",
-            fix="judge the candidate anew: holdfast train",
+            fix="judge the candidate anew: holdfast judge VERSION",
         ) from error
 
 
@@ -122,13 +122,14 @@ class EvidenceFolders:
             raise EvidenceError(
                 f"the predictions {name} of the verdict are nowhere",
                 expected=f"{Path(file.place).name} in the state directory or among the artifacts",
-                fix="judge the candidate anew: holdfast train",
+                fix="judge the candidate anew: holdfast judge VERSION",
             )
         if file_digest(found) != file.digest:
             raise EvidenceError(
                 f"{found} is not what the verdict was computed from: its content was changed",
                 expected=f"the content with sha256 {file.digest}",
-                fix="find out who changed it; then remove the file and judge anew: holdfast train",
+                fix="find out who changed it; then remove the file and judge anew: holdfast judge "
+                "VERSION",
             )
         return found
 

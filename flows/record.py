@@ -191,8 +191,10 @@ def write_report(
     path = workspace.report_path(plan.fingerprint)
     write_text_atomically(path.with_name(RECORD_FILE), record.model_dump_json(indent=1))
     write_text_atomically(path, render_report(record))
-    card = write_version_card(workspace, plan, datasets, record)
-    open_tracker(workspace).describe_version(version, card.read_text(encoding="utf-8"))
+    tracker = open_tracker(workspace)
+    made_in = tracker.run(version.mlflow_run_id).tags
+    card = write_version_card(workspace, plan, datasets, record, made_in)
+    tracker.describe_version(version, card.read_text(encoding="utf-8"))
     return path
 
 

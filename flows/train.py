@@ -35,6 +35,19 @@ from flows.results import TrainResult, find_finished
 from flows.training_plan import TrainingPlan, plan_training
 from flows.under_attack import summarise_attacks
 from flows.workspace import Workspace
+from pipeline_steps.types import Checkpoint, DatasetRef, Value
+
+
+class Registered(Value):
+    """A version that is judged again: its weights, and what they learnt from (train, valid)."""
+
+    checkpoint: Checkpoint
+    learnt: tuple[DatasetRef, DatasetRef]
+
+    def recorded(self, datasets: Datasets) -> Datasets:
+        """Return today's suites beside the rows that the version learnt from, for its record."""
+        train, valid = self.learnt
+        return datasets.model_copy(update={"train": train, "valid": valid})
 
 
 def train(
@@ -58,15 +71,19 @@ def finished_run(
     *,
     call: Call,
     may_promote: bool = True,
+    registered: Registered | None = None,
 ) -> TrainResult:
     """Return the result of a run that was finished before, or of a new one.
 
-    One that was judged against another champion than today's is judged anew, with the checkpoint
-    and the predictions that there are. What a killed promotion has left undone is done.
+    One whose verdict stands no more, as where another version has become champion, is judged anew,
+    with the checkpoint and the predictions that there are. What a killed promotion has left undone
+    is done. A ``registered`` version is judged only.
     """
     result = call(find_finished, workspace, plan)
     if result is None:
-        return train_candidate(workspace, datasets, plan, call=call, may_promote=may_promote)
+        return train_candidate(
+            workspace, datasets, plan, call=call, may_promote=may_promote, registered=registered
+        )
     call(follow_ledger, workspace)
     return result
 
@@ -78,11 +95,16 @@ def train_candidate(
     *,
     call: Call,
     may_promote: bool = True,
+    registered: Registered | None = None,
 ) -> TrainResult:
     """Return the result of a new candidate: trained, judged, registered and, if due, promoted."""
-    mlflow_run_id = call(start_run, workspace, datasets, plan)
+    recorded = datasets if registered is None else registered.recorded(datasets)
+    mlflow_run_id = call(start_run, workspace, recorded, plan)
     with UnfinishedOnFailure(workspace, mlflow_run_id):
-        checkpoint = call(finetune_model, workspace, datasets, plan)
+        if registered is None:
+            checkpoint = call(finetune_model, workspace, datasets, plan)
+        else:
+            checkpoint = registered.checkpoint
         predicted = call(predict_suites, workspace, datasets, checkpoint)
         attacked = call(attack_suites, workspace, datasets, checkpoint)
         reports = call(evaluate_suites, workspace, datasets, predicted)
@@ -108,5 +130,5 @@ def train_candidate(
             under_attack=attacks,
             failures=failures,
         )
-        report = call(write_report, workspace, plan, datasets, checkpoint, judged, version)
+        report = call(write_report, workspace, plan, recorded, checkpoint, judged, version)
         return call(finish_run, workspace, plan, mlflow_run_id, reports, decision, version, report)

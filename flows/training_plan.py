@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from flows.attack_needs import refuse_unattackable
 from flows.prepare_data import Datasets
+from flows.registry_access import open_tracker
 from flows.seed_spread import known_noise
-from flows.shadow_evidence import shadow_of_training
+from flows.shadow_evidence import shadow_of_checkpoint, shadow_of_training
 from flows.stress import behaviour_digest, refuse_unanswerable
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
+from pipeline_steps.gate_types import ShadowEvidence
 from pipeline_steps.provenance import code_version
-from pipeline_steps.types import Value
+from pipeline_steps.registry.tracked_runs import TRAINING_FINGERPRINT
+from pipeline_steps.types import Checkpoint, ModelVersion, Value
 
 _TRAINING_CODE = ("training", "inference", "problems")
 _JUDGING_CODE = ("evaluation", "predictions_file", "registry", *_TRAINING_CODE)
@@ -62,17 +65,51 @@ def plan_training(workspace: Workspace, datasets: Datasets) -> TrainingPlan:
             "code": code_version(_TRAINING_CODE),
         }
     )
-    judging = _judging(workspace, datasets)
     shadow = shadow_of_training(workspace, training)
+    return _plan(workspace, datasets, training, base.digest, shadow)
+
+
+def plan_judging(
+    workspace: Workspace, datasets: Datasets, version: ModelVersion, checkpoint: Checkpoint
+) -> TrainingPlan:
+    """Return the fingerprints of judging a registered version over ``datasets``.
+
+    They are those of its training, so that what `holdfast train` or a retrain has judged is not
+    done again; of weights that are not the first of their training, those of the checkpoint.
+
+    Raises
+    ------
+    ConfigurationError, MissingDependencyError, CheckpointError
+        As :func:`plan_training`, for what is asked of the judging.
+    """
+    refuse_unanswerable(workspace, datasets)
+    refuse_unattackable(workspace, datasets)
+    tracker = open_tracker(workspace)
+    training = tracker.run(version.mlflow_run_id).tags.get(TRAINING_FINGERPRINT, "")
+    first = tracker.find_trained(version.name, training) if training else None
+    if first is None or first.checkpoint_digest != checkpoint.digest:
+        training = checkpoint.digest
+    shadow = shadow_of_checkpoint(workspace, checkpoint.digest)
+    return _plan(workspace, datasets, training, checkpoint.base_digest, shadow)
+
+
+def _plan(
+    workspace: Workspace,
+    datasets: Datasets,
+    training: str,
+    base_digest: str,
+    shadow: ShadowEvidence | None,
+) -> TrainingPlan:
+    judging, gate = _judging(workspace, datasets), workspace.params.gate
     if shadow is not None:
         judging["shadow"] = shadow.model_dump(mode="json")
-    if params.gate.beyond_seeds:
+    if gate.beyond_seeds:
         noise = known_noise(workspace, {suite.name: suite.digest for suite in datasets.judged})
         judging["noise"] = [one.model_dump(mode="json") for one in noise]
     return TrainingPlan(
         fingerprint=value_digest({"training": training, "judging": judging}),
         training_fingerprint=training,
-        base_digest=base.digest,
+        base_digest=base_digest,
     )
 
 

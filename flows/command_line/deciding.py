@@ -1,4 +1,4 @@
-"""The commands about decisions: gate, ledger."""
+"""The commands about decisions: gate, judge, ledger."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from flows.command_line.application import (
     AsJson,
     Directory,
+    announced,
     app,
     open_workspace,
     print_result,
@@ -45,6 +46,27 @@ def gate(
             file.write(markdown(found) + "\n")
     print_result(found.model_dump(mode="json") if as_json else lines(found), as_json=as_json)
     raise typer.Exit(EXIT_CODES[found.verdict])
+
+
+@app.command()
+def judge(
+    version: Annotated[int, typer.Argument(min=1, help="Number of a registered version.")],
+    workspace: Directory = Path(),
+    *,
+    promote: Annotated[
+        bool, typer.Option(help="Without, what passes the gate stays challenger.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a registered version on what is known today; promote it if the gate says so."""
+    from flows.commands.train import summarize
+    from flows.judge_version import judge_version
+
+    opened = open_workspace(workspace)
+    result = judge_version(opened, version, call=announced(as_json=as_json), may_promote=promote)
+    print_result(
+        result.model_dump(mode="json") if as_json else summarize(opened, result), as_json=as_json
+    )
 
 
 @ledger.command("log")

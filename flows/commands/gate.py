@@ -21,10 +21,12 @@ from flows.policy_changes import asked_of, changes_since_champion
 from flows.prepare_data import read_datasets
 from flows.registry_access import champion_version, open_ledger, open_tracker
 from flows.results import DECISION_FILE
+from flows.retraining.version_policy import version_policy
 from flows.version_files import runs_of
 from flows.workspace import Workspace
 from pipeline_steps.errors import EvidenceError, RegistryError, UsageError
 from pipeline_steps.gate_types import GateDecision, Verdict
+from pipeline_steps.judging_params import GateParams
 from pipeline_steps.registry.gate import policy_digest
 from pipeline_steps.registry.tracked_runs import FINGERPRINT
 from pipeline_steps.registry.verdicts import decision_of, run_verdicts
@@ -60,6 +62,8 @@ class Regated(Value):
 def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> Regated:
     """Return the verdict under today's policy, from predictions that are what they were.
 
+    Of a version of a retrain that is today's policy as its retrain changes it.
+
     Parameters
     ----------
     workspace : Workspace
@@ -90,14 +94,16 @@ def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> 
     recorded = _recorded(home / DECISION_FILE)
     _refuse_unanchored(workspace, fingerprint, evidence, recorded)
     _refuse_stale(workspace, evidence, recorded)
-    decision = _decide(workspace, evidence, [home, home / EVIDENCE])
-    same = policy_digest(workspace.params.gate) == recorded.policy_digest
+    policy = _policy(workspace, evidence)
+    decision = _decide(workspace, evidence, policy, [home, home / EVIDENCE])
+    same = policy_digest(policy) == recorded.policy_digest
     if same and decision.verdict != recorded.verdict:
         raise EvidenceError(
             f"the recorded verdict is {recorded.verdict}, its evidence says {decision.verdict}: "
             f"{'; '.join(decision.reasons)}",
             expected="the same verdict from the same predictions and policy",
-            fix="find out what changed (the code that judges?); then judge anew: holdfast train",
+            fix="find out what changed (the code that judges?); then judge anew: holdfast judge "
+            "VERSION",
         )
     return Regated(
         candidate=candidate,
@@ -106,7 +112,7 @@ def regate(workspace: Workspace, candidate: str, folder: Path | None = None) -> 
         recorded_verdict=recorded.verdict,
         same_policy=same,
         decision=decision,
-        changes=_changes(workspace, evidence, decision),
+        changes=_changes(workspace, evidence, policy, decision),
     )
 
 
@@ -174,13 +180,23 @@ def markdown(regated: Regated) -> str:
     return said + decision_table(regated.decision)
 
 
-def _decide(workspace: Workspace, evidence: Evidence, folders: list[Path]) -> GateDecision:
+def _policy(workspace: Workspace, evidence: Evidence) -> GateParams:
+    name = workspace.params.register_.model_name
+    version = open_tracker(workspace).find_version(name, evidence.candidate_digest)
+    return workspace.params.gate if version is None else version_policy(workspace, version.version)
+
+
+def _decide(
+    workspace: Workspace, evidence: Evidence, policy: GateParams, folders: list[Path]
+) -> GateDecision:
     found = EvidenceFolders(evidence, workspace.state, folders)
     reports, comparisons = recomputed(found)
-    return decide(reports, comparisons, workspace.params.gate, evidence.beside)
+    return decide(reports, comparisons, policy, evidence.beside)
 
 
-def _changes(workspace: Workspace, evidence: Evidence, decision: GateDecision) -> tuple[str, ...]:
+def _changes(
+    workspace: Workspace, evidence: Evidence, policy: GateParams, decision: GateDecision
+) -> tuple[str, ...]:
     """Return what is asked otherwise than of the champion: today's policy, the same intervals."""
     version = champion_version(workspace)
     return changes_since_champion(
@@ -188,9 +204,7 @@ def _changes(workspace: Workspace, evidence: Evidence, decision: GateDecision) -
         workspace.params.register_.model_name,
         None if version is None else version.checkpoint_digest,
         decision,
-        asked_of(
-            workspace.params.gate, evidence.evaluate, workspace.params.register_
-        ),
+        asked_of(policy, evidence.evaluate, workspace.params.register_),
     )
 
 
@@ -201,7 +215,7 @@ def _recorded(path: Path) -> GateDecision:
         raise EvidenceError(
             f"{path} cannot be read as a verdict: {error}",
             expected=f"{DECISION_FILE} as holdfast train writes it",
-            fix="judge the candidate anew: holdfast train",
+            fix="judge the candidate anew: holdfast judge VERSION",
         ) from error
 
 
@@ -218,7 +232,7 @@ def _refuse_unanchored(
             "the ledger holds no verdict on this candidate",
             expected=f"the verdict {recorded.verdict} of the run with fingerprint {fingerprint}",
             fix="name the ledger that it was judged in (HOLDFAST_LEDGER_URL), or judge it: "
-            "holdfast train",
+            "holdfast judge VERSION",
         )
     kept = [e for e in entries if e.evidence.get("champion_digest") == evidence.champion_digest]
     last = kept[-1] if kept else entries[-1]
@@ -227,7 +241,7 @@ def _refuse_unanchored(
         raise EvidenceError(
             f"{EVIDENCE_FILE} or {DECISION_FILE} is not what the ledger recorded",
             expected=f"evidence with digest {digest}, verdict {said.verdict}",
-            fix="find out who changed it; then remove it and judge anew: holdfast train",
+            fix="find out who changed it; then remove it and judge anew: holdfast judge VERSION",
         )
 
 
@@ -243,7 +257,7 @@ def _refuse_stale(workspace: Workspace, evidence: Evidence, recorded: GateDecisi
             raise EvidenceError(
                 f"the rows of {dataset.name} are not those that the candidate was judged on",
                 expected=f"digest {recorded.datasets.get(dataset.name)}, as recorded",
-                fix="judge the candidate on today's data: holdfast train",
+                fix="judge the candidate on today's data: holdfast judge VERSION",
             )
     version = champion_version(workspace)
     today = None if version is None else version.checkpoint_digest
@@ -251,5 +265,5 @@ def _refuse_stale(workspace: Workspace, evidence: Evidence, recorded: GateDecisi
         raise EvidenceError(
             "the champion is another one than the candidate was judged against",
             expected=f"the checkpoint with digest {evidence.champion_digest}",
-            fix="judge the candidate against today's champion: holdfast train",
+            fix="judge the candidate against today's champion: holdfast judge VERSION",
         )

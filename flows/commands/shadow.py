@@ -59,5 +59,5 @@ def labelled_lines(found: Labelled) -> str:
         f"of {counted(e.n, 'row')} version {found.run.challenger} answers {e.n_candidate_better} "
         f"better and {e.n_champion_better} worse than the champion: {gain:+.4f}\n"
         "the gate weighs it as shadow/better_answers when the candidate is judged next: "
-        "holdfast train"
+        f"holdfast judge {found.run.challenger}"
     )

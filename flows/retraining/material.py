@@ -82,22 +82,14 @@ def retrain_material(workspace: Workspace, datasets: Datasets, version: DatasetV
 
 
 def retrain_params(workspace: Workspace, material: Material, champion: int) -> Params:
-    """Return the workspace's parameters as a retrain changes them.
+    """Return the workspace's parameters as a retrain changes them: its gate, how it learns.
 
-    The gate asks for a gain on the held-back rows of the window and for no other, at the level
-    that the shipped policy ``refresh`` has for rows that few candidates are judged on; that nothing
-    is worse anywhere it asks as ever, by the workspace's own margins. Earlier windows refuse only
-    where they are shown to be worse: 100 rows cannot show that even equal answers are within 0.03,
-    and would let no later version pass. Continual learning begins at
-    the checkpoint of ``champion``, the version that was it when the trigger was admitted.
+    Continual learning begins at the checkpoint of ``champion``, the version that was it when the
+    trigger was admitted.
     """
     params = workspace.params
     values = params.model_dump(mode="json", by_alias=True)
-    looks = policy_values("refresh")["looks"]
-    unsure = [*params.gate.unsure_suites, f"{EARLIER}*"]
-    values["gate"] |= {
-        "superiority": [window_axis(params)], "looks": looks, "unsure_suites": unsure
-    }  # fmt: skip
+    values["gate"] |= window_demands(params)
     if params.retrain.learning == "continual":
         values["finetune"] |= _continued(workspace, champion)
         values["finetune"]["objective"]["replay"] = {
@@ -107,9 +99,25 @@ def retrain_params(workspace: Workspace, material: Material, champion: int) -> P
     return parse_params(values, source="retrain")
 
 
-def window_axis(params: Params) -> str:
+def window_demands(params: Params, suite: str = WINDOW) -> dict[str, Any]:
+    """Return what a retrain asks of the gate otherwise than the workspace does.
+
+    It asks for a gain on the held-back rows of the window (``suite``) and for no other, at the
+    level that the shipped policy ``refresh`` has for rows that few candidates are judged on; that
+    nothing is worse anywhere it asks as ever, by the workspace's own margins. Earlier windows
+    refuse only where they are shown to be worse: 100 rows cannot show that even equal answers are
+    within 0.03, and would let no later version pass.
+    """
+    return {
+        "superiority": [window_axis(params, suite)],
+        "looks": policy_values("refresh")["looks"],
+        "unsure_suites": [*params.gate.unsure_suites, f"{EARLIER}*"],
+    }
+
+
+def window_axis(params: Params, suite: str = WINDOW) -> str:
     """Return the metric of the window that decides: the problem's first one."""
-    return f"{WINDOW}/{HEADLINES[params.problem][0]}"
+    return f"{suite}/{HEADLINES[params.problem][0]}"
 
 
 def _continued(workspace: Workspace, champion: int) -> dict[str, Any]:

@@ -141,8 +141,8 @@ def answer_request(
             f"the request about version {version} was {_STATES[entry.event]} already, by "
             f"{entry.actor}: {entry.reason}",
             expected="a request that waits",
-            fix="holdfast train asks again once it judges the version anew (against another "
-            f"champion, policy or data); or: holdfast promote {version} --override --reason WHY",
+            fix=f"holdfast judge {version} asks again where champion, policy or data are others; "
+            f"or: holdfast promote {version} --override --reason WHY",
         )
     return _approval(found[-1].request, entry)
 
@@ -186,8 +186,8 @@ def refuse_unapproved(found: Sequence[Approval], version: int, champion: str | N
         raise PromotionError(
             f"the request for an approval of version {version} is {state}",
             expected="a person's approval, as register.approval asks for",
-            fix=f"holdfast approve {version}, where it waits; holdfast train asks again once it "
-            "judges the version anew (against another champion, policy or data); or: "
+            fix=f"holdfast approve {version}, where it waits; holdfast judge {version} asks again "
+            "where champion, policy or data are others; or: "
             f"holdfast promote {version} --override --reason WHY",
         )
 

@@ -167,7 +167,7 @@ class Ledger:
                 raise PromotionError(
                     f"version {_named(current)} of {model_name} became champion in the meantime",
                     expected=f"version {_named(expected)}, as when version {new} was judged",
-                    fix="judge the candidate against the new champion: holdfast train",
+                    fix=f"judge it against the new champion: holdfast judge {new}",
                 )
             evidence = {**evidence, "version": new, "previous": current}
             return self._append(connection, CHAMPION_MOVED, model_name, actor, reason, evidence)

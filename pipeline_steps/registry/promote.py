@@ -158,7 +158,7 @@ def _allowing(
         raise PromotionError(
             f"the decision is about another checkpoint than version {version.version}",
             expected="a decision about the registered checkpoint",
-            fix="judge this version again: holdfast train",
+            fix=f"judge this version again: holdfast judge {version.version}",
         )
     current = None if last is None else version_of(last)
     champion = None if current is None else tracker.version(version.name, current)
@@ -166,6 +166,6 @@ def _allowing(
         raise PromotionError(
             f"the decision was made against another champion than version {current}",
             expected="a decision against today's champion",
-            fix="judge the candidate again: holdfast train",
+            fix=f"judge this version again: holdfast judge {version.version}",
         )
     return decision

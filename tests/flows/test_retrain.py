@@ -13,14 +13,17 @@ from builders import write_jsonl
 from tiny_workspaces import change_params, make_workspace, shifted_rows
 from warm_commands import WarmCommands
 
-from flows.registry_access import open_ledger
+from flows.registry_access import open_ledger, open_tracker
 from flows.retrain import retrain as run_trigger
 from flows.retraining.dataset_version import add_dataset_version
 from flows.retraining.material import Material, retrain_params
 from flows.retraining.triggers import Trigger
+from flows.shadow_evidence import record_shadow
 from flows.workspace import Workspace
 from pipeline_steps.errors import StorageError
+from pipeline_steps.gate_types import ShadowEvidence
 from pipeline_steps.registry.gate_axes import may_be_unsure
+from pipeline_steps.registry.tracked_runs import TRAINING_FINGERPRINT
 
 
 def drift(root: Path) -> Path:
@@ -105,6 +108,37 @@ def test_windows_of_earlier_retrains_are_no_bar_where_they_are_too_small_to_tell
     gate = retrain_params(workspace, Material.model_construct(), champion=1).gate
     unsure = [s for s in ("test", "window", "earlier_retrain-1a2b") if may_be_unsure(s, gate)]
     assert unsure == ["earlier_retrain-1a2b"]
+
+
+def test_a_version_of_a_retrain_is_judged_again_on_its_window_and_on_labelled_traffic(
+    holdfast: WarmCommands, retrained: Any
+) -> None:
+    root, _, result = retrained
+    candidate = result["run"]["version"]
+    recomputed = holdfast("gate", "--candidate", str(candidate), "--json", cwd=root)
+    assert (recomputed.code, recomputed.printed["same_policy"]) == (0, True)
+    assert holdfast("rollback", cwd=root).code == 0
+    words = ("judge", str(candidate), "--json")
+    same = holdfast(*words, cwd=root, skip=["reproduce_data"]).printed
+    assert (same["fingerprint"], same["reused"]) == (result["run"]["fingerprint"], True)
+
+    workspace = Workspace.open(root)
+    tracker, name = open_tracker(workspace), workspace.params.register_.model_name
+    ours, theirs = (tracker.version(name, number) for number in (candidate, 1))
+    worse = ShadowEvidence(
+        candidate_digest=ours.checkpoint_digest, champion_digest=theirs.checkpoint_digest,
+        window_digest="w", n=500, n_different=400, n_candidate_better=0, n_champion_better=400,
+    )  # fmt: skip
+    training = tracker.run(ours.mlflow_run_id).tags[TRAINING_FINGERPRINT]
+    record_shadow(workspace, worse, training, "labels")
+    found = holdfast(*words, cwd=root, skip=["reproduce_data"]).printed
+    assert (found["version"], found["verdict"], found["reused"]) == (candidate, "REJECT", False)
+    ledger = holdfast.records(root)["ledger"]
+    checks = [e for e in ledger if e["event"] == "gate_verdict"][-1]["evidence"]["checks"]
+    passed = {check["name"]: check["passed"] for check in checks}
+    assert passed["superiority window/accuracy"]
+    assert not passed["non-inferiority shadow/better_answers"]
+    assert holdfast("gate", "--candidate", str(candidate), cwd=root).code == 11
 
 
 def test_the_same_file_again_is_the_same_event(holdfast: WarmCommands, retrained: Any) -> None:

@@ -34,11 +34,17 @@ def ask(workspace: Any, number: int, hours: float) -> None:
     """Let a version have passed the gate against today's champion, and wait."""
     from registry_builders import decision
 
+    from flows.judging import evaluate_digest
     from flows.registry_access import champion_version, open_ledger, open_tracker
     from pipeline_steps.registry.approvals import request_approval
+    from pipeline_steps.registry.gate import policy_digest
 
     version = open_tracker(workspace).version(MODEL, number)
-    said = decision(version, champion_version(workspace))
+    asked = {
+        "policy_digest": policy_digest(workspace.params.gate),
+        "evaluate_digest": evaluate_digest(workspace),
+    }
+    said = decision(version, champion_version(workspace)).model_copy(update=asked)
     ledger = open_ledger(workspace)
     ledger.append(
         "gate_verdict", model_name=MODEL, actor="ada", reason="PROMOTE",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from flows.approval import answer, is_approved, refuse_the_proposer
+from flows.judging import evaluate_digest
 from flows.registry_access import open_ledger, open_mover, open_tracker
+from flows.retraining.version_policy import version_policy
 from flows.workspace import Workspace
-from pipeline_steps.errors import UsageError
+from pipeline_steps.errors import PromotionError, UsageError
 from pipeline_steps.gate_types import GateDecision, Verdict
 from pipeline_steps.registry.approvals import approvals, refuse_unapproved
+from pipeline_steps.registry.gate import policy_digest
 from pipeline_steps.registry.promote import Promotion, promote
 from pipeline_steps.registry.recorded_answers import recorded_answers
 from pipeline_steps.registry.rollback import Rollback, rollback
@@ -24,13 +27,14 @@ def promote_by_hand(workspace: Workspace, number: int, *, override: str | None) 
     Raises
     ------
     PromotionError
-        If the last verdict on this version is not PROMOTE against today's champion, the artifact
-        fails its smoke test, or another promoter was first.
+        If the last verdict on this version is not PROMOTE against today's champion and by today's
+        policy, the artifact fails its smoke test, or another promoter was first.
     """
     tracker, ledger = open_tracker(workspace), open_ledger(workspace)
     version = tracker.version(workspace.params.register_.model_name, number)
     decision = last_decision(workspace, version)
     if override is None and ledger.champion(version.name) != number:
+        _refuse_another_question(workspace, number, decision)
         _refuse_without_approval(workspace, number, decision)
     if override is not None:
         refuse_the_proposer(workspace, number, workspace.settings.actor)
@@ -94,6 +98,25 @@ def _refuse_borrowed_name(workspace: Workspace, by: str | None) -> None:
             f"--by {by}, in a command that {actor} runs",
             expected="who approves runs the command, as register.approval: four_eyes asks for",
             fix=f"leave --by out, or let {by} run it (HOLDFAST_ACTOR names who that is)",
+        )
+
+
+def _refuse_another_question(
+    workspace: Workspace, number: int, decision: GateDecision | None
+) -> None:
+    """Refuse a PROMOTE that was an answer to something else than is asked here today.
+
+    A pull request may propose a laxer policy, and is judged by it; the ledger has that verdict
+    though the policy was never merged. Other refusals come from the promotion itself.
+    """
+    if decision is None or decision.verdict is not Verdict.PROMOTE:
+        return
+    asked = policy_digest(version_policy(workspace, number)), evaluate_digest(workspace)
+    if (decision.policy_digest, decision.evaluate_digest) != asked:
+        raise PromotionError(
+            f"the verdict on version {number} was made by another policy than today's",
+            expected="a verdict by the sections gate and evaluate of params.yaml",
+            fix=f"judge it by them: holdfast judge {number}",
         )
 
 

@@ -64,6 +64,24 @@ def test_a_version_waits_for_approval_comes_and_is_rolled_back(
 
 
 @pytest.mark.slow
+def test_a_verdict_by_another_policy_than_todays_promotes_nothing_until_it_is_judged_by_todays(
+    holdfast: WarmCommands, waiting: Path
+) -> None:
+    """A pull request that was never merged may have been judged by a laxer one."""
+    change_params(waiting, gate={"default_margin": 0.02})
+    run(holdfast, waiting, "approve", "2", "--by", "eve", code=5)
+    refused = run(holdfast, waiting, "promote", "2", code=5)
+    assert "the verdict on version 2 was made by another policy than today's" in refused.stderr
+    assert "fix: judge it by them: holdfast judge 2" in refused.stderr
+    assert holdfast.records(waiting)["aliases"]["champion"] == 1
+    again = run(holdfast, waiting, "judge", "2", "--json", skip=["reproduce_data"]).printed
+    assert (again["verdict"], again["reused"]) == ("PROMOTE", False)
+    assert "is waiting" in run(holdfast, waiting, "promote", "2", code=5).stderr  # asked anew
+    run(holdfast, waiting, "approve", "2", "--by", "eve")
+    assert holdfast.records(waiting)["aliases"] == {"champion": 2, "previous": 1}
+
+
+@pytest.mark.slow
 def test_a_refused_version_is_no_challenger_and_cannot_be_approved(
     holdfast: WarmCommands, waiting: Path
 ) -> None:

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 
 from pipeline_steps.comparison_types import PairedComparison, PairedDifference
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue, SliceMetrics
-from pipeline_steps.reporting.compare_report import ComparedVersion, render_comparison
+from pipeline_steps.reporting.compare_report import (
+    ComparedVersion,
+    ComparisonRecord,
+    render_comparison,
+)
 from pipeline_steps.reporting.report import render_report
 from pipeline_steps.reporting.run_record import RunRecord
 from pipeline_steps.reporting.severities import (
@@ -153,7 +157,7 @@ def versions(record: RunRecord, **fields) -> tuple[ComparedVersion, ComparedVers
 
 
 def beside(first: ComparedVersion, second: ComparedVersion) -> str:
-    return render_comparison("desk", first, second)
+    return render_comparison(ComparisonRecord(model_name="desk", first=first, second=second))
 
 
 def test_two_versions_are_drawn_in_one_curve(record: RunRecord) -> None:

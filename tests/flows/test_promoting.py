@@ -72,7 +72,7 @@ def test_a_verdict_by_another_policy_than_todays_promotes_nothing_until_it_is_ju
     run(holdfast, waiting, "approve", "2", "--by", "eve", code=5)
     refused = run(holdfast, waiting, "promote", "2", code=5)
     assert "the verdict on version 2 was made by another policy than today's" in refused.stderr
-    assert "fix: judge it by them: holdfast judge 2" in refused.stderr
+    assert "to fix it: judge it by them: holdfast judge 2" in refused.stderr
     assert holdfast.records(waiting)["aliases"]["champion"] == 1
     again = run(holdfast, waiting, "judge", "2", "--json", skip=["reproduce_data"]).printed
     assert (again["verdict"], again["reused"]) == ("PROMOTE", False)

@@ -39,16 +39,20 @@ def code_version(packages: Iterable[str]) -> str:
 
 
 def provenance(directory: Path, packages: Iterable[str]) -> Provenance:
-    """Return who, what and when of a result made now in the workspace ``directory``."""
+    """Return who, what and when of a result made now of data in ``directory``.
+
+    Commit and ``dvc.lock`` are those of the repository and the workspace that it lies in.
+    """
     status = _git(directory, "status", "--porcelain", "--untracked-files=no")
-    lock = directory / "dvc.lock"
+    above = (directory.resolve(), *directory.resolve().parents)
+    lock = next((path for place in above if (path := place / "dvc.lock").exists()), None)
     return Provenance(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         holdfast_version=pipeline_steps.__version__,
         code_version=code_version(packages),
         git_commit=_git(directory, "rev-parse", "HEAD"),
         git_dirty=None if status is None else bool(status),
-        lock_digest=file_digest(lock) if lock.exists() else None,
+        lock_digest=None if lock is None else file_digest(lock),
         python=platform.python_version(),
         platform=platform.platform(),
         libraries=_installed(_LIBRARIES),

@@ -132,7 +132,7 @@ def describer(
             "valid_digest": inputs.valid.digest,
             "further_digests": dict(inputs.further),
             "training": training,
-            "provenance": provenance(Path.cwd(), _CODE),
+            "provenance": provenance(inputs.train.path.parent, _CODE),
         }
 
     return describe

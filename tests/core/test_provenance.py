@@ -68,6 +68,16 @@ def test_in_git_the_commit_and_its_cleanliness_are_recorded(tmp_path: Path) -> N
     assert dirty.lock_digest == file_digest(tmp_path / "dvc.lock") != clean.lock_digest
 
 
+def test_data_below_a_workspace_is_of_its_commit_and_lock(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "dvc.lock").write_text("stages: {}\n")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "first")
+    above, below = (provenance(place, ()) for place in (tmp_path, tmp_path / "data"))
+    assert (below.git_commit, below.lock_digest) == (above.git_commit, above.lock_digest)
+    assert below.lock_digest == file_digest(tmp_path / "dvc.lock")
+
+
 def test_without_git_itself_the_rest_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from tiny_models import TARGETS, save_tiny_model
 
 from pipeline_steps.errors import CheckpointError, TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
-from pipeline_steps.inference.checkpoint import load_checkpoint
+from pipeline_steps.inference.checkpoint import META, load_checkpoint
 from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.training import finetune as step
 from pipeline_steps.training.finetune import finetune
@@ -46,6 +46,8 @@ def test_a_checkpoint_is_learnt_and_answers_texts(base, datasets, tmp_path) -> N
     assert load_checkpoint(checkpoint.path) == checkpoint
     answers = Predictor.from_checkpoint(checkpoint.path).predict(TEXTS[:2])
     assert [answer["label"] for answer in answers] == ["plus", "minus"]
+    made = json.loads((checkpoint.path / META).read_text(encoding="utf-8"))["provenance"]
+    assert made["git_commit"] is None  # that of the rows' repository, not of where tests run
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(base, datasets, tmp_path) -> None:

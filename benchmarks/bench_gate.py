@@ -7,6 +7,7 @@ Run: ``.venv/bin/python benchmarks/bench_gate.py`` (a few minutes on one core).
 from __future__ import annotations
 
 import argparse
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,8 @@ def _refuse_another_gate() -> None:
                  policy_digest="p", promoted=False, spent=float(spent[k]))
             for k in range(week - 1)
         )  # fmt: skip
-        state: Any = type("State", (), {"left": np.array([ALPHA - spent[: week - 1].sum()])})()
+        left = np.array([ALPHA - spent[: week - 1].sum()])
+        state: Any = SimpleNamespace(left=left, looks=WEEKS)
         promoted, _ = holdfast(state, np.array([wins]), np.array([losses]), ROWS, week)
         says = verdict_of_the_gate(wins, losses, ROWS, looks)
         same = (says is Verdict.PROMOTE) == bool(promoted[0])

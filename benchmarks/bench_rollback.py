@@ -95,7 +95,7 @@ class Asking:
                 if answer.status_code != 200:
                     self.failed += 1
                     continue
-                version = int(answer.json()["version"])
+                version = int(answer.json()["predictions"][0]["version"])
                 if version != self.last:
                     self.first[version], self.last = time.time(), version
                 time.sleep(0.01)
@@ -103,6 +103,8 @@ class Asking:
     def wait_for(self, version: int) -> float:
         """Return when a version answered first, once it does."""
         while self.last != version:
+            if not self._thread.is_alive():
+                raise SystemExit("the client ended: see its error above")
             time.sleep(0.005)
         return self.first[version]
 

@@ -253,10 +253,11 @@ def _as_written(decision: GateDecision) -> Any:
 def _refuse_stale(workspace: Workspace, evidence: Evidence, recorded: GateDecision) -> None:
     """Refuse a verdict about other data than today's, or against another champion."""
     for dataset in read_datasets(workspace.root).judged:
-        if recorded.datasets.get(dataset.name) != dataset.digest:
+        known = recorded.datasets.get(dataset.name)
+        if known != dataset.digest:
             raise EvidenceError(
                 f"the rows of {dataset.name} are not those that the candidate was judged on",
-                expected=f"digest {recorded.datasets.get(dataset.name)}, as recorded",
+                expected=f"digest {known}, as recorded" if known else "a verdict on this suite",
                 fix="judge the candidate on today's data: holdfast judge VERSION",
             )
     version = champion_version(workspace)

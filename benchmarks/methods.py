@@ -1,0 +1,70 @@
+"""The ways of fine-tuning that are put side by side, and what they are tried on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TEACHER, OTHER_TEACHER = "teacher-100", "teacher-101"
+"""Checkpoints of plain tuning with other seeds, and twice the epochs; put in by name."""
+ATTACKED = "attacked.parquet"
+"""Training rows as DeepWordBug left them, attacking the first teacher."""
+
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "full, lower rate": {"learning_rate": 5e-5},
+    "head": {"tuning": {"kind": "head"}},
+    "top 2 layers": {"tuning": {"kind": "top_layers"}},
+    "bitfit": {"tuning": {"kind": "bitfit"}},
+    "layer decay 0.8": {"layer_decay": 0.8},
+    "lora": {"tuning": {"kind": "lora"}},
+    "rslora": {"tuning": {"kind": "lora", "scaling": "sqrt_rank"}},
+    "dora": {"tuning": {"kind": "lora", "decomposed": True}},
+    "ia3": {"tuning": {"kind": "ia3"}},
+    "houlsby": {"tuning": {"kind": "houlsby"}},
+    "pfeiffer": {"tuning": {"kind": "pfeiffer"}},
+    "prompt": {"tuning": {"kind": "prompt"}},
+    "prefix": {"tuning": {"kind": "prefix"}},
+    "adalora": {"tuning": {"kind": "adalora"}},
+    "label smoothing 0.1": {"loss": {"label_smoothing": 0.1}},
+    "focal": {"loss": {"kind": "focal"}},
+    "fgm": {"objective": {"fgm": {}}},
+    "pgd": {"objective": {"pgd": {}}},
+    "freelb": {"objective": {"freelb": {}}},
+    "smart": {"objective": {"smart": {}}},
+    "rdrop": {"objective": {"rdrop": {}}},
+    "contrastive": {"objective": {"contrastive": {}}},
+    "l2sp": {"objective": {"l2sp": {}}, "weight_decay": 0.0},
+    "augmentation": {"augmentation": {}},
+    "ema": {"averaging": {"kind": "ema", "decay": 0.98}},
+    "swa": {"averaging": {"kind": "swa"}},
+    "wise-ft 0.7": {"wise_ft": {"alpha": 0.7}},
+    "uniform soup of 3": {"n_runs": 3, "combine": "uniform_soup"},
+    "pretraining": {"pretraining": {"kind": "mlm"}},
+    "few-shot": {"few_shot": {}},
+    "normalisation": {"normalisation": {}},
+    "synonyms": {
+        "augmentation": {"typos": 0.0, "word_loss": 0.0, "word_swap": 0.0, "synonyms": 0.2}
+    },
+    "attacked rows": {
+        "augmentation": {
+            "probability": 0.0,
+            "attacked": {"texts": ATTACKED, "ramp_epochs": 1},
+        }
+    },
+    "distillation": {"objective": {"distillation": {"teachers": [TEACHER]}}},
+    "two teachers": {"objective": {"distillation": {"teachers": [TEACHER, OTHER_TEACHER]}}},
+    "3 layers": {"student_layers": [0, 2, 4]},
+    "3 layers, distilled": {
+        "student_layers": [0, 2, 4],
+        "objective": {"distillation": {"teachers": [TEACHER]}, "hidden": {"teacher": TEACHER}},
+    },
+}
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sst2": {"rows": 1200, "epochs": 3, "judged": 1000, "shift": ["dynasent_r1"]},
+    "banking77": {"rows": 1155, "epochs": 8, "judged": 1540, "shift": []},
+}
+"""Training rows, epochs, rows of each judged file and shift files by dataset."""
+OTHERWISE: dict[str, Any] = {"rows": 1200, "epochs": 3, "judged": 1000, "shift": []}
+COMMON: dict[str, Any] = {"batch_tokens": 512}
+"""Small batches: few rows make too few steps otherwise, for the slow learners above all."""

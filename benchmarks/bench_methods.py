@@ -89,7 +89,9 @@ def run_one(workspace: Path, method: str, seed: int, result: Path) -> None:
         cpu = time.process_time() - started
         jobs = [(suite, root / f"{suite.name}.parquet") for suite in datasets.judged]
         predict = opened.params.predict.model_copy(update={"precision": "auto"})
-        reports = [evaluate(p, opened.params.evaluate) for p in predict_all(checkpoint, jobs, predict)]
+        reports = [
+            evaluate(p, opened.params.evaluate) for p in predict_all(checkpoint, jobs, predict)
+        ]
     scores = {r.suite: round(float(r.metric("accuracy").value), 5) for r in reports}
     kept = {k: checkpoint.training[k] for k in ("n_trainable", "n_parameters", "steps")}
     result.write_text(json.dumps({"scores": scores, "cpu": cpu, **kept}), encoding="utf-8")

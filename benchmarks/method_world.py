@@ -37,7 +37,7 @@ def made_workspace(work: Path, data: Path, workspace: Path) -> None:
     """Make a workspace of cut files, and run its data stages."""
     settings = cut_settings(data.name)
     shift = [f"shift_{name}" for name in settings["shift"]]
-    sizes = {"train": settings["rows"], "valid": settings["judged"], "test": settings["judged"]}
+    sizes = {"train": settings["train"], "valid": settings["valid"], "test": settings["judged"]}
     cut = {
         stem: cut_rows(data / f"{stem}.jsonl.gz", n, work / f"{data.name}-{stem}.jsonl.gz")
         for stem, n in (sizes | dict.fromkeys(shift, settings["judged"])).items()
@@ -75,7 +75,7 @@ def made_teachers(workspace: Path) -> None:
     datasets = read_datasets(workspace)
     first = made_teacher(workspace, datasets, TEACHER, seed=100)
     made_teacher(workspace, datasets, OTHER_TEACHER, seed=101)
-    asked = {"recipes": ("deepwordbug",), "n_examples": 300}
+    asked = {"recipes": ("deepwordbug",), "n_examples": 200}
     attacking = with_attacks(Workspace.open(workspace), asked)
     attack_training_rows(attacking, datasets, first, workspace / "made" / ATTACKED)
 

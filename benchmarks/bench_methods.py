@@ -25,8 +25,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from child_process import run_measured
-from method_world import cut_settings, prepared
-from methods import ATTACKED, COMMON, METHODS, OTHER_TEACHER, TEACHER
+from method_world import prepared
+from methods import ATTACKED, METHODS, OTHER_TEACHER, TEACHER, settings_of
 from records import record, write_records
 
 
@@ -78,8 +78,8 @@ def run_one(workspace: Path, method: str, seed: int, result: Path) -> None:
 
     opened = Workspace.open(workspace)
     datasets = read_datasets(workspace)
-    settings = {"epochs": cut_settings(workspace.name)["epochs"], "seed": seed, **COMMON}
-    params = FinetuneParams.model_validate(settings | placed(METHODS[method], workspace))
+    settings = placed(settings_of(workspace.name, method), workspace)
+    params = FinetuneParams.model_validate({"seed": seed, **settings})
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
         started = time.process_time()
@@ -92,9 +92,13 @@ def run_one(workspace: Path, method: str, seed: int, result: Path) -> None:
         reports = [
             evaluate(p, opened.params.evaluate) for p in predict_all(checkpoint, jobs, predict)
         ]
-    scores = {r.suite: round(float(r.metric("accuracy").value), 5) for r in reports}
+    scores = {r.suite: round(value_of(r), 5) for r in reports}
     kept = {k: checkpoint.training[k] for k in ("n_trainable", "n_parameters", "steps")}
     result.write_text(json.dumps({"scores": scores, "cpu": cpu, **kept}), encoding="utf-8")
+
+
+def value_of(report: Any) -> float:
+    return float(report.metric("accuracy").value)
 
 
 def placed(settings: Any, workspace: Path) -> Any:

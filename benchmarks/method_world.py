@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from methods import ATTACKED, COMMON, OTHER_TEACHER, OTHERWISE, SETTINGS, TEACHER
+from methods import ATTACKED, OTHER_TEACHER, OTHERWISE, SETTINGS, TEACHER, settings_of
 
 if TYPE_CHECKING:
     from flows.prepare_data import Datasets
@@ -84,8 +84,9 @@ def made_teacher(workspace: Path, datasets: Datasets, name: str, *, seed: int) -
     from pipeline_steps.finetune_params import FinetuneParams
     from pipeline_steps.training.finetune import finetune
 
-    epochs = 2 * cut_settings(workspace.name)["epochs"]
-    params = FinetuneParams.model_validate({"epochs": epochs, "seed": seed, **COMMON})
+    settings = settings_of(workspace.name, "full")
+    longer = {**settings, "epochs": 2 * settings["epochs"], "seed": seed}
+    params = FinetuneParams.model_validate(longer)
     directory = workspace / "made" / name
     with tempfile.TemporaryDirectory() as work:
         return finetune(datasets.train, datasets.valid, params, directory, work=Path(work))

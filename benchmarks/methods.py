@@ -11,7 +11,7 @@ ATTACKED = "attacked.parquet"
 
 METHODS: dict[str, dict[str, Any]] = {
     "full": {},
-    "full, lower rate": {"learning_rate": 5e-5},
+    "half the rate": {"rate_factor": 0.5},
     "head": {"tuning": {"kind": "head"}},
     "top 2 layers": {"tuning": {"kind": "top_layers"}},
     "bitfit": {"tuning": {"kind": "bitfit"}},
@@ -61,10 +61,25 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "sst2": {"train": 800, "valid": 200, "judged": 800, "epochs": 3, "shift": ["dynasent_r1"]},
-    "banking77": {"train": 770, "valid": 385, "judged": 1155, "epochs": 6, "shift": []},
-}
-"""Rows of each file, epochs and shift files by dataset; few enough for three seeds on a laptop."""
-OTHERWISE: dict[str, Any] = {"train": 800, "valid": 200, "judged": 800, "epochs": 3, "shift": []}
-COMMON: dict[str, Any] = {"batch_tokens": 512}
-"""Small batches: few rows make too few steps otherwise, for the slow learners above all."""
+    "sst2": {
+        "train": 800, "valid": 200, "judged": 800, "shift": ["dynasent_r1"],
+        "epochs": 3, "batch_tokens": 512, "rate": 1e-4,
+    },
+    "banking77": {
+        "train": 770, "valid": 385, "judged": 1155, "shift": [],
+        "epochs": 6, "batch_tokens": 256, "rate": 3e-4,
+    },
+}  # fmt: skip
+"""Rows of each file, and what all methods share: few enough rows for three seeds on a laptop, and
+small batches, since few rows make too few steps otherwise. The rate is that of methods which move
+whole weights, the others keep their own."""
+OTHERWISE = SETTINGS["sst2"] | {"shift": []}
+
+
+def settings_of(dataset: str, method: str) -> dict[str, Any]:
+    """Return the section ``finetune`` of a method on a dataset, without seed and paths."""
+    asked, shared = dict(METHODS[method]), SETTINGS.get(dataset, OTHERWISE)
+    factor = asked.pop("rate_factor", 1.0)
+    whole = asked.get("tuning", {"kind": "full"})["kind"] in {"full", "top_layers"}
+    rate = {"learning_rate": shared["rate"] * factor} if whole else {}
+    return {name: shared[name] for name in ("epochs", "batch_tokens")} | rate | asked

@@ -14,8 +14,9 @@ import numpy as np
 Row = dict[str, Any]
 SETS = ("twitter_sentiment_years", "clinc150")
 YEARS = (2014, 2015, 2016, 2017)
-N_KNOWN, N_UNSEEN, OF_LABEL = 24, 8, 40
-N_STRETCH = 300  # of CLINC150
+N_KNOWN, N_UNSEEN, OF_LABEL = 36, 8, 40
+N_STRETCH = 500  # of CLINC150
+N_HALF_YEAR = 900  # of tweets
 UNSEEN_SHARE = (0.0, 0.0, 0.1, 0.2, 0.3, 0.3)
 POLITE = 1  # the stretch of CLINC150 in which every text is polite, and nothing else is new
 
@@ -66,17 +67,17 @@ def _tweets(directory: Path) -> World:
     rng = np.random.default_rng(0)
     files = {
         part: _drawn(_read(directory / f"{part}.jsonl.gz"), n, rng)
-        for part, n in (("train", 1_500), ("valid", 300), ("test", 800))
+        for part, n in (("train", 3_000), ("valid", 500), ("test", 1_500))
     }
     stretches = []
     for year in YEARS:
-        rows = _drawn(_read(directory / f"shift_{year}.jsonl.gz"), 800, rng)
+        rows = _drawn(_read(directory / f"shift_{year}.jsonl.gz"), 2 * N_HALF_YEAR, rng)
         stretches += [Stretch(f"{year} {h}", rows[i::2]) for i, h in enumerate(("I", "II"))]
-    return World(SETS[0], files, stretches, labels=300, epochs=2)
+    return World(SETS[0], files, stretches, labels=800, epochs=2)
 
 
 def _intents(directory: Path) -> World:
-    """Return 24 intents, then traffic into which 8 come that the first training never saw."""
+    """Return 36 intents, then traffic into which 8 come that the first training never saw."""
     rng = np.random.default_rng(0)
     parts = {part: _read(directory / f"{part}.jsonl.gz") for part in ("train", "valid", "test")}
     names = rng.permutation(sorted({row["label"] for row in parts["train"]}))
@@ -99,7 +100,7 @@ def _intents(directory: Path) -> World:
             rows = [{**row, "text": f"hi there {row['text']} thanks"} for row in rows]
         stretches.append(Stretch(_called(number, share), _drawn(rows, len(rows), rng)))
     files = {"train": learnt, "valid": valid, "test": of_known["test"]}
-    return World(SETS[1], files, stretches, labels=200, epochs=4)
+    return World(SETS[1], files, stretches, labels=400, epochs=4)
 
 
 def _called(number: int, share: float) -> str:

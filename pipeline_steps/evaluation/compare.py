@@ -147,7 +147,7 @@ def _intervals(
     alike = candidate.answers_like(champion)
     computed = (*candidate.shares, *candidate.averages) if alike else candidate.shares
     intervals = dict.fromkeys(computed, share)
-    for name in candidate.directions:
+    for name in names:
         resampled = ours[name] - theirs[name]
         resampled = resampled[~np.isnan(resampled)]  # a resample may hold no entity at all
         if name not in intervals and len(resampled) and np.isfinite(resampled).all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +96,7 @@ def swap_tests(
     tests for the statistical significance of result differences", COLING 2000, section 3.2.
     Besag and Clifford (1991), "Sequential Monte Carlo p-values", Biometrika 78, 301-304.
     """
-    drawing = _Drawing(candidate, champion, swaps.seed)
+    drawing = _Drawing(candidate, champion, list(gains), swaps.seed)
     open_ = {(name, side): 0 for name in gains for side in ("better", "worse")}
     found: dict[tuple[str, str], float] = {}
     drawn = 0
@@ -124,11 +124,13 @@ def _as_much(swapped: Array, gain: float, side: str) -> int:
 
 
 class _Drawing:
-    """Draws swaps of the outputs of two models, on and on."""
+    """Draws swaps of the outputs of two models, on and on; only metrics that are asked for."""
 
-    def __init__(self, candidate: ScoredRows, champion: ScoredRows, seed: int) -> None:
+    def __init__(
+        self, candidate: ScoredRows, champion: ScoredRows, names: Sequence[str], seed: int
+    ) -> None:
         self.n = len(candidate)
-        self.directions = candidate.directions
+        self.directions = {name: candidate.directions[name] for name in names}
         self.both = candidate.followed_by(champion)
         # Not the stream that draws the bootstrap rows.
         self.generator = np.random.default_rng((seed, 2))

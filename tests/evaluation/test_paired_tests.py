@@ -14,13 +14,16 @@ from pipeline_steps.evaluation.paired_tests import Swaps, mcnemar_p, swap_tests
 from pipeline_steps.evaluation.scored import point_metrics
 
 counts = st.integers(0, 40)
+_UNKNOWN = 4
+"""A label that no model can answer: the loss of its rows is infinite."""
 
 
 def make_rows(truth: np.ndarray, predicted: np.ndarray) -> Outcomes:
     n = len(truth)
     zeros = np.zeros(n)
-    labels = tuple("abcd")
-    return Outcomes(labels, truth, predicted, zeros, zeros, np.full(n, 0.5), zeros.astype(int), 10)
+    labels = tuple("abcde")
+    losses = np.where(truth == _UNKNOWN, np.inf, zeros)
+    return Outcomes(labels, truth, predicted, losses, zeros, np.full(n, 0.5), zeros.astype(int), 10)
 
 
 @given(counts, counts)
@@ -87,3 +90,13 @@ def test_a_plain_difference_is_told_as_finely_as_the_most_swaps_can() -> None:
     harm_only = Swaps(100, 3000, 0, better=False)
     assert swap_tests(good, bad, {"macro_f1": 1.0}, harm_only) == {"macro_f1": (1 / 101, 1.0)}
     assert swaps.resolution == 1 / 3001
+
+
+def test_a_metric_that_is_infinite_on_both_sides_is_not_drawn_with_the_others() -> None:
+    """A truth that neither model knows: its loss is infinite, and infinity less infinity warns."""
+    truth = np.append(np.arange(40) % 4, _UNKNOWN)
+    good, bad = make_rows(truth, truth % 4), make_rows(truth, (truth + 1) % 4)
+    assert point_metrics(good)["nll"] == point_metrics(bad)["nll"] == math.inf
+    gain = point_metrics(good)["macro_f1"] - point_metrics(bad)["macro_f1"]
+    better, _ = swap_tests(good, bad, {"macro_f1": gain}, Swaps(100, 100, 0))["macro_f1"]
+    assert better == 1 / 101

@@ -11,11 +11,13 @@ from flows.monitoring.incidents import draw_incidents, draw_windows
 from flows.monitoring.labels import confirm_tickets, forget_texts
 from flows.monitoring.other_versions import NotServing, find_other_versions
 from flows.monitoring.references import find_champion, training_reference
+from flows.monitoring.standing import watch_labels
 from flows.monitoring.verdicts import decide_retrain, record_verdicts
 from flows.monitoring.windows import read_windows
 from flows.pipeline import Call, call_directly
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import DriftReport, RetrainDecision
+from pipeline_steps.monitoring.standing import StandingEvidence
 from pipeline_steps.monitoring.tickets import Ticket
 from pipeline_steps.types import Value
 
@@ -24,13 +26,15 @@ class MonitorResult(Value):
     """What ``holdfast monitor --json`` prints.
 
     ``recorded``: ids of the decisions that this run wrote to the ledger; ``not_serving``: what is
-    wrong where other versions than the champion answered all new rows.
+    wrong where other versions than the champion answered all new rows; ``standing``: what labels
+    of rows say that were drawn by chance, where no ticket is live.
     """
 
     version: int
     windows: tuple[DriftReport, ...]
     tickets: tuple[Ticket, ...]
     decision: RetrainDecision
+    standing: StandingEvidence | None = None
     not_serving: NotServing | None = None
     reports: tuple[str, ...] = ()
     recorded: tuple[str, ...] = ()
@@ -47,6 +51,7 @@ def monitor(workspace: Workspace, *, call: Call = call_directly) -> MonitorResul
     training = call(training_reference, workspace, version)
     windows = call(read_windows, workspace, version, training)
     not_serving = call(find_other_versions, workspace, version, windows)
+    standing = call(watch_labels, workspace, version, training)
     tickets = call(confirm_tickets, workspace, version, training)
     tickets = call(forget_texts, workspace, tickets)
     decision = call(decide_retrain, workspace, version, tickets)
@@ -58,6 +63,7 @@ def monitor(workspace: Workspace, *, call: Call = call_directly) -> MonitorResul
         windows=tuple(windows),
         tickets=tuple(tickets),
         decision=decision,
+        standing=standing,
         not_serving=not_serving,
         reports=tuple(str(page) for page in pages),
         recorded=tuple(entry.evidence["decision_id"] for entry in entries),

@@ -8,6 +8,11 @@ from pydantic import Field, model_validator
 
 from pipeline_steps.section import Positive, Section, Share
 
+STANDING_ROWS = 20_000
+"""Rows of the standing draw that are kept, and that are drawn in a month where nobody is asked."""
+_LEAST_THRESHOLD = 100.0
+"""Rows; below, alarms follow each other without meaning."""
+
 
 class WorthParams(Section):
     """What an error and a retrain cost, in one currency of your own."""
@@ -63,6 +68,10 @@ class MonitorParams(Section):
     """Newest rows after the alarm that labels are drawn among, and that a benign ticket accepts."""
     same_cause_hours: float = Field(default=24.0, ge=0.0)
     """Hours in which an alarm for the same cause joins a ticket that has ended."""
+    standing_labels: Share = 0.0
+    """Share of rows whose label is asked for without an alarm; 0: only those that come anyway."""
+    standing_alarms_a_month: float = Field(default=0.1, ge=0.0)
+    """Alarms by labels without harm that you accept in a month, besides the others; 0: no such."""
     explain: Literal["alarms", "always"] = "alarms"
     """Windows whose report says what moved: those above the line, or all; tickets always do."""
     evidently: Literal["incidents", "windows", "off"] = "incidents"
@@ -77,9 +86,21 @@ class MonitorParams(Section):
         """Expected rows to a false alarm, at the least."""
         return self.rows_a_month / self.false_alarms_a_month
 
+    @property
+    def standing_share(self) -> float:
+        """Share of rows that are drawn for the standing test of labels, asked for or not."""
+        unasked = min(1.0, STANDING_ROWS / self.rows_a_month)
+        return (self.standing_labels or unasked) if self.standing_alarms_a_month else 0.0
+
+    @property
+    def standing_threshold(self) -> float:
+        """Expected drawn rows to a false alarm by labels, at the least."""
+        rows = self.standing_share * self.rows_a_month
+        return max(rows / self.standing_alarms_a_month, _LEAST_THRESHOLD)
+
     @model_validator(mode="after")
     def _budget_is_an_expectation(self) -> MonitorParams:
-        if self.threshold < 100:  # noqa: PLR2004 - below, alarms follow each other without meaning
+        if self.threshold < _LEAST_THRESHOLD:
             raise ValueError(
                 f"false_alarms_a_month: {self.false_alarms_a_month:g} in {self.rows_a_month} rows "
                 "is more than one alarm in 100 rows"

@@ -10,6 +10,7 @@ from flows.pipeline import Call
 from flows.workspace import Workspace, watching
 from pipeline_steps.drift_types import DriftReport
 from pipeline_steps.errors import counted
+from pipeline_steps.monitoring.standing import StandingEvidence
 from pipeline_steps.monitoring.tickets import Ticket
 
 _NAMED = 5
@@ -33,6 +34,8 @@ def _lines(result: MonitorResult) -> Iterator[str]:
     yield from (_window(report) for report in result.windows)
     if result.not_serving is not None:
         yield f"WARNING: {result.not_serving.reason}"
+    if result.standing is not None and result.standing.n_labelled:
+        yield _standing(result.standing)
     yield from (_ticket(ticket) for ticket in result.tickets if ticket.live)
     yield f"{result.decision.verdict}: {'; '.join(result.decision.reasons)}"
     yield from (f"report: {path}" for path in result.reports)
@@ -53,10 +56,18 @@ def _window(report: DriftReport) -> str:
     return "; ".join([*words, *report.notes])
 
 
+def _standing(found: StandingEvidence) -> str:
+    return (
+        f"labels without an alarm: {found.n_labelled} of {counted(found.n_drawn, 'drawn row')}; "
+        f"evidence {found.peak:.3g} of {found.threshold:.3g}"
+    )
+
+
 def _ticket(ticket: Ticket) -> str:
     harm = ticket.harm
     n = 0 if harm is None else harm.n
     words = f"{ticket.ticket}: {ticket.status}, {counted(n, 'label')}"
+    words += ", opened by labels" if ticket.opened_by == "labels" else ""
     if harm is not None and harm.risk is not None:
         words += f", risk {harm.risk:.3f} [{harm.ci_low:.3f}, {harm.ci_high:.3f}]"
         words += f", tolerated {harm.line:.3f}"

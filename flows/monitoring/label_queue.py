@@ -1,4 +1,4 @@
-"""The rows that tickets ask labels for, in the order in which they were drawn."""
+"""The rows that labels are asked for, by tickets and by chance, in the order of the queue."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from flows.monitoring.labels import waiting_rows
 from flows.workspace import Workspace
 from pipeline_steps.monitoring.monitor_store import MonitorStore
 from pipeline_steps.monitoring.monitored_rows import answer_text, text_of
+from pipeline_steps.monitoring.standing import ASKED
+from pipeline_steps.monitoring.standing_rows import unlabelled_rows
 from pipeline_steps.monitoring.traffic import TrafficLog
 from pipeline_steps.problems.right_answers import answer_name
 from pipeline_steps.serving.label_queue import Asked, AskedRow, Place
@@ -31,14 +33,29 @@ def label_queue(workspace: Workspace, log: TrafficLog) -> Asked:
 
 
 def asked_rows(workspace: Workspace, store: MonitorStore) -> list[AskedRow]:
-    """Return the rows whose labels live tickets wait for, in the order of the queue.
+    """Return the rows whose labels live tickets and the standing draw wait for, in their order.
 
-    Those whose label is no answer to them wait for another one.
+    Those of a ticket whose label is no answer to them wait for another one.
     """
     tickets = store.tickets(workspace.params.register_.model_name)
     problem = workspace.params.problem
     rows = [row for ticket in tickets if ticket.live for row in _of(store, ticket, problem)]
+    asked = {row.prediction_id for row in rows}
+    rows += [row for row in _drawn(workspace, store) if row.prediction_id not in asked]
     return sorted(rows, key=lambda row: row.place)
+
+
+def _drawn(workspace: Workspace, store: MonitorStore) -> list[AskedRow]:
+    """Return rows of the standing draw: as many of the newest as a ticket asks for at the most."""
+    params = workspace.params
+    if not params.monitor.standing_labels:
+        return []
+    name, most = params.register_.model_name, params.monitor.label_cap
+    waiting = {row.prediction_id: row for row in unlabelled_rows(store, name, most)}
+    made = [row.prediction for row in store.rows(list(waiting)).values()]
+    return [
+        _row((waiting[one.prediction_id].sequence, ASKED, 0), one, params.problem) for one in made
+    ]
 
 
 def _of(store: MonitorStore, ticket: Ticket, problem: str) -> list[AskedRow]:

@@ -67,8 +67,7 @@ def _go_on(
     left_out = flawed_labels(workspace.params.problem, rows)
     answered = _answered([r for r in requests if r.prediction_id not in left_out], rows)
     losses = _losses(workspace, answered)
-    line = risk_line(training.losses, tolerated=params.tolerated_harm, confidence=params.confidence)
-    harm = confirm(losses, line=line, alpha=params.alpha)
+    harm = confirm(losses, line=harm_line(workspace, training), alpha=params.alpha)
     at = answered[-1].label.labelled_at if answered and answered[-1].label else ticket.changed_at
     ticket = judged(ticket, harm, label_cap=params.label_cap, at=at)
     recent = recent_rows(workspace, store, version, ticket)
@@ -92,6 +91,12 @@ def _go_on(
         unanswered=unanswered,
     )
     store.put_ticket(ticket, new)
+
+
+def harm_line(workspace: Workspace, training: Reference) -> float:
+    """Return the largest risk that is tolerated: it is that of the training for ever."""
+    params = workspace.params.monitor
+    return risk_line(training.losses, tolerated=params.tolerated_harm, confidence=params.confidence)
 
 
 def most_to_train(
@@ -121,9 +126,17 @@ def _settle(
     ticket: Ticket,
     recent: Sequence[TrafficRow],
 ) -> None:
-    """Close a ticket and start the detector anew: on the accepted window where it is benign."""
+    """Close a ticket and start the detector anew: on the accepted window where it is benign.
+
+    Of one that labels opened the detector knows nothing: it goes on.
+    """
     state = store.state(version.name)
     if state is None:
+        return
+    if recent:
+        ticket = ticket.model_copy(update={"last_at": recent[-1].prediction.created_at})
+    if ticket.opened_by == "labels":
+        store.put_ticket(ticket)
         return
     anchor = kept_reference(workspace, state.anchor_digest, training)
     seen = seen_as(workspace, recent, training)
@@ -131,8 +144,6 @@ def _settle(
     if ticket.status == "benign" and len(kept) >= LEAST_ROWS:
         anchor = accept(training, kept.rows, current_digest=kept.digest, strata=kept.strata)
         keep_reference(workspace, anchor)
-    if recent:
-        ticket = ticket.model_copy(update={"last_at": recent[-1].prediction.created_at})
     new = fresh_state(workspace, version, training, anchor, state.cursor)
     store.advance(version.name, new, expected=state, tickets=[ticket])
 

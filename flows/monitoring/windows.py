@@ -20,7 +20,9 @@ from pipeline_steps.monitoring.monitored_rows import (
     monitored_rows,
 )
 from pipeline_steps.monitoring.reference import Reference
-from pipeline_steps.monitoring.tickets import Ticket, place_alarm, ticket_of
+from pipeline_steps.monitoring.standing import StandingDraw, drawn_rows
+from pipeline_steps.monitoring.standing_rows import next_position
+from pipeline_steps.monitoring.tickets import LabelRequest, Ticket, place_alarm, ticket_of
 from pipeline_steps.monitoring.traffic import TrafficLog, TrafficRow
 from pipeline_steps.monitoring.window import Watch, WindowPolicy, judge_window, start_watch
 from pipeline_steps.problems.catalog import get_problem
@@ -163,8 +165,42 @@ def _next_window(
         expected=state,
         report=kept,
         tickets=_ticket(workspace, store, report, theirs),
+        drawn=[] if watch is None else _drawn(workspace, store, version, watch),
     )
     return report
+
+
+def _drawn(
+    workspace: Workspace, store: MonitorStore, version: ModelVersion, watch: Watch
+) -> list[LabelRequest]:
+    """Return the rows of a window that are drawn for the standing test of labels.
+
+    Nobody is asked for more labels while a ticket asks for some.
+    """
+    draw, rows = standing_draw(workspace, version), watch.compared
+    if draw is None or rows is None or (draw.asked and live_tickets(store, version)):
+        return []
+    return drawn_rows(draw, rows.ids, rows.sequences, next_position(store, draw.name))
+
+
+def standing_draw(workspace: Workspace, version: ModelVersion) -> StandingDraw | None:
+    """Return how rows of a version are drawn whose labels count without an alarm."""
+    params = workspace.params.monitor
+    if not params.standing_share:
+        return None
+    return StandingDraw(
+        model_name=version.name,
+        version=version.version,
+        share=params.standing_share,
+        asked=params.standing_labels > 0.0,
+        seed=params.seed,
+    )
+
+
+def live_tickets(store: MonitorStore, version: ModelVersion) -> list[Ticket]:
+    """Return the tickets of a version about which something is still to be done."""
+    tickets = store.tickets(version.name)
+    return [ticket for ticket in tickets if ticket.live and ticket.version == version.version]
 
 
 def _judged(

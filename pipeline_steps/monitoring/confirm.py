@@ -59,7 +59,7 @@ def confirm(losses: Iterable[float], *, line: float, alpha: float) -> Harm:
         Bound on the probability of a wrong verdict, for each of the two.
     """
     values = np.fromiter(losses, dtype=np.float64)
-    line = min(max(line, _LEAST_LINE), _LARGEST_LINE)
+    line = within_reach(line)
     verdict, n, (harm, benign) = first_verdict(values, line, alpha)
     low, high = risk_interval(values, alpha)
     return Harm(
@@ -79,9 +79,22 @@ def first_verdict(
     losses: Array, line: float, alpha: float
 ) -> tuple[HarmVerdict, int, tuple[Array, Array]]:
     """Return the first verdict, its number of labels, and the log wealth of both bettors (n,)."""
-    harm = _wealth(losses, line, line + (1.0 - line) * np.array(_ABOVE))
-    benign = _wealth(losses, line, line * np.array(_BELOW))
+    harm = _wealth(odds_on_harm(losses, line))
+    benign = _wealth(_odds(losses, line, line * np.array(_BELOW)))
     return *_first(harm, benign, np.log(1.0 / alpha)), (harm, benign)
+
+
+def odds_on_harm(losses: Array, line: float) -> Array:
+    """Return what each bettor on a higher risk makes of a stake of 1 on each loss, (n, n_bettors).
+
+    Its mean is 1 at most where the risk is not above the line, and it grows with the loss.
+    """
+    return _odds(losses, line, line + (1.0 - line) * np.array(_ABOVE))
+
+
+def within_reach(line: float) -> float:
+    """Return the line, moved to where bets against it are possible."""
+    return min(max(line, _LEAST_LINE), _LARGEST_LINE)
 
 
 def risk_line(losses: Array, *, tolerated: float, confidence: float) -> float:
@@ -137,13 +150,17 @@ def _final_wealth(losses: Array, risks: Array) -> Array:
     return np.asarray(wealth.max(axis=0))
 
 
-def _wealth(losses: Array, line: float, risks: Array) -> Array:
-    """Return the logarithm of the mean wealth after each loss of bettors who believe in risks."""
+def _odds(losses: Array, line: float, risks: Array) -> Array:
+    """Return what bettors who believe in risks make of a stake of 1 on each loss."""
     stakes = (risks - line) / (line * (1.0 - line))
+    return np.asarray(np.maximum(1.0 + stakes[None, :] * (losses[:, None] - line), 0.0))
+
+
+def _wealth(factors: Array) -> Array:
+    """Return the logarithm of the bettors' mean wealth after each loss."""
     with np.errstate(divide="ignore"):  # a bettor who was sure, and wrong, has nothing left
-        factors = np.maximum(1.0 + stakes[None, :] * (losses[:, None] - line), 0.0)
         logs = np.log(factors).cumsum(axis=0)
-    return np.asarray(special.logsumexp(logs, axis=1) - np.log(len(risks)))
+    return np.asarray(special.logsumexp(logs, axis=1) - np.log(factors.shape[1]))
 
 
 def _first(harm: Array, benign: Array, limit: float) -> tuple[HarmVerdict, int]:

@@ -43,6 +43,7 @@ def _facts(ticket: Ticket) -> list[tuple[str, str]]:
             "alarm",
             f"row {ticket.alarm_sequence} of the traffic log, {ticket.opened_at.isoformat()}",
         ),
+        ("opened by", ticket.opened_by),
         ("evidence (log)", f"{ticket.log_evidence:.1f}; escalated {ticket.escalations} times"),
     ]
     harm, moved = ticket.harm, ticket.explanation

@@ -82,8 +82,9 @@ class MonitorStore:
         expected: MonitorState | None,
         report: DriftReport | None = None,
         tickets: Iterable[Ticket] = (),
+        drawn: Sequence[LabelRequest] = (),
     ) -> None:
-        """Write the state after a window with its report and tickets, all or nothing.
+        """Write the state after a window with its report, tickets and drawn rows, all or nothing.
 
         Raises
         ------
@@ -110,14 +111,13 @@ class MonitorStore:
                 connection.execute(self.tables.windows.insert().values(values))
             for ticket in tickets:
                 self._put_ticket(connection, ticket)
+            self._put_requests(connection, drawn)
 
     def put_ticket(self, ticket: Ticket, requests: Iterable[LabelRequest] = ()) -> None:
         """Write a ticket with new label requests, all or nothing."""
         with self.database.writing() as connection:
             self._put_ticket(connection, ticket)
-            rows = [request.model_dump() for request in requests]
-            if rows:
-                connection.execute(self.tables.requests.insert(), rows)
+            self._put_requests(connection, requests)
 
     def tickets(self, model_name: str) -> list[Ticket]:
         """Return all tickets of a model, oldest first."""
@@ -262,6 +262,11 @@ class MonitorStore:
             "content": content,
         }
         connection.execute(table.insert().values(values))
+
+    def _put_requests(self, connection: sa.Connection, requests: Iterable[LabelRequest]) -> None:
+        rows = [request.model_dump() for request in requests]
+        if rows:
+            connection.execute(self.tables.requests.insert(), rows)
 
 
 def _request(

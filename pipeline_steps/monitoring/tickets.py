@@ -32,6 +32,7 @@ class Ticket(Value):
     cells that moved; ``joined`` how many later windows alarmed for the same cause;
     ``log_evidence`` the detector's wealth when it was last opened or escalated; ``left_out``
     predictions that were asked for and whose label is no answer to them: it does not count.
+    ``opened_by``: the detector of texts and scores, or labels of rows that were drawn by chance.
     """
 
     ticket: str
@@ -51,6 +52,7 @@ class Ticket(Value):
     harm: Harm | None = None
     explanation: Explanation | None = None
     left_out: tuple[str, ...] = ()
+    opened_by: Literal["texts", "labels"] = "texts"
 
     @property
     def live(self) -> bool:

@@ -156,9 +156,9 @@ def _row(  # noqa: PLR0913, PLR0917 - the columns of the query, in its order
             "created_at": moment_of(created_at),
             "model_name": model_name,
             "version": version,
-            "example": _parsed(example),
-            "output": _parsed(output),
-            "probabilities": None if probabilities is None else _parsed(probabilities),
+            "example": parsed(example),
+            "output": parsed(output),
+            "probabilities": None if probabilities is None else parsed(probabilities),
             "confidence": confidence,
             "segment": segment,
             "embedding_digest": embedding_digest,
@@ -171,7 +171,7 @@ def _row(  # noqa: PLR0913, PLR0917 - the columns of the query, in its order
             LateLabel,
             {
                 "prediction_id": prediction_id,
-                "label": _parsed(label),
+                "label": parsed(label),
                 "labelled_at": moment_of(labelled_at or 0),
                 "source": source,
             },
@@ -179,7 +179,7 @@ def _row(  # noqa: PLR0913, PLR0917 - the columns of the query, in its order
     return unchecked(TrafficRow, {"sequence": sequence, "prediction": prediction, "label": late})
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
     """Return what a JSON text says, by pydantic's parser, which is several times as quick."""
     try:
         return from_json(text)

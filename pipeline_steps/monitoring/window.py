@@ -56,10 +56,11 @@ class WindowPolicy(Value):
 
 @dataclass
 class Watch:
-    """What goes from window to window."""
+    """What goes from window to window; ``compared``: rows of the last one, without repeats."""
 
     detector: EDetector
     seen: Seen
+    compared: MonitoredRows | None = None
 
 
 def start_watch(anchor: Reference, policy: WindowPolicy) -> Watch:
@@ -89,7 +90,7 @@ def judge_window(
     anchor, training : Reference
         What the detector compares with, and the anchor that never slides; often the same.
     """
-    compared = rows.take(watch.seen.first_of_their_kind(rows))
+    compared = watch.compared = rows.take(watch.seen.first_of_their_kind(rows))
     thin = _thin_strata(compared, _known_rows(watch.detector, anchor, policy), policy)
     scores = score_rows(compared.rows, anchor.frozen)
     path = _observe(watch.detector, compared, scores, anchor, policy)

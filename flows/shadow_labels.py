@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from flows.evaluation_sets import record_set
-from flows.monitoring.label_files import SKIPPED, harmless, import_labels, read_labels
+from flows.monitoring.label_files import harmless, import_labels, read_labels
 from flows.monitoring.labels import flawed_labels
 from flows.monitoring.windows import open_store
 from flows.shadow_evidence import record_shadow
@@ -20,6 +22,7 @@ from pipeline_steps.files import write_text_atomically
 from pipeline_steps.gate_types import ShadowEvidence
 from pipeline_steps.monitoring.losses import answer_losses
 from pipeline_steps.monitoring.monitored_rows import answer_text, text_of
+from pipeline_steps.problems.right_answers import CANNOT_SAY
 from pipeline_steps.traffic_rows import TrafficRow
 from pipeline_steps.types import Value
 
@@ -76,17 +79,25 @@ def import_disagreements(workspace: Workspace, path: Path) -> Labelled:
     run = read_run(workspace, names.pop())
     import_labels(workspace, path)
     said = {line["prediction_id"]: line["label"].strip() for line in lines}
-    skipped = {name for name in run.skipped if said.get(name, "") in ("", SKIPPED)}
-    skipped |= {name for name, label in said.items() if label == SKIPPED}
-    run = run.model_copy(update={"skipped": tuple(sorted(skipped))})
+    again = {name for name, label in said.items() if label == CANNOT_SAY}
+    skipped = again | {name for name in run.skipped if not said.get(name)}
+    over = {name: at for name, at in run.skipped_over.items() if name in skipped - again}
+    over |= _labelled_at(_rows(workspace, run), again)
+    run = run.model_copy(update={"skipped": tuple(sorted(skipped)), "skipped_over": over})
     keep_run(workspace, run)
     return conclude(workspace, run)
+
+
+def _labelled_at(rows: Mapping[str, TrafficRow], names: Iterable[str]) -> dict[str, datetime]:
+    """Return when the label of each of some rows was given, of those that have one."""
+    labels = {name: rows[name].label for name in names if name in rows}
+    return {name: label.labelled_at for name, label in labels.items() if label is not None}
 
 
 def conclude(workspace: Workspace, run: ShadowRun) -> Labelled:
     """Return how far the labels of a run have come; the ledger is told once none is missing.
 
-    Labels that the service was told count too.
+    Labels that the service was told count too, and take a ``?`` back that was said before them.
 
     Raises
     ------
@@ -94,6 +105,7 @@ def conclude(workspace: Workspace, run: ShadowRun) -> Labelled:
         If the log has forgotten a row before it was labelled, or no row has a right answer.
     """
     rows = _rows(workspace, run)
+    run = _with_later_labels(run, rows)
     waiting = _waiting(run, rows)
     known = [d for d in run.different if _is_labelled(rows[d.prediction_id])]
     known = [d for d in known if d.prediction_id not in run.skipped]
@@ -116,6 +128,13 @@ def conclude(workspace: Workspace, run: ShadowRun) -> Labelled:
         f"traffic: better on {evidence.n_candidate_better}, worse on {evidence.n_champion_better}",
     )
     return Labelled(run=run, n_labels=len(known), n_waiting=0, evidence=evidence)
+
+
+def _with_later_labels(run: ShadowRun, rows: Mapping[str, TrafficRow]) -> ShadowRun:
+    """Return the run without the ``?`` of rows that have got another label since."""
+    given, over = _labelled_at(rows, run.skipped), run.skipped_over
+    still = [name for name in run.skipped if name not in given or given[name] == over.get(name)]
+    return run.model_copy(update={"skipped": tuple(still)})
 
 
 def _evidence(

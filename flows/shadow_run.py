@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from flows.evaluation_sets import sketch_of_requests
 from flows.registry_access import champion_version, open_tracker
 from flows.serving import LoadedVersion, RegistryVersions, open_traffic_log
@@ -38,7 +40,8 @@ class ShadowRun(Value):
 
     ``n_repeated`` rows said what an earlier one had said, ``n_unread`` one of the two could not
     read. ``sketch``: which rows both answered, for the account of other windows that have some of
-    them too. ``skipped``: ids of rows whose right answer nobody could tell.
+    them too. ``skipped``: ids of rows whose right answer nobody could tell; ``skipped_over``: when
+    the label was given that such a row had by then.
     """
 
     name: str
@@ -56,6 +59,7 @@ class ShadowRun(Value):
     different: tuple[Different, ...]
     sketch: RowSketch | None = None
     skipped: tuple[str, ...] = ()
+    skipped_over: dict[str, datetime] = Field(default_factory=dict)
 
 
 class Window(Value):
@@ -147,7 +151,9 @@ def _path(workspace: Workspace, name: str) -> Path:
 def _kept(workspace: Workspace, run: ShadowRun) -> ShadowRun:
     """Return the run with what was skipped when it was labelled before."""
     if _path(workspace, run.name).is_file():
-        run = run.model_copy(update={"skipped": read_run(workspace, run.name).skipped})
+        before = read_run(workspace, run.name)
+        known = {"skipped": before.skipped, "skipped_over": before.skipped_over}
+        run = run.model_copy(update=known)
     keep_run(workspace, run)
     return run
 

@@ -19,13 +19,12 @@ from flows.workspace import Workspace
 from pipeline_steps.errors import DataError, counted
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.monitoring.losses import answer_flaw
-from pipeline_steps.problems.right_answers import answer_name
+from pipeline_steps.problems.right_answers import CANNOT_SAY, answer_name
 from pipeline_steps.serving.label_queue import AskedRow
 from pipeline_steps.traffic_rows import LateLabel, TrafficRow
 from pipeline_steps.types import Value
 
 COLUMNS = ("prediction_id", "ticket", "text", "answer", "label")
-SKIPPED = "?"
 _NAMED = 10
 
 
@@ -77,7 +76,7 @@ def import_labels(workspace: Workspace, path: Path) -> Imported:
     given = {line["prediction_id"]: line["label"].strip() for line in lines}
     store = open_store(workspace)
     known = store.rows(list(given))
-    labels = {name: _label(text) for name, text in given.items() if text not in ("", SKIPPED)}
+    labels = {name: _label(text) for name, text in given.items() if text not in ("", CANNOT_SAY)}
     _refuse_flawed(workspace, path, labels, known)
     new = [
         LateLabel(prediction_id=name, label=label, labelled_at=now, source=source)
@@ -86,7 +85,7 @@ def import_labels(workspace: Workspace, path: Path) -> Imported:
     ]
     n_labels = store.log.add_labels(new)
     store.skip(list(labels), skipped=False)  # also where the label that was there stands
-    skipped = [name for name, text in given.items() if text == SKIPPED]
+    skipped = [name for name, text in given.items() if text == CANNOT_SAY]
     store.skip(skipped)
     n_empty = sum(not text for text in given.values())
     return Imported(

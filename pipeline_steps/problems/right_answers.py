@@ -9,6 +9,8 @@ from pipeline_steps.fields import as_name, as_names, as_objects, as_strings, as_
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.entities import as_bio2, is_tag
 
+CANNOT_SAY = "?"
+"""What a person writes where nobody can tell the right answer; it is none itself."""
 T = TypeVar("T")
 Reader = Callable[[Any], Any]
 _ANSWERS = {"ner": "tags", "response_selection": "place"}
@@ -59,6 +61,11 @@ def right_answer(problem: str, label: Any) -> Any:
     ValueError
         If it fits no answer of the problem.
     """
+    if isinstance(label, str) and label.strip() == CANNOT_SAY:
+        raise ValueError(
+            "`?` is no answer but says that nobody can tell it: for the files of `holdfast monitor "
+            "labels`; where it is the right answer itself, name its column too"
+        )
     name = answer_name(problem)
     reader: Reader = _READERS.get(name, _references)
     return reader(_unwrapped(label, name))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from pipeline_steps.errors import HoldfastError
 
 BAD_REQUEST, UNKNOWN, TOO_LARGE, UNPROCESSABLE = 400, 404, 413, 422
 TOO_MANY, BROKEN, UNAVAILABLE = 429, 500, 503
+_SHOWN = 200  # characters of a path
 
 
 class RefusedRequestError(HoldfastError):
@@ -25,6 +28,26 @@ class RefusedRequestError(HoldfastError):
         super().__init__(received, expected=expected, fix=fix)
         self.status = status
         self.retry_after = retry_after
+
+
+def not_found(path: str, known: Iterable[str]) -> RefusedRequestError:
+    """Return the refusal of a path that is none of the service's."""
+    return RefusedRequestError(
+        UNKNOWN,
+        f"the path {path[:_SHOWN]}",
+        expected=f"one of {', '.join(sorted(set(known)))}",
+        fix="see /docs for what each path takes, and send the request to one of them",
+    )
+
+
+def not_allowed(status: int, method: str, path: str, methods: Sequence[str]) -> RefusedRequestError:
+    """Return the refusal of a method that a path does not take."""
+    return RefusedRequestError(
+        status,
+        f"{method} {path[:_SHOWN]}",
+        expected=" or ".join(f"{name} {path[:_SHOWN]}" for name in methods) or "another request",
+        fix="see /docs for what each path takes, and send the request again",
+    )
 
 
 def queue_is_full(waiting: int, limit: int, retry_after: int) -> RefusedRequestError:

@@ -11,10 +11,10 @@ import pytest
 from tiny_workspaces import make_workspace
 
 from flows.registry_access import open_ledger
-from flows.shadow_labels import Labelled, import_disagreements
-from flows.shadow_run import Different, ShadowRun, keep_run
+from flows.shadow_labels import Labelled, conclude, import_disagreements
+from flows.shadow_run import Different, ShadowRun, keep_run, read_run
 from flows.workspace import Workspace
-from pipeline_steps.monitoring.traffic import LoggedPrediction, TrafficLog
+from pipeline_steps.monitoring.traffic import LateLabel, LoggedPrediction, TrafficLog
 from pipeline_steps.types import Value
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -33,6 +33,13 @@ class Window(Value):
             writer.writerow(["prediction_id", "shadow", "label"])
             writer.writerows([name, self.run.name, label] for name, label in labels.items())
         return import_disagreements(self.workspace, self.file)
+
+    def tell(self, **labels: str) -> None:
+        """Say labels as the service is told them."""
+        TrafficLog(self.workspace.traffic_url).add_labels(
+            LateLabel(prediction_id=name, label=label, labelled_at=datetime.now(UTC), source="s")
+            for name, label in labels.items()
+        )
 
     def told(self) -> list[tuple[int, int]]:
         found = [e.evidence for e in open_ledger(self.workspace).entries()
@@ -79,3 +86,15 @@ def test_a_label_takes_back_that_nobody_could_tell(window: Window) -> None:
     assert (found.run.skipped, found.evidence.n) == ((), 3)
     assert window.label(pa="?").run.skipped == ("pa",)
     assert window.told() == [(1, 0), (1, 1), (1, 0)]
+
+
+def test_a_label_that_the_service_is_told_later_takes_back_that_nobody_could_tell(
+    window: Window,
+) -> None:
+    window.label(pa="minus", pb="minus")
+    assert window.label(pa="?").evidence.n == 2
+    window.tell(pa="plus")
+    found = conclude(window.workspace, read_run(window.workspace, "abc"))
+    assert (found.run.skipped, found.evidence.n) == ((), 3)
+    assert window.label(pa="?").evidence.n == 2, "the label of then does not take it back"
+    assert window.told() == [(2, 0), (1, 0), (1, 1), (1, 0)]

@@ -71,7 +71,8 @@ def test_labels_that_come_anyway_open_a_ticket_that_fresh_labels_confirm(tmp_pat
     assert 300 < opened.alarm_sequence < 400
     asked = open_store(workspace).requests(opened.ticket)
     assert min(request.sequence for request in asked) > opened.alarm_sequence
-    for _ in range(5):
+    ticket = opened
+    while ticket.status == "open":
         [ticket] = watch(workspace)
     assert (ticket.ticket, ticket.status) == (opened.ticket, "harm")
     assert ticket.explanation.within_effect > 10 * abs(ticket.explanation.mix_effect)
@@ -104,7 +105,7 @@ def test_of_what_labels_showed_before_a_ticket_ended_nothing_counts_again(
     assert ticket.opened_by == "labels"
     before = open_store(workspace).state(VERSION.name)
     tell_right(workspace, 300)
-    for _ in range(30):
+    while ticket.status == "open":
         [ticket] = watch(workspace)
     assert ticket.status == "benign"
     assert open_store(workspace).state(VERSION.name) == before, "the detector of texts goes on"
@@ -209,7 +210,7 @@ def test_old_rows_of_a_draw_and_other_draws_of_the_model_are_forgotten(tmp_path:
 def test_a_run_that_ended_after_any_step_ends_as_one_that_did_not(tmp_path: Path) -> None:
     steps = (read_windows, watch_labels, confirm_tickets)
     kept = []
-    for ends in ((), (1,), (2,), (1, 2, 3, 2)):
+    for ends in ((), (1, 2), (1, 2, 3, 2)):
         root = tmp_path / f"desk {ends}"
         root.mkdir()
         workspace = desk(root, standing_labels=0.3)
@@ -222,4 +223,4 @@ def test_a_run_that_ended_after_any_step_ends_as_one_that_did_not(tmp_path: Path
         store = open_store(workspace)
         [ticket] = store.tickets(VERSION.name)
         kept.append((ticket.ticket, ticket.alarm_sequence, store.requests(ticket.ticket)[:10]))
-    assert kept == kept[:1] * 4
+    assert kept == kept[:1] * 3

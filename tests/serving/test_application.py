@@ -140,6 +140,26 @@ def test_what_is_no_request_is_refused_in_three_sentences(
         assert made.service.log.count() == 0
 
 
+def test_what_no_route_answers_is_refused_in_the_same_form(tmp_path: Path) -> None:
+    with client(tmp_path) as made:
+        unknown = made.get("/nowhere/at/all", headers={"X-Request-Id": "call-4"})
+        assert (unknown.status_code, unknown.headers["X-Request-Id"]) == (404, "call-4")
+        assert unknown.json()["request_id"] == "call-4"
+        error = unknown.json()["error"]
+        assert error["received"] == "the path /nowhere/at/all"
+        assert {"/predict", "/feedback"} <= set(
+            error["expected"].removeprefix("one of ").split(", ")
+        )
+        wrong = made.get("/predict")
+        assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
+        assert wrong.json()["error"]["received"] == "GET /predict"
+        assert wrong.json()["error"]["expected"] == "POST /predict"
+        assert wrong.json()["request_id"] == wrong.headers["X-Request-Id"]
+        numbers = made.get("/metrics").text
+    assert 'holdfast_requests_total{path="elsewhere",status="404"} 1.0' in numbers
+    assert "nowhere" not in numbers, "or clients could make up as many series as they like"
+
+
 def test_labels_that_fit_no_prediction_are_refused(tmp_path: Path) -> None:
     with client(tmp_path) as made:
         unknown = made.post("/feedback", json={"labels": [{"prediction_id": "no", "label": "x"}]})
@@ -157,12 +177,13 @@ def test_labels_that_fit_no_prediction_are_refused(tmp_path: Path) -> None:
 def test_labels_that_are_no_answers_are_refused_all_together(tmp_path: Path) -> None:
     with client(tmp_path) as made:
         [found] = ask(made, "a").json()["predictions"]
-        given = ["x", None, {}, "", ["a"], {"label": "x"}]
+        given = ["x", None, {}, "", ["a"], {"label": "x"}, " ? ", {"label": "?"}]
         labels = [{"prediction_id": found["prediction_id"], "label": label} for label in given]
         refused = made.post("/feedback", json={"labels": labels})
         assert refused.status_code == 422
         said = refused.json()["error"]["received"]
-        assert [n for n in range(6) if f"labels.{n}.label: " in said] == [1, 2, 3, 4]
+        assert [n for n in range(8) if f"labels.{n}.label: " in said] == [1, 2, 3, 4, 6]
+        assert "labels.6.label: `?` is no answer but says that nobody can tell it" in said
         assert made.service.log.read()[0].label is None
 
 

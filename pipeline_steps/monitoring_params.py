@@ -45,7 +45,7 @@ class MonitorParams(Section):
     least_rows: Positive = 20
     """Rows of a window that may be called free of drift; with fewer it is not testable."""
     bag_rows: Positive = 100_000
-    """Rows that a score is ranked among at the most, reference included."""
+    """Rows that a score is ranked among at the most, reference included; fewer by many strata."""
     embeddings: Literal["off", "base_model"] = "off"
     """base_model: the distance to training rows is a score too; each new text is embedded once."""
     strata: Literal["none", "segment", "hour", "hour_of_week"] = "none"

@@ -27,6 +27,10 @@ from pipeline_steps.monitoring.bets import (
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 128
+_MOST_STRATA, OTHERS = 200, "(others)"
+"""Strata that have a bag of their own, as far as no reference has more, and the bag of the rest."""
+_TIMES, _LEAST_BAG = 4, 2_000
+"""Caps that all bags hold together, and rows of a bag that this leaves to each."""
 LEAST_ROWS = 100
 """Rows of a reference; with fewer nothing is tested."""
 
@@ -96,7 +100,9 @@ class EDetector:
     threshold : float
         ``A``: expected rows to a false alarm, at the least.
     cap : int
-        Rows of a bag. A full bag is frozen, and bets are charged for its own chance deviation.
+        Rows of a bag; more than four bags share the room of four, so that the state stays small
+        however many strata there are. A full bag is frozen, and bets are charged for its own chance
+        deviation.
     """
 
     names: tuple[str, ...]
@@ -141,7 +147,9 @@ class EDetector:
         """Return how many rows each stratum's bag has."""
         return {k: max(map(len, bag.columns), default=0) for k, bag in self.bags.items()}
 
-    def observe(self, scores: Array, uniforms: Array, strata: Array | None = None) -> Array:
+    def observe(
+        self, scores: Array, uniforms: Array, strata: Array | None = None, *, n_strata: int = 1
+    ) -> Array:
         """Return ``R`` after each row (n,), having bet on rows in their order.
 
         Parameters
@@ -151,10 +159,12 @@ class EDetector:
             Between 0 and 1, one for each score: they break ties, and must not depend on the rows.
         strata : ndarray (n,) of str, optional
             A row is compared within its stratum only.
+        n_strata : int
+            How many strata there will be, as far as that is known.
         """
         if not self.names or not len(scores):
             return np.zeros(len(scores))
-        p, frozen = self._p_values(scores, uniforms, strata)
+        p, frozen = self._p_values(scores, uniforms, strata, n_strata)
         bets, self.histogram = fair_bets(p.T, frozen.T, self.histogram)
         paths = wagered(self.wealth.T, bets)
         self.wealth = paths[..., -1].T.copy()
@@ -162,16 +172,29 @@ class EDetector:
         return np.asarray(np.einsum("j,k,jkn->n", bet_shares(), score_shares(self.names), paths))
 
     def _p_values(
-        self, scores: Array, uniforms: Array, strata: Array | None
+        self, scores: Array, uniforms: Array, strata: Array | None, n_strata: int
     ) -> tuple[Array, Array]:
-        keys = np.full(len(scores), "") if strata is None else strata
+        keys = self._bag_keys(scores, strata)
+        n_bags = max(len(self.bags), n_strata)
+        room = max(_TIMES * self.cap // n_bags, min(self.cap, _LEAST_BAG))
         p, frozen = np.full(scores.shape, np.nan), np.zeros(scores.shape, dtype=np.int64)
         for key in np.unique(keys):
             rows = np.flatnonzero(keys == key)
-            empty = [np.empty(0) for _ in self.names]
-            bag = self.bags.setdefault(str(key), Bag(empty, self.cap))
+            bag = self.bags[str(key)]
+            bag.cap = min(bag.cap, room)
             p[rows], frozen[rows] = bag.p_values(scores[rows], uniforms[rows])
         return p, frozen
+
+    def _bag_keys(self, scores: Array, strata: Array | None) -> Array:
+        """Return the bag of each row, (n,) str; a stratum that is new gets one, if not too many."""
+        keys = np.full(len(scores), "") if strata is None else strata.astype(object)
+        for key in np.unique(keys.astype(str)):
+            name = str(key)
+            if name not in self.bags and len(self.bags) >= _MOST_STRATA:
+                keys[keys == name] = name = OTHERS
+            if name not in self.bags:
+                self.bags[name] = Bag([np.empty(0) for _ in self.names], self.cap)
+        return keys.astype(str)
 
     def to_bytes(self) -> bytes:
         """Return the state as a NumPy archive without pickled objects.

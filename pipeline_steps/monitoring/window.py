@@ -32,6 +32,7 @@ DETECTOR, ANCHOR = "conformal e-detector", "two-sample Kolmogorov-Smirnov, train
 _ANCHOR_LEVEL = 0.001
 _MOSTLY = 0.5
 _NAMED = 5
+_HOURS = {"hour": 24, "hour_of_week": 168}
 _LACK = "of the window's rows lack it"
 
 
@@ -139,7 +140,8 @@ def _observe(
 ) -> Array:
     kept = [anchor.meta.names.index(name) for name in detector.names]
     u = uniforms(compared.ids, len(anchor.meta.names), policy.seed)[:, kept]
-    return detector.observe(scores[:, kept], u, np.array(compared.strata, dtype=str))
+    strata, n = np.array(compared.strata, dtype=str), _HOURS.get(policy.strata, 1)
+    return detector.observe(scores[:, kept], u, strata, n_strata=n)
 
 
 def _score_findings(
@@ -202,7 +204,7 @@ def _known_rows(detector: EDetector, anchor: Reference, policy: WindowPolicy) ->
 
     Those of the reference; of an hour, which no reference has, those of the traffic so far.
     """
-    if policy.strata in ("hour", "hour_of_week"):
+    if policy.strata in _HOURS:
         return detector.bag_sizes()
     return Counter(anchor.strata_names.tolist())
 

@@ -165,3 +165,27 @@ def test_every_score_has_the_same_number_of_bets() -> None:
     detector = EDetector.on(NAMES, stream(rng, 200), 1e5)
     detector.observe(stream(rng, 3), rng.random((3, 3)))
     assert detector.wealth.shape == (3, N_BETS)
+
+
+def test_many_strata_share_the_room_of_four_bags_and_one_bag_takes_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    detector = EDetector.on(("a", "b"), rng.random((200, 2)), 1e5, cap=4_000)
+    names = np.array([f"{i % 24:02d}" for i in range(60_000)])
+    detector.observe(rng.random((60_000, 2)), rng.random((60_000, 2)), names, n_strata=24)
+    sizes = detector.bag_sizes()
+    assert {n for name, n in sizes.items() if name} == {2_000}
+    assert len(detector.to_bytes()) < 25 * 2 * 8 * 2_000 * 1.1
+    made_up = np.array([f"client {i}" for i in range(1_000)])
+    detector.observe(rng.random((1_000, 2)), rng.random((1_000, 2)), made_up)
+    sizes = detector.bag_sizes()
+    assert len(sizes) == 201
+    assert sizes["(others)"] == 1_000 - 175
+    again = EDetector.from_bytes(detector.to_bytes())
+    assert again.bag_sizes() == sizes
+
+
+def test_without_strata_a_bag_holds_as_many_rows_as_before() -> None:
+    rng = np.random.default_rng(0)
+    detector = EDetector.on(("a",), rng.random((200, 1)), 1e5, cap=500)
+    detector.observe(rng.random((900, 1)), rng.random((900, 1)))
+    assert detector.bag_sizes() == {"": 500}

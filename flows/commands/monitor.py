@@ -34,7 +34,7 @@ def _lines(result: MonitorResult) -> Iterator[str]:
     yield from (_window(report) for report in result.windows)
     if result.not_serving is not None:
         yield f"WARNING: {result.not_serving.reason}"
-    if result.standing is not None and result.standing.n_labelled:
+    if result.standing is not None and (result.standing.n_labelled or result.standing.n_asked):
         yield _standing(result.standing)
     yield from (_ticket(ticket) for ticket in result.tickets if ticket.live)
     yield f"{result.decision.verdict}: {'; '.join(result.decision.reasons)}"
@@ -57,10 +57,13 @@ def _window(report: DriftReport) -> str:
 
 
 def _standing(found: StandingEvidence) -> str:
-    return (
+    words = (
         f"labels without an alarm: {found.n_labelled} of {counted(found.n_drawn, 'drawn row')}; "
         f"evidence {found.peak:.3g} of {found.threshold:.3g}"
     )
+    if found.n_asked:
+        words += f"; {found.n_asked} to label: holdfast monitor labels --export FILE"
+    return words
 
 
 def _ticket(ticket: Ticket) -> str:

@@ -49,7 +49,8 @@ def watch_labels(
             at=rows[found.alarm].created_at,
         )
         store.put_ticket(ticket)
-    return found
+    n_asked = min(losses.count(None), workspace.params.monitor.label_cap) if draw.asked else 0
+    return found.model_copy(update={"n_asked": n_asked})
 
 
 def _since(workspace: Workspace, store: MonitorStore, version: ModelVersion) -> datetime | None:

@@ -58,7 +58,8 @@ class StandingDraw(Value):
 class StandingEvidence(Value):
     """What labels of drawn rows say; ``peak`` is the largest evidence, an alarm at ``threshold``.
 
-    ``alarm``: place among the drawn rows at which it came, ``None`` without one.
+    ``alarm``: place among the drawn rows at which it came, ``None`` without one. ``n_asked``: rows
+    whose label a person is asked for.
     """
 
     n_drawn: int
@@ -66,6 +67,7 @@ class StandingEvidence(Value):
     peak: float
     threshold: float
     alarm: int | None = None
+    n_asked: int = 0
 
 
 def draw_prefix(model_name: str, *, asked: bool) -> str:

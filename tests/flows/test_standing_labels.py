@@ -133,6 +133,7 @@ def test_a_share_of_the_traffic_is_asked_for_in_the_queue_and_counts_once_labell
     workspace = desk(tmp_path, standing_labels=0.2, label_cap=50)
     truth = turned(serve(workspace, 600))
     assert watch(workspace) == []
+    assert watch_labels(workspace, VERSION, TRAINING).n_asked == 50
     rows = asked_rows(workspace, open_store(workspace))
     assert {row.place[1] for row in rows} == {ASKED}
     assert len(rows) == 50, "as many as a ticket may ask for, the newest ones"

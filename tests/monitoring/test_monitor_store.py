@@ -20,8 +20,15 @@ from pipeline_steps.errors import TrafficError
 from pipeline_steps.monitoring.forgotten_rows import forget_rows
 from pipeline_steps.monitoring.monitor_store import MonitorState, MonitorStore
 from pipeline_steps.monitoring.monitored_rows import text_of
+from pipeline_steps.monitoring.standing import StandingDraw, drawn_rows
+from pipeline_steps.monitoring.standing_rows import (
+    forget_draws,
+    next_position,
+    rows_of_draw,
+    unlabelled_rows,
+)
 from pipeline_steps.monitoring.tickets import LabelRequest, Ticket
-from pipeline_steps.monitoring.traffic import LoggedPrediction, TrafficLog
+from pipeline_steps.monitoring.traffic import LateLabel, LoggedPrediction, TrafficLog
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HALF = "half \ud800"
@@ -79,6 +86,39 @@ def test_requests_are_skipped_and_a_ticket_is_replaced(store: MonitorStore) -> N
     assert [t.status for t in store.tickets("m")] == ["harm"]
     assert store.skip(["p1", "nobody"]) == 1
     assert [r.skipped for r in store.requests("drift-1")] == [False, True, False]
+
+
+def test_drawn_rows_have_the_labels_of_today_and_none_that_cannot_be_labelled(
+    store: MonitorStore,
+) -> None:
+    draw = StandingDraw(model_name="m", version=1, share=1.0, asked=True)
+    store.log.append(
+        LoggedPrediction(
+            prediction_id=f"p{i}", request_id="r", created_at=NOON, model_name="m", version=1,
+            example={"text": ODD}, output={"label": HALF},
+        )
+        for i in range(4)
+    )  # fmt: skip
+    places = {row.prediction.prediction_id: row.sequence for row in store.log.read()}
+    drawn = drawn_rows(draw, list(places), list(places.values()), 0)
+    store.advance("m", state(4), expected=None, drawn=drawn)
+    assert next_position(store, draw.name) == 4
+    store.skip(["p1", "p2"])
+    told = [
+        LateLabel(prediction_id=name, label={"label": HALF}, labelled_at=NOON, source="s")
+        for name in ("p0", "p2")
+    ]
+    store.log.add_labels(told)
+    found = rows_of_draw(store, draw.name)
+    assert [(row.prediction_id, row.label, row.created_at) for row in found] == [
+        ("p0", {"label": HALF}, NOON), ("p2", {"label": HALF}, NOON), ("p3", None, NOON),
+    ]  # fmt: skip
+    assert [row.output for row in found] == [{"label": HALF}, {"label": HALF}, None]
+    assert [row.prediction_id for row in unlabelled_rows(store, "m", 5)] == ["p3"]
+    store.skip(["p2"])
+    assert [row.prediction_id for row in rows_of_draw(store, draw.name)] == ["p0", "p3"]
+    assert forget_draws(store, draw, 2) == 2
+    assert [row.prediction_id for row in rows_of_draw(store, draw.name)] == ["p3"]
 
 
 def test_a_decision_is_kept_once_until_the_ledger_has_it(store: MonitorStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -95,6 +96,8 @@ class MonitorParams(Section):
     @property
     def standing_threshold(self) -> float:
         """Expected drawn rows to a false alarm by labels, at the least."""
+        if not self.standing_alarms_a_month:
+            return math.inf
         rows = self.standing_share * self.rows_a_month
         return max(rows / self.standing_alarms_a_month, _LEAST_THRESHOLD)
 

@@ -15,6 +15,7 @@ from pipeline_steps.monitoring.standing import (
     ticket_by_labels,
     weigh_labels,
 )
+from pipeline_steps.monitoring_params import MonitorParams
 
 LINE = 0.06
 Array = np.ndarray[Any, Any]
@@ -94,3 +95,21 @@ def test_the_same_alarm_is_the_same_ticket_and_no_ticket_of_texts() -> None:
     assert first == ticket_by_labels(draw, evidence, sequence=7, **about)
     assert (first.status, first.opened_by, first.signature) == ("open", "labels", ())
     assert first.ticket != ticket_by_labels(draw, evidence, sequence=8, **about).ticket
+
+
+@pytest.mark.parametrize(
+    ("changed", "share", "threshold"),
+    [
+        ({}, 0.2, 200_000.0),
+        ({"rows_a_month": 5_000}, 1.0, 50_000.0),
+        ({"standing_labels": 0.01}, 0.01, 10_000.0),
+        ({"standing_labels": 0.01, "standing_alarms_a_month": 50.0}, 0.01, 100.0),
+        ({"standing_labels": 0.01, "standing_alarms_a_month": 0.0}, 0.0, np.inf),
+    ],
+)
+def test_the_budget_is_one_of_drawn_rows(
+    changed: dict[str, Any], share: float, threshold: float
+) -> None:
+    params = MonitorParams(**changed)
+    assert (params.standing_share, params.standing_threshold) == (share, pytest.approx(threshold))
+    assert params.threshold == changed.get("rows_a_month", 100_000), "that of the texts stays"

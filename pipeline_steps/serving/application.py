@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from pipeline_steps import __version__
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.problems.catalog import get_problem
-from pipeline_steps.serving import label_queue
+from pipeline_steps.serving import identifiers, label_queue
 from pipeline_steps.serving.bodies import Feedback, PredictBody, read_labels
 from pipeline_steps.serving.label_queue import (
     PAGE_HEADERS,
@@ -37,21 +39,18 @@ from pipeline_steps.serving.refusals import (
     UNKNOWN,
     RefusedRequestError,
     broke,
+    no_route,
     not_logged,
     not_read,
     too_late,
-)
-from pipeline_steps.serving.responses import (
-    REQUEST_ID,
-    id_of,
-    json_response,
-    refused,
-    without_route,
 )
 from pipeline_steps.serving.service import Service
 from pipeline_steps.serving.swapping import ChampionWatch
 from pipeline_steps.serving.tickets import Answer
 
+_REQUEST_ID = "X-Request-Id"
+_SOUND_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_JSON = "application/json"
 _OK, _UNAVAILABLE, _BROKEN = 200, 503, 500
 _GONE = 499  # as nginx counts a client that leaves before its answer; nobody receives it
 _ELSEWHERE = "elsewhere"  # paths that clients make up are no labels of a metric
@@ -88,19 +87,17 @@ class Endpoints:
         found: dict[str, Any] = {"status": "failed" if failed else "ok"}
         if model is not None:
             found["precision"] = dict(model.precision)
-        return json_response(found, _BROKEN if failed else _OK)
+        return _response(found, _BROKEN if failed else _OK)
 
     async def ready(self) -> Response:
         """Answer 200 when requests are answered, and by which version; else 503."""
         model = self.service.model
         if model is None or not self.service.ready:
-            return json_response({"status": "loading"}, _UNAVAILABLE, {"Retry-After": "1"})
+            return _response({"status": "loading"}, _UNAVAILABLE, {"Retry-After": "1"})
         if self.service.commits.behind:
             waits = {"status": "waiting for the traffic log"}
-            return json_response(waits, _UNAVAILABLE, {"Retry-After": "5"})
-        return json_response(
-            {"status": "ready", "model": model.name, "version": model.version}, _OK
-        )
+            return _response(waits, _UNAVAILABLE, {"Retry-After": "5"})
+        return _response({"status": "ready", "model": model.name, "version": model.version}, _OK)
 
     async def metrics(self) -> Response:
         """Answer the numbers of the service in Prometheus' text format."""
@@ -190,27 +187,29 @@ class Endpoints:
     async def _answered(self, request: Request, handle: Handler) -> Response:
         """Return the response of a handler, or its refusal; both carry the request's id."""
         began, path = time.perf_counter(), request.url.path
-        request_id = id_of(request)
+        request_id = _id_of(request)
         try:
-            response = json_response(await handle(request, request_id), _OK)
+            response = _response(await handle(request, request_id), _OK)
         except RefusedRequestError as refusal:
-            response = refused(refusal, request_id)
+            response = _refused(refusal, request_id)
         except ClientDisconnect:
             response = Response(status_code=_GONE)
         except Exception as error:  # noqa: BLE001 - told in full; the client has an id to name
             _LOG.exception("request %s failed", request_id)
-            response = refused(broke(error), request_id)
-        response.headers[REQUEST_ID] = request_id
+            response = _refused(broke(error), request_id)
+        response.headers[_REQUEST_ID] = request_id
         self.service.metrics.requests.labels(path, str(response.status_code)).inc()
         self.service.metrics.request_seconds.observe(time.perf_counter() - began)
         return response
 
     async def unknown(self, request: Request, error: Exception) -> Response:
         """Refuse a request that no route answers, as any other is refused."""
-        request_id = id_of(request)
-        routes = request.app.routes
-        response = without_route(request, cast("HTTPException", error), routes, request_id)
-        response.headers[REQUEST_ID] = request_id
+        found, request_id = cast("HTTPException", error), _id_of(request)
+        headers = dict(found.headers or {})
+        known = {str(getattr(route, "path", "")) for route in request.app.routes}
+        refusal = no_route(found.status_code, request.method, request.url.path, known, headers)
+        response = _refused(refusal, request_id)
+        response.headers.update({**headers, _REQUEST_ID: request_id})
         self.service.metrics.requests.labels(_ELSEWHERE, str(response.status_code)).inc()
         return response
 
@@ -259,3 +258,24 @@ def build_application(
 
 def _nothing_asked(_n: int, _after: Place | None) -> Sequence[AskedRow]:
     return ()
+
+
+def _id_of(request: Request) -> str:
+    asked = request.headers.get(_REQUEST_ID, "")
+    return asked if _SOUND_ID.fullmatch(asked) else identifiers.request_id()
+
+
+def _response(content: Any, status: int, headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
+    return Response(text, status_code=status, media_type=_JSON, headers=headers)
+
+
+def _refused(refusal: RefusedRequestError, request_id: str) -> Response:
+    error = {
+        "received": refusal.received,
+        "expected": refusal.expected,
+        "fix": refusal.fix,
+    }
+    after = refusal.retry_after
+    headers = None if after is None else {"Retry-After": str(after)}
+    return _response({"request_id": request_id, "error": error}, refusal.status, headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from pipeline_steps.errors import HoldfastError
 
@@ -30,22 +30,25 @@ class RefusedRequestError(HoldfastError):
         self.retry_after = retry_after
 
 
-def not_found(path: str, known: Iterable[str]) -> RefusedRequestError:
-    """Return the refusal of a path that is none of the service's."""
-    return RefusedRequestError(
-        UNKNOWN,
-        f"the path {path[:_SHOWN]}",
-        expected=f"one of {', '.join(sorted(set(known)))}",
-        fix="see /docs for what each path takes, and send the request to one of them",
-    )
+def no_route(
+    status: int, method: str, path: str, known: Iterable[str], headers: Mapping[str, str]
+) -> RefusedRequestError:
+    """Return the refusal of a request that no route answers: of its path, or of its method.
 
-
-def not_allowed(status: int, method: str, path: str, methods: Sequence[str]) -> RefusedRequestError:
-    """Return the refusal of a method that a path does not take."""
+    Parameters
+    ----------
+    known : iterable of str
+        The paths that there are.
+    headers : mapping
+        Of the answer: ``Allow`` names the methods that the path takes.
+    """
+    path, methods = path[:_SHOWN], headers.get("Allow", "").split(", ")
+    allowed = " or ".join(f"{name} {path}" for name in methods if name)
+    unknown = status == UNKNOWN
     return RefusedRequestError(
         status,
-        f"{method} {path[:_SHOWN]}",
-        expected=" or ".join(f"{name} {path[:_SHOWN]}" for name in methods) or "another request",
+        f"the path {path}" if unknown else f"{method} {path}",
+        expected=f"one of {', '.join(sorted(known))}" if unknown else allowed or "another request",
         fix="see /docs for what each path takes, and send the request again",
     )
 

@@ -14,6 +14,7 @@ from pipeline_steps.evaluation.behaviour.cases import SUITE as BEHAVIOUR
 from pipeline_steps.evaluation.behaviour.cases import Case, cases_of, write_cases
 from pipeline_steps.evaluation.behaviour.declared import BehaviourFile, load_behaviour
 from pipeline_steps.evaluation.behaviour.fitting import EXPECTATIONS
+from pipeline_steps.evaluation.stress.averages import SUITE as AVERAGE
 from pipeline_steps.evaluation.stress.scaling import SUITE as CALIBRATION
 from pipeline_steps.evaluation.stress.suites import Texts
 from pipeline_steps.evaluation.stress.text_marks import TextMarks, asks_for_marks
@@ -23,7 +24,7 @@ from pipeline_steps.types import SISTERS, DatasetRef
 
 _PROFILE_ROWS = 100_000  # more texts would not change which words are frequent
 _BATCH_ROWS = 10_000
-_REPORTS = (BEHAVIOUR, CALIBRATION, "certified", "embedding_ball", "worst_case")
+_REPORTS = (BEHAVIOUR, CALIBRATION, AVERAGE, "certified", "embedding_ball", "worst_case")
 _READ = ("text", "text_pair", "target")
 
 

@@ -12,7 +12,7 @@ from pipeline_steps.section import Positive, Section, Share
 _RATE = 0.05
 REWRITING = {"entity_swap": "ner", "distractor": "question_answering"}
 """Kind of a rewritten suite -> the problem whose rows it rewrites."""
-RESERVED_SUITES = ("train", "valid", "test", "behaviour", "calibration", "shadow")
+RESERVED_SUITES = ("train", "valid", "test", "behaviour", "calibration", "average", "shadow")
 """Names that no suite may have: they stand for a split, or for a report of another kind."""
 
 

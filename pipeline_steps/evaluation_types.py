@@ -66,13 +66,22 @@ class BehaviourResult(Value):
     failures: tuple[BehaviourFailure, ...] = ()
 
 
+class SuiteAverage(Value):
+    """The first metric as its mean over some suites, and what it loses against the clean rows."""
+
+    suites: tuple[str, ...]
+    mean: MetricValue
+    gap: MetricValue
+
+
 class EvaluationReport(Value):
     """All metrics of one checkpoint on one suite.
 
     ``headlines`` names the metrics that are shown first; the first of them decides. ``tags``: the
     report by single tag, where a row has many. ``text_slices``: of subpopulations read off the
-    text. ``worst_group``: the lowest first headline of ``slices``. ``risk_coverage``: points
-    (coverage, risk). ``temperature``: fitted on the valid rows, with ``scaled_reliability`` under
+    text. ``worst_group``: the lowest first headline of ``slices``; ``group_means``: its mean over
+    the slices of a column. ``averages``: over suites. ``risk_coverage``: points (coverage, risk).
+    ``temperature``: fitted on the valid rows, with ``scaled_reliability`` under
     it. ``not_measured``: what is not among the metrics, and why. ``n_unchanged``: rows that noise
     left as the clean ones are, where that was counted.
     """
@@ -88,6 +97,8 @@ class EvaluationReport(Value):
     slices: tuple[SliceMetrics, ...] = ()
     worst_slice: SliceMetrics | None = None
     worst_group: MetricValue | None = None
+    group_means: tuple[MetricValue, ...] = ()
+    averages: tuple[SuiteAverage, ...] = ()
     tags: tuple[ClassMetrics, ...] = ()
     confusion: tuple[tuple[str, str, int], ...] = ()
     reliability: tuple[tuple[float, float, int], ...] = ()
@@ -112,8 +123,9 @@ class EvaluationReport(Value):
 
     @property
     def every_metric(self) -> tuple[MetricValue, ...]:
-        """The metrics over all rows, that of the worst group behind them."""
-        return (*self.metrics, *(() if self.worst_group is None else (self.worst_group,)))
+        """The metrics over all rows; behind them the worst group's and the means of groups."""
+        worst = () if self.worst_group is None else (self.worst_group,)
+        return (*self.metrics, *worst, *self.group_means)
 
     def metric(self, name: str) -> MetricValue | None:
         """Return the metric called ``name``, or ``None`` where this report has none."""

@@ -33,14 +33,17 @@ as JSON (``{"tokens": [...], "tags": [...]}`` for ner). All but ``example_id``, 
 
 ReportKind = Literal[
     "clean", "noise", "adversarial", "shift", "calibration", "seeds", "out_of_scope", "behaviour",
-    "certified", "embedding_ball", "rewritten",
+    "certified", "embedding_ball", "rewritten", "average",
 ]  # fmt: skip
 SISTERS: tuple[ReportKind, ...] = ("noise", "rewritten")
 """Kinds of suites whose rows are test rows under the same ids, changed within limits."""
 UNCOMPARED: tuple[ReportKind, ...] = (
     *("calibration", "seeds", "out_of_scope", "behaviour", "certified", "embedding_ball"),
+    "average",
 )
 """Kinds of reports that the gate asks no comparison with the champion for: floors judge them."""
+AVERAGED: tuple[ReportKind, ...] = (*SISTERS, "shift")
+"""Kinds of suites whose scores an average is made of."""
 RECORDED: tuple[ReportKind, ...] = ("behaviour", "certified", "embedding_ball")
 """Kinds of reports that need more than predictions, so that a verdict keeps them as they were."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline_steps.errors import counted
 from pipeline_steps.evaluation.answers import AnsweredRows
 from pipeline_steps.evaluation.calibration import reliability_points
+from pipeline_steps.evaluation.group_means import group_means
 from pipeline_steps.evaluation.label_answers import not_measured
 from pipeline_steps.evaluation.metrics import class_scores, confusion_counts
 from pipeline_steps.evaluation.outcomes import Outcomes
@@ -55,6 +56,7 @@ def evaluate(
         slices=slices,
         worst_slice=worst_slice(slices),
         worst_group=worst_group_metric(rows, columns, params),
+        group_means=group_means(slices),
         reliability=reliability_points(rows) if rows.has_confidence else (),
         headlines=rows.headlines,
     )

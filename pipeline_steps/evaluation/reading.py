@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +18,15 @@ from pipeline_steps.predictions_file import AnyTable, PredictionTable, read_pred
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import LabelProblem, StructuredProblem
 from pipeline_steps.types import Predictions
+
+
+@dataclass(frozen=True)
+class ScoredSuite:
+    """One suite's predictions in the order of their ids."""
+
+    predictions: Predictions
+    table: AnyTable
+    rows: Outcomes | AnsweredRows
 
 
 def read_scored(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline_steps.comparison_types import PairedComparison
-from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
+from pipeline_steps.evaluation_types import (
+    EvaluationReport,
+    MetricValue,
+    SliceMetrics,
+    SuiteAverage,
+)
 from pipeline_steps.reporting.charts import (
     axis_ticks,
     interval_lanes,
@@ -44,6 +49,15 @@ class GroupsPlot:
     lanes: tuple[tuple[Group, str], ...]
 
 
+class Grouped(NamedTuple):
+    """The groups of a suite by one column, the worst first, and their mean."""
+
+    report: EvaluationReport
+    column: str
+    groups: tuple[SliceMetrics, ...]
+    mean: MetricValue
+
+
 @dataclass(frozen=True)
 class StressTables:
     """Everything that the part of the report on stress shows."""
@@ -60,6 +74,8 @@ class StressTables:
     worst_groups: GroupsPlot | None
     severities: tuple[tuple[SeverityCurve, str], ...]
     churned: tuple[PairedComparison, ...]
+    averages: tuple[SuiteAverage, ...]
+    grouped: tuple[Grouped, ...]
     calibration: tuple[str, ...] = CALIBRATION
     selective: tuple[str, ...] = SELECTIVE
 
@@ -86,6 +102,8 @@ def stress_tables(record: Reports) -> StressTables:
         worst_groups=_worst_groups(record.suites),
         severities=_severities(record),
         churned=tuple(c for c in compared if c.churn is not None),
+        averages=tuple(a for report in record.of_kind("average") for a in report.averages),
+        grouped=tuple(row for r in not_attacked(record.suites) for row in _grouped(r)),
     )
 
 
@@ -129,6 +147,16 @@ def _worst_groups(reports: Sequence[EvaluationReport]) -> GroupsPlot | None:
         whole = overall[group.suite]
         lanes.append((group, interval_lanes([metric], low, None if whole is None else whole.value)))
     return GroupsPlot(tuple((t, 100 * (t - low) / (1 - low)) for t in ticks), tuple(lanes))
+
+
+def _grouped(report: EvaluationReport) -> Iterator[Grouped]:
+    columns = dict.fromkeys(part.column for part in report.slices)
+    for mean in report.group_means:
+        column = next(name for name in columns if mean.name.endswith(f"_{name}"))
+        parts = [part for part in report.slices if part.column == column]
+        if mean.value is not None:
+            parts.sort(key=lambda part: (part.metrics[0].value, -part.n))
+            yield Grouped(report, column, tuple(parts), mean)
 
 
 def _scores(report: EvaluationReport) -> Any:

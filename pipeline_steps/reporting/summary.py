@@ -42,10 +42,12 @@ def metrics_lines(reports: Sequence[EvaluationReport]) -> list[str]:
 def further_lines(reports: Sequence[EvaluationReport]) -> list[str]:
     """Return a line for each report that is no suite: temperature, out of scope, and so on.
 
-    And one for each suite made of test rows that left most of them as they were.
+    And one for each suite made of test rows that left most of them as they were, and for each mean
+    over groups of the clean rows.
     """
     further = [_FURTHER[report.kind](report) for report in reports if report.kind in _FURTHER]
-    return [*unchanged_lines(reports), *further]
+    groups = [line for report in reports if report.kind == "clean" for line in _groups(report)]
+    return [*unchanged_lines(reports), *groups, *further]
 
 
 def unchanged_lines(reports: Sequence[EvaluationReport]) -> list[str]:
@@ -95,6 +97,27 @@ def _out_of_scope(report: EvaluationReport) -> str:
     return f"out of scope, {report.suite} (n = {report.n}): AUROC {auroc}, FPR at 95 % TPR {fpr}"
 
 
+def _average(report: EvaluationReport) -> str:
+    every, *by_kind = report.averages
+    told = [
+        f"{found.mean.name} {value_with_interval(found.mean)} over "
+        f"{counted(len(found.suites), 'suite')}, {value_with_interval(found.gap)} lost"
+        for found in by_kind
+    ]
+    return (
+        f"average of {counted(len(every.suites), 'suite')} (n = {every.mean.n}): {every.mean.name} "
+        f"{value_with_interval(every.mean)}, {value_with_interval(every.gap)} lost against the "
+        f"clean rows{''.join(f'; {each}' for each in told)}"
+    )
+
+
+def _groups(report: EvaluationReport) -> list[str]:
+    return [
+        f"{report.suite}, {mean.name.replace('_', ' ')}: {value_with_interval(mean)} (n = {mean.n})"
+        for mean in report.group_means
+    ]
+
+
 def _behaviour(report: EvaluationReport) -> str:
     failed = sum(test.n_failed for test in report.behaviour)
     failing = sum(test.n_failed > 0 for test in report.behaviour)
@@ -128,6 +151,7 @@ def _point(metric: MetricValue | None) -> str:
 
 _FURTHER = {
     "calibration": _temperature,
+    "average": _average,
     "out_of_scope": _out_of_scope,
     "behaviour": _behaviour,
     "certified": _certified,

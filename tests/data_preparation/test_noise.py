@@ -16,7 +16,7 @@ from pipeline_steps.data_preparation.suites import build_suites
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation import shadow
 from pipeline_steps.evaluation.behaviour import cases as behaviour
-from pipeline_steps.evaluation.stress import scaling
+from pipeline_steps.evaluation.stress import averages, scaling
 from pipeline_steps.noise import perturb
 
 KINDS = ("typos", "casing", "punctuation", "whitespace", "word_loss", "word_swap")
@@ -124,4 +124,4 @@ def test_a_suite_with_the_name_of_a_split_or_a_report_is_refused(
 
 
 def test_the_names_of_reports_of_other_kinds_are_reserved() -> None:
-    assert {behaviour.SUITE, scaling.SUITE, shadow.SUITE} <= set(RESERVED_SUITES)
+    assert {behaviour.SUITE, scaling.SUITE, averages.SUITE, shadow.SUITE} <= set(RESERVED_SUITES)

@@ -14,6 +14,8 @@ from pipeline_steps.evaluation_types import (
     BehaviourResult,
     EvaluationReport,
     MetricValue,
+    SliceMetrics,
+    SuiteAverage,
 )
 from pipeline_steps.reporting.charts import risk_chart
 from pipeline_steps.reporting.report import render_report
@@ -151,3 +153,31 @@ def test_no_tick_runs_into_the_name_of_the_axis(risk) -> None:
     ticks = re.findall(r'class="end">([^<]*)<', drawing)
     assert "0.0" in ticks
     assert all(len(tick) <= 4 for tick in ticks)
+
+
+def test_averages_over_suites_and_groups_stand_beside_the_worst(record) -> None:
+    mean, gap = metric("accuracy", 0.7), metric("accuracy_gap", 0.21)
+    averages = (
+        SuiteAverage(suites=(EVIL, "air"), mean=mean, gap=gap),
+        SuiteAverage(
+            suites=("one", "two"), mean=metric("accuracy_noise"), gap=metric("accuracy_noise_gap")
+        ),
+    )
+    found = beside(record, "average", "average", metrics=(mean, gap), averages=averages)
+    shift, main = record.reports
+    low, high = (
+        SliceMetrics(column="domain", value=v, n=30, metrics=(metric("accuracy", at),))
+        for v, at in ((EVIL, 0.4), ("shop", 0.9))
+    )
+    main = main.model_copy(update={
+        "slices": (high, low), "group_means": (metric("mean_group_accuracy_domain", 0.65),),
+    })  # fmt: skip
+    gone = metric("accuracy_gap", 0.05)
+    shift = shift.model_copy(update={"metrics": (*shift.metrics, gone)})
+    grouped = record.model_copy(update={"reports": (main, shift, found)})
+    [row] = stress_tables(grouped).grouped
+    assert (row.column, row.groups) == ("domain", (low, high))
+    page = render_report(grouped)
+    assert "different rows" in page
+    assert "mean of groups" in page
+    assert "<script>" not in page

@@ -55,13 +55,20 @@ def gap_metrics(
     Tango (1998), Statistics in Medicine 17, 891-908; Newcombe (1998), "Interval estimation for the
     difference between independent proportions", Statistics in Medicine 17, 873-890, method 10.
     """
-    pairs = _pairs(clean[0].example_ids, suite[0].example_ids) if sisters else None
+    pairs = clean_places(clean[0].example_ids, suite[0].example_ids) if sisters else None
     before = clean[1] if pairs is None else clean[1].take(pairs)
     return tuple(
         _gap(name, before, suite[1], params, paired=pairs is not None)
         for name in suite[1].headlines
         if name in before.directions
     )
+
+
+def clean_places(clean: Array, suite: Array) -> Array | None:
+    """Return the clean row of each row of a suite, or ``None`` where one has none."""
+    places = {example_id: place for place, example_id in enumerate(clean)}
+    found = [places.get(example_id, -1) for example_id in suite]
+    return None if min(found) < 0 else np.array(found)
 
 
 def newcombe_interval(
@@ -83,13 +90,6 @@ def newcombe_interval(
     below = math.hypot(shares[0] - low_a, high_b - shares[1])
     above = math.hypot(high_a - shares[0], shares[1] - low_b)
     return gap - below, gap + above
-
-
-def _pairs(clean: Array, suite: Array) -> Array | None:
-    """Return the clean row of each row of a suite, or ``None`` where one has none."""
-    places = {example_id: place for place, example_id in enumerate(clean)}
-    found = [places.get(example_id, -1) for example_id in suite]
-    return None if min(found) < 0 else np.array(found)
 
 
 def _gap(

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline_steps.errors import DataError, counted
-from pipeline_steps.evaluation.answers import AnsweredRows
 from pipeline_steps.evaluation.evaluate import evaluate
-from pipeline_steps.evaluation.outcomes import Outcomes
-from pipeline_steps.evaluation.reading import read_scored
+from pipeline_steps.evaluation.reading import ScoredSuite, read_scored
+from pipeline_steps.evaluation.stress.averages import average_report
 from pipeline_steps.evaluation.stress.calibration_errors import adaptive_ece, classwise_ece
 from pipeline_steps.evaluation.stress.out_of_scope import out_of_scope_report
 from pipeline_steps.evaluation.stress.scaling import (
@@ -25,7 +24,7 @@ from pipeline_steps.evaluation.stress.text_marks import TextMarks, asks_for_mark
 from pipeline_steps.evaluation.stress.text_slices import TextProfile, text_columns, text_slices
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue, SliceMetrics
 from pipeline_steps.judging_params import EvaluateParams
-from pipeline_steps.predictions_file import AnyTable, PredictionTable
+from pipeline_steps.predictions_file import PredictionTable
 from pipeline_steps.types import SISTERS, Predictions
 
 
@@ -45,15 +44,6 @@ class Known:
     marks: TextMarks | None
 
 
-@dataclass(frozen=True)
-class Scored:
-    """One suite's predictions in the order of their ids."""
-
-    predictions: Predictions
-    table: AnyTable
-    rows: Outcomes | AnsweredRows
-
-
 def evaluate_all(
     judged: Sequence[Predictions],
     params: EvaluateParams,
@@ -63,12 +53,13 @@ def evaluate_all(
     unchanged: Mapping[str, int] | None = None,
     marks: TextMarks | None = None,
 ) -> list[EvaluationReport]:
-    """Return one report a suite, in the order of ``judged``, and one of the temperature behind.
+    """Return one report a suite, in the order of ``judged``; the temperature, the average behind.
 
     Beside what :func:`evaluate` says there are: adaptive and classwise calibration errors; risk
     against coverage; calibration under the temperature that the valid rows ask for
     (``ece_scaled``, ``nll_scaled``, ``brier_scaled``); what is lost against the clean rows; and
-    subpopulations by text. A suite out of scope has a report of its own kind.
+    subpopulations by text. A suite out of scope has a report of its own kind, and so has the
+    average over two suites or more (:func:`average_report`).
 
     Parameters
     ----------
@@ -91,7 +82,7 @@ def evaluate_all(
         If predictions cannot be used, none are of clean rows, or a suite out of scope holds rows
         that are in scope.
     """
-    inside = [Scored(p, *read_scored(p, params)) for p in judged if p.kind != "out_of_scope"]
+    inside = [ScoredSuite(p, *read_scored(p, params)) for p in judged if p.kind != "out_of_scope"]
     clean = _clean(inside)
     calibration = None if valid is None else calibration_report(valid, params)
     temperature = None if calibration is None else calibration.temperature
@@ -109,10 +100,11 @@ def evaluate_all(
     for name, n in (unchanged or {}).items():
         reports[name] = reports[name].model_copy(update={"n_unchanged": n})
     in_order = [reports[predictions.suite] for predictions in judged]
-    return in_order if calibration is None else [*in_order, calibration]
+    further = (calibration, average_report(inside, params))
+    return [*in_order, *(report for report in further if report is not None)]
 
 
-def _clean(suites: Sequence[Scored]) -> Scored:
+def _clean(suites: Sequence[ScoredSuite]) -> ScoredSuite:
     for suite in suites:
         if suite.predictions.kind == "clean":
             return suite
@@ -124,8 +116,8 @@ def _clean(suites: Sequence[Scored]) -> Scored:
 
 
 def _report(
-    suite: Scored,
-    clean: Scored,
+    suite: ScoredSuite,
+    clean: ScoredSuite,
     temperature: MetricValue | None,
     known: Known,
     params: EvaluateParams,
@@ -149,7 +141,7 @@ def _report(
     return report.model_copy(update={**added, "metrics": tuple(metrics)})
 
 
-def _sureness(suite: Scored, params: EvaluateParams) -> tuple[MetricValue, ...]:
+def _sureness(suite: ScoredSuite, params: EvaluateParams) -> tuple[MetricValue, ...]:
     """Return further calibration errors and what abstaining would bring."""
     if not suite.rows.has_confidence:
         return ()
@@ -163,7 +155,7 @@ def _sureness(suite: Scored, params: EvaluateParams) -> tuple[MetricValue, ...]:
 
 
 def _by_text(
-    suite: Scored, texts: Texts | None, params: EvaluateParams
+    suite: ScoredSuite, texts: Texts | None, params: EvaluateParams
 ) -> tuple[SliceMetrics, ...]:
     known = {} if texts is None else texts.by_suite.get(suite.predictions.suite, {})
     if texts is None or not known:

@@ -24,7 +24,8 @@ from pipeline_steps.types import SISTERS, DatasetRef
 
 _PROFILE_ROWS = 100_000  # more texts would not change which words are frequent
 _BATCH_ROWS = 10_000
-_REPORTS = (BEHAVIOUR, CALIBRATION, AVERAGE, "certified", "embedding_ball", "worst_case")
+REPORTS = (BEHAVIOUR, CALIBRATION, AVERAGE, "certified", "embedding_ball", "worst_case")
+"""Names of reports that are no suites."""
 _READ = ("text", "text_pair", "target")
 
 
@@ -47,7 +48,7 @@ def refuse_unanswerable(workspace: Workspace, datasets: Datasets) -> None:
         attack that is asked for, or the behavioural tests are wrong.
     """
     names = [suite.name for suite in datasets.judged]
-    reports = (*_REPORTS, *workspace.params.attack.recipes)
+    reports = (*REPORTS, *workspace.params.attack.recipes)
     taken = [name for name in names if names.count(name) > 1 or name in reports]
     if taken:
         raise ConfigurationError(

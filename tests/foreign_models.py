@@ -30,7 +30,9 @@ HEADS = {
 NO_OPTIONS: dict[str, Any] = {
     **dict.fromkeys(("model", "data", "problem", "text_column", "label_column", "column")),
     **dict.fromkeys(("label", "suite", "noise", "max_length", "tracking_uri", "format")),
-    **dict.fromkeys(("header", "timeout", "batch_rows", "send_as", "report")),
+    **dict.fromkeys(
+        ("header", "timeout", "batch_rows", "send_as", "report", "rewrite", "behaviour")
+    ),
     "workers": 1,
 }
 """What the command line hands on where no option of a model is given."""

@@ -24,6 +24,10 @@ _OPTIONS: dict[str, Any] = {
     ],
     "suite": Annotated[list[str] | None, typer.Option(help="NAME=FILE, rows of another kind.")],
     "noise": Annotated[list[str] | None, typer.Option(help="KIND:LEVEL, noise put on --data.")],
+    "rewrite": Annotated[
+        list[str] | None, typer.Option(help="entity_swap or distractor, :RATE, done to --data.")
+    ],
+    "behaviour": Annotated[Path | None, typer.Option(help="Behavioural tests (YAML) of --model.")],
     "max_length": Annotated[int | None, typer.Option(min=2, help="Tokens that are read.")],
     "tracking_uri": Annotated[str | None, typer.Option(help="Where models:/ and runs:/ stand.")],
     "format": Annotated[

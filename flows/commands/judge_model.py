@@ -19,6 +19,7 @@ from pipeline_steps.files import write_text_atomically
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.reporting.model_report import AttackRecord, ModelRecord, render_model_report
 
+_FURTHER_ROWS = ("suite", "noise", "rewrite", "behaviour")
 _MLFLOW_PATH = "/invocations"
 
 
@@ -34,7 +35,20 @@ def evaluate_any(
 
 
 def attack_any(options: Mapping[str, Any], settings: Mapping[str, Any], *, call: Call) -> Evaluated:
-    """Return the attacks that options of the command line ask for; the report is written."""
+    """Return the attacks that options of the command line ask for; the report is written.
+
+    Raises
+    ------
+    UsageError
+        If an option names rows that an attack does not look at.
+    """
+    beside = next((name for name in _FURTHER_ROWS if options[name]), None)
+    if beside is not None:
+        raise UsageError(
+            f"--{beside} with an attack, which changes the rows of --data",
+            expected="rows to attack, and no others",
+            fix=f"leave --{beside} out; holdfast evaluate takes it",
+        )
     found = attack_model(_asked(options), settings, EvaluateParams(), call=call)
     return _reported(found, options["report"])
 
@@ -104,6 +118,8 @@ def _asked(options: Mapping[str, Any]) -> Asked:
         columns=columns,
         suites=tuple(options["suite"] or ()),
         noise=tuple(options["noise"] or ()),
+        rewrite=tuple(options["rewrite"] or ()),
+        behaviour=options["behaviour"],
         workers=options["workers"],
         directory=options["report"],
     )

@@ -14,6 +14,7 @@ from pydantic import Field
 from flows.bounding import bounds
 from flows.commands.attack import Attack, attack_settings, refuse_mistakes
 from flows.commands.evaluate import bounding
+from flows.foreign.behaviour import judged_tests, read_tests
 from flows.foreign.joining import Joined, join_attacks, join_predictions
 from flows.foreign.named import NamedModel
 from flows.foreign.opening import identified, opened_victim, with_labels
@@ -21,6 +22,7 @@ from flows.foreign.rows import Judged, read_judged
 from flows.foreign.shards import run_job
 from flows.foreign.work import ATTACKED_ROWS, PREDICTED_ROWS, Job, Part, parts_of
 from flows.pipeline import Call
+from flows.stress import Behaviour
 from pipeline_steps.digests import value_digest
 from pipeline_steps.evaluation.attacks.attack import drawn_rows, others
 from pipeline_steps.evaluation.attacks.measures import attack_metrics
@@ -29,7 +31,7 @@ from pipeline_steps.evaluation.stress.suites import Texts, evaluate_all
 from pipeline_steps.evaluation.stress.text_slices import text_profile
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.judging_params import AttackParams, EvaluateParams, GateParams
-from pipeline_steps.types import DatasetRef, Predictions, Value
+from pipeline_steps.types import SISTERS, DatasetRef, Predictions, Value
 
 _HELD_OUT = 1_000
 _OF_THE_TEXT_ALONE = ("length", "negation", "number", "question")
@@ -48,6 +50,8 @@ class Asked(Value):
     columns: dict[str, str | None] = Field(default={})
     suites: tuple[str, ...] = ()
     noise: tuple[str, ...] = ()
+    rewrite: tuple[str, ...] = ()
+    behaviour: Path | None = None
     workers: int = 1
     directory: Path | None = None
 
@@ -65,7 +69,7 @@ class Evaluated(Value):
 def evaluate_model(
     asked: Asked, params: EvaluateParams, rows_bounded: Mapping[str, int | None], *, call: Call
 ) -> Evaluated:
-    """Return the reports of a model on the rows, on each suite and on each noise, and of bounds.
+    """Return the reports of a model on the rows, on each suite, on behavioural tests and of bounds.
 
     Parameters
     ----------
@@ -86,18 +90,21 @@ def evaluate_model(
     model, judged = call(match_model_and_rows, asked)
     attack = bounding(model.problem, AttackParams(), rows_bounded)
     with _kept(asked.directory) as directory:
+        tests = _tests(asked.behaviour, model, directory / "rows")
         datasets = [rows.written(directory / "rows") for rows in judged]
-        predicted = call(predict_rows, model, datasets, directory, asked.workers)
+        further = [] if tests is None else [tests.dataset]
+        predicted = call(predict_rows, model, datasets + further, directory, asked.workers)
         slices = tuple(name for name in params.text_slices if name in _OF_THE_TEXT_ALONE)
         reports = call(
             evaluate_all,
-            predicted,
+            predicted[: len(datasets)],
             params.model_copy(update={"text_slices": slices}),
             texts=_texts(judged, params),
             unchanged={
-                rows.name: rows.n_alike(judged[0]) for rows in judged if rows.kind == "noise"
+                rows.name: rows.n_alike(judged[0]) for rows in judged if rows.kind in SISTERS
             },
         )
+        reports += judged_tests(tests, predicted, params.confidence)
         reports += call(bound_model, model, judged[0], attack, params.confidence)
     return _evaluated(model, judged, reports=tuple(reports))
 
@@ -146,8 +153,13 @@ def match_model_and_rows(asked: Asked) -> tuple[NamedModel, list[Judged]]:
         suites=asked.suites,
         columns=asked.columns,
         noise=asked.noise,
+        rewrite=asked.rewrite,
     )
     return with_labels(model, [row for rows in judged for row in rows.rows]), judged
+
+
+def _tests(path: Path | None, model: NamedModel, directory: Path) -> Behaviour | None:
+    return None if path is None else read_tests(path, model, directory)
 
 
 def bound_model(

@@ -128,9 +128,9 @@ def _probed(model: NamedModel, rows: Sequence[Row], wanted: list[str]) -> NamedM
 def _refuse_foreign(model: NamedModel, labels: Sequence[str], wanted: Sequence[str]) -> None:
     """Refuse labels of rows that no answer can be."""
     # A tag's prefix is a matter of the scheme: what counts is the type.
-    known = {_type(label) for label in labels} if model.problem == "ner" else set(labels)
+    known = {type_of(label) for label in labels} if model.problem == "ner" else set(labels)
     unknown = [
-        name for name in wanted if (_type(name) if model.problem == "ner" else name) not in known
+        name for name in wanted if (type_of(name) if model.problem == "ner" else name) not in known
     ]
     if not unknown:
         return
@@ -143,7 +143,8 @@ def _refuse_foreign(model: NamedModel, labels: Sequence[str], wanted: Sequence[s
     )
 
 
-def _type(tag: str) -> str:
+def type_of(tag: str) -> str:
+    """Return the type that a tag speaks of, without its prefix."""
     return tag[2:] if tag[1:2] == "-" else tag
 
 

@@ -1,4 +1,4 @@
-"""A user's files as rows to judge on, without a workspace: read, set aside, made noisy, written."""
+"""A user's files as rows to judge on, without a workspace: read, set aside, changed, written."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from flows.commands.raw_columns import find_columns
 from flows.commands.raw_files import named_files
-from pipeline_steps.data_params import NoiseParams, SourceParams
+from flows.foreign.made_suites import MadeSuite, made_suites
+from flows.stress import REPORTS
+from pipeline_steps.data_params import SourceParams
 from pipeline_steps.data_preparation.examples import EXAMPLES_SCHEMA, read_example
-from pipeline_steps.data_preparation.noisy import NoiseSuite, noisy_row
 from pipeline_steps.data_preparation.readers import RawRow, RowReader
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import ConfigurationError, DataError, counted
 from pipeline_steps.fields import NotAValueError
 from pipeline_steps.files import atomic_file
-from pipeline_steps.noise.catalog import KINDS, require_resources
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.problems.problem import Problem
 from pipeline_steps.types import DatasetRef, ReportKind
@@ -69,9 +67,10 @@ def read_judged(
     suites: Sequence[str] = (),
     columns: Mapping[str, str | None],
     noise: Sequence[str] = (),
+    rewrite: Sequence[str] = (),
     seed: int = 0,
 ) -> list[Judged]:
-    """Return the rows of the data, of each suite and of each noise that is put on the data.
+    """Return the rows of the data, of each suite, and of the data with noise or rewritten.
 
     Parameters
     ----------
@@ -83,29 +82,29 @@ def read_judged(
         ``NAME=FILE``, rows of another kind.
     columns : mapping
         Field of ``ingest.columns`` -> column; needed ones are guessed if absent.
-    noise : sequence of str
-        ``KIND``, ``KIND:LEVEL`` or ``KIND:all``.
+    noise, rewrite : sequence of str
+        What is made of the clean rows, as :func:`made_suites` reads it.
     seed : int
-        Same seed, same noise.
+        Same seed, same rows.
 
     Raises
     ------
     DataError
         If a file cannot be read, or none of its rows can be judged.
     ConfigurationError
-        If a suite or a noise is not named as it must be.
+        If a suite is not named as it must be, or does not go with the problem.
     """
-    noises = [suite for text in noise for suite in _noises(text, seed)]
-    files = named_files({"data": data}, suites)
+    made = made_suites(problem, noise, rewrite, seed)
+    files = named_files({"data": data}, suites, REPORTS)
     _refuse_repeated(
         [CLEAN, *(role.removeprefix(_SUITE) for role in files if role != "data")]
-        + [suite.name for suite in noises]
+        + [suite.name for suite in made]
     )
     found = find_columns(list(files.values()), columns, problem)
     known = {field: column for field, column in found.model_dump().items() if column is not None}
     asked = get_problem(problem)
     judged = [_read(role, path, known, asked) for role, path in files.items()]
-    return [*judged, *(_noisy(judged[0], suite, asked) for suite in noises)]
+    return [*judged, *(_made(judged[0], suite) for suite in made)]
 
 
 def _read(role: str, path: Path, columns: dict[str, str], problem: Problem) -> Judged:
@@ -154,26 +153,10 @@ def _flaw(row: Row, problem: Problem, seen: set[str]) -> str | None:
     return next(iter(problem.find_flaws(row)), None)
 
 
-def _noises(text: str, seed: int) -> list[NoiseSuite]:
-    kind, colon, level = text.partition(":")
-    severity: Any = int(level) if level.isdigit() else level
-    try:
-        params = NoiseParams.model_validate(
-            {"name": kind, "kind": kind, **({"severity": severity} if colon else {})}
-        )
-    except ValidationError as error:
-        raise ConfigurationError(
-            f"--noise {text!r}",
-            expected=f"KIND, KIND:LEVEL (1 to 5) or KIND:all; KIND is one of {', '.join(KINDS)}",
-            fix="write it as --noise typos:3",
-        ) from error
-    require_resources([kind])
-    return [NoiseSuite(name, kind, rate, seed) for name, rate in params.rates().items()]
-
-
-def _noisy(clean: Judged, noise: NoiseSuite, problem: Problem) -> Judged:
-    rows = tuple(noisy_row(row, problem, noise) for row in clean.rows)
-    return Judged(noise.name, "noise", rows, f"{clean.source}, {noise.kind} {noise.rate:g}", {})
+def _made(clean: Judged, suite: MadeSuite) -> Judged:
+    return Judged(
+        suite.name, suite.kind, suite.make(clean.rows), f"{clean.source}, {suite.said}", {}
+    )
 
 
 def _refuse_repeated(names: Sequence[str]) -> None:
@@ -182,5 +165,5 @@ def _refuse_repeated(names: Sequence[str]) -> None:
         raise ConfigurationError(
             f"two sets of rows are called {repeated[0]}",
             expected=f"names of their own; {CLEAN} is the clean rows",
-            fix="rename the suite, or name the noise once",
+            fix="rename the suite, or name the noise or the rewriting once",
         )

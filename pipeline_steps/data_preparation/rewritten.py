@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ _TRIES = 20
 _BATCH_ROWS = 10_000
 
 
-def rewriter(suite: RewrittenParams, seed: int, train: Path) -> Callable[[Row], Row]:
+def rewriter(
+    suite: RewrittenParams, seed: int, targets: Iterable[str | None]
+) -> Callable[[Row], Row]:
     """Return what rewrites the rows of a suite; what it makes of a row depends on no other row.
 
     Parameters
@@ -31,8 +33,8 @@ def rewriter(suite: RewrittenParams, seed: int, train: Path) -> Callable[[Row], 
         what a higher one does, in the same way.
     seed : int
         Same seed, same rows.
-    train : Path
-        The training rows: other entities are taken from there.
+    targets : iterable of str or None
+        Of the rows that other entities are taken from.
 
     References
     ----------
@@ -43,11 +45,12 @@ def rewriter(suite: RewrittenParams, seed: int, train: Path) -> Callable[[Row], 
     """
     if suite.kind == "distractor":
         return lambda row: _distracted(row, suite.rate, seed)
-    pool = entity_pool(_targets(train))
+    pool = entity_pool(targets)
     return lambda row: _swapped(row, pool, suite.rate, seed)
 
 
-def _targets(path: Path) -> Iterator[str | None]:
+def targets_of(path: Path) -> Iterator[str | None]:
+    """Yield the target of each row of an examples file."""
     for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS, columns=["target"]):
         yield from batch.column("target").to_pylist()
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline_steps.data_params import RESERVED_SUITES, SuitesParams
 from pipeline_steps.data_preparation.examples import EXAMPLES_SCHEMA
 from pipeline_steps.data_preparation.noisy import NoiseSuite, noisy_row
-from pipeline_steps.data_preparation.rewritten import rewriter
+from pipeline_steps.data_preparation.rewritten import rewriter, targets_of
 from pipeline_steps.data_preparation.split import (
     DECLARED,
     OUT_OF_SCOPE,
@@ -64,7 +64,8 @@ def build_suites(
             entries.append(_noisy(test, get_problem(problem), noise, directory))
         for suite in params.rewritten:
             _refuse_taken(suite.name, entries)
-            rewrite = rewriter(suite, params.seed, root / SPLITS / f"{TRAIN}.parquet")
+            train = targets_of(root / SPLITS / f"{TRAIN}.parquet")
+            rewrite = rewriter(suite, params.seed, train)
             entries.append(_made(root / SPLITS / f"{TEST}.parquet", suite.name, rewrite, directory))
         manifest = json.dumps(
             {"suites": entries, "noisy_valid": _noisy_valid(noises, root, problem, directory)},

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_steps.data_params import RewrittenParams, SuitesParams
-from pipeline_steps.data_preparation.rewritten import rewriter
+from pipeline_steps.data_preparation.rewritten import rewriter, targets_of
 from pipeline_steps.data_preparation.suites import build_suites
 from pipeline_steps.errors import ConfigurationError, DataError
 from pipeline_steps.params import parse_params
@@ -49,7 +49,8 @@ def tagged(content: list[tuple[str, str]], row: str = "r") -> dict:
 
 
 def swapped(row: dict, rate: float, train: Path, seed: int = 0) -> dict:
-    return rewriter(RewrittenParams(name="a", kind="entity_swap", rate=rate), seed, train)(row)
+    suite = RewrittenParams(name="a", kind="entity_swap", rate=rate)
+    return rewriter(suite, seed, targets_of(train))(row)
 
 
 def asked(context: str, question: str, *found: tuple[str, int], row: str = "r") -> dict:
@@ -59,7 +60,7 @@ def asked(context: str, question: str, *found: tuple[str, int], row: str = "r") 
 
 def distracted(row: dict, rate: float = 1.0, seed: int = 0) -> dict:
     suite = RewrittenParams(name="a", kind="distractor", rate=rate)
-    return rewriter(suite, seed, Path("not read"))(row)
+    return rewriter(suite, seed, ())(row)
 
 
 @given(content=words, rate=rates)

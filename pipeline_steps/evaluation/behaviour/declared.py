@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pipeline_steps.errors import ConfigurationError, counted
 from pipeline_steps.evaluation.behaviour.fitting import EXPECTED, problem_mistakes
+from pipeline_steps.evaluation.behaviour.watched import Watch
 from pipeline_steps.mistakes import explain_mistakes
 from pipeline_steps.section import Positive, Section, Share
 
@@ -64,7 +65,7 @@ class DeclaredTest(Section):
     """Its name in every report, and in the metric failure_rate_NAME."""
     kind: Name
     """minimum_functionality: the label is known; invariance: a change must not change the answer;
-    directional: a change must not lower, or raise, the probability of a label."""
+    directional: a change must not lower, or raise, what is watched."""
     capability: str = ""
     """What it is about, such as negation or vocabulary."""
     texts: tuple[str, ...] = Field(min_length=1)
@@ -72,7 +73,7 @@ class DeclaredTest(Section):
     context: str | None = None
     """question_answering: where the answers to the texts are looked for."""
     label: str | None = None
-    """The label that is right, or whose probability is watched."""
+    """The label that is right, or whose probability or number is watched."""
     labels: tuple[str, ...] | None = None
     """multi_label_classification: all labels that are right; []: none."""
     entities: dict[str, tuple[str, ...]] | None = None
@@ -85,9 +86,12 @@ class DeclaredTest(Section):
     """translation, summarisation, dialogue: what the answer must not say."""
     change: Change | None = None
     """How the texts are changed."""
+    watch: Watch | None = None
+    """What is watched: the probability of the label, how sure the answer is, or how much it holds:
+    labels, entities, words; of questions 1 where there is an answer. null: the probability."""
     must_not: Literal["fall", "rise"] | None = None
-    """What the label's probability must not do."""
-    tolerance: Share = 0.0
+    """What that must not do."""
+    tolerance: float = Field(default=0.0, ge=0.0)
     """By how much it may do so all the same."""
     max_cases: Positive = 200
     """Cases; of more, as many are taken evenly."""
@@ -105,17 +109,16 @@ class DeclaredTest(Section):
 
     @model_validator(mode="after")
     def _keys_fit_the_kind(self) -> DeclaredTest:
-        needed = {
-            "minimum_functionality": (),
-            "invariance": ("change",),
-            "directional": ("label", "change", "must_not"),
+        needed, allowed = {
+            "minimum_functionality": ((), EXPECTED),
+            "invariance": (("change",), ()),
+            "directional": (("change", "must_not"), ("label", "watch")),
         }[self.kind]
-        given = [n for n in (*EXPECTED, "change", "must_not") if getattr(self, n) is not None]
-        told = {*EXPECTED} & {*given}
-        lacking, surplus = set(needed) - set(given), set(given) - set(needed)
-        if self.kind == "minimum_functionality":
-            surplus -= told
-            lacking |= set() if told else {"label"}
+        keys = (*EXPECTED, "change", "watch", "must_not")
+        given = {name for name in keys if getattr(self, name) is not None}
+        lacking, surplus = set(needed) - given, given - {*needed, *allowed}
+        if allowed and not {*allowed} & given:
+            lacking.add("label")
         if lacking or surplus:
             words = [f"needs {name}" for name in sorted(lacking)]
             words += [f"has no use for {name}" for name in sorted(surplus)]
@@ -135,7 +138,10 @@ class BehaviourFile(Section):
 
 
 def load_behaviour(
-    path: Path, labels: frozenset[str] | None = None, problem: str = "text_classification"
+    path: Path,
+    labels: frozenset[str] | None = None,
+    problem: str = "text_classification",
+    whose: str = "the train rows",
 ) -> BehaviourFile:
     """Return the behavioural tests in a YAML file.
 
@@ -147,6 +153,8 @@ def load_behaviour(
         What the model can answer; a test of another label is a mistake.
     problem : str
         What is asked; what it cannot answer is a mistake.
+    whose : str
+        Whose labels they are, in words.
 
     Raises
     ------
@@ -167,7 +175,7 @@ def load_behaviour(
         _at(nodes, place, f"{'.'.join(place)}: {said}")
         for place, said in (
             *_further_mistakes(behaviour),
-            *problem_mistakes(behaviour, problem, labels),
+            *problem_mistakes(behaviour, problem, labels, whose),
         )
     ]
     if mistakes:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline_steps.evaluation.behaviour.asked import without_marks
+from pipeline_steps.evaluation.behaviour.watched import watch_mistakes
 
 if TYPE_CHECKING:
     from pipeline_steps.evaluation.behaviour.declared import BehaviourFile, DeclaredTest
@@ -25,7 +26,7 @@ Mistake = tuple[list[str], str]
 
 
 def problem_mistakes(
-    behaviour: BehaviourFile, problem: str, known: frozenset[str] | None
+    behaviour: BehaviourFile, problem: str, known: frozenset[str] | None, whose: str
 ) -> Iterator[Mistake]:
     """Yield what a problem cannot be asked, or does not know.
 
@@ -36,23 +37,25 @@ def problem_mistakes(
     problem : str
         One of ``EXPECTATIONS``.
     known : frozenset of str or None
-        Labels and types of entities that train rows have; ``None``: whatever is asked.
+        Labels and types of entities that can be answered; ``None``: whatever is asked.
+    whose : str
+        Whose they are, in words.
     """
     for place, test in enumerate(behaviour.tests):
-        for where, said in (*_misplaced(test, problem), *_unknown(test, known)):
+        for where, said in (*_misplaced(test, problem), *_unknown(test, known, problem, whose)):
             yield ["tests", str(place), *where], said
 
 
 def _misplaced(test: DeclaredTest, problem: str) -> Iterator[Mistake]:
     fitting = EXPECTATIONS[problem]
-    for key in EXPECTED:
+    if test.kind == "directional":
+        yield from watch_mistakes(test, problem)
+    for key in [] if test.kind == "directional" else EXPECTED:
         if getattr(test, key) is not None and key not in fitting:
             yield [key], f"{key} is not for {problem}: say {' or '.join(fitting)}"
     said = [text for key in ("contains", "lacks") for text in getattr(test, key) or ()]
     if {"contains", "lacks"} & {*fitting} and test.change is None and not all([said, *said]):
         yield ["name"], "an empty text is in every answer: say what it must contain or lack"
-    if test.kind == "directional" and fitting != ("label",):
-        yield ["kind"], f"directional watches the probability of a label, and {problem} has none"
     asks = problem == "question_answering"
     if asks != (test.context is not None):
         yield (["context"], f"{problem} has no use for it") if not asks else (
@@ -72,11 +75,13 @@ def _unmarked(test: DeclaredTest) -> Iterator[Mistake]:
             yield ["texts", str(position)], str(error)
 
 
-def _unknown(test: DeclaredTest, known: frozenset[str] | None) -> Iterator[Mistake]:
+def _unknown(
+    test: DeclaredTest, known: frozenset[str] | None, problem: str, whose: str
+) -> Iterator[Mistake]:
+    what = "type of entity" if problem == "ner" else "label"
     asked = {"label": [test.label] if test.label else [], "labels": test.labels or (),
              "entities": test.entities or ()}  # fmt: skip
     for key, names in asked.items():
         for name in names:
             if known is not None and name not in known:
-                what = "type of entity" if key == "entities" else "label"
-                yield [key], f"{name!r} is no {what} of the train rows"
+                yield [key], f"{name!r} is no {what} of {whose}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipeline_steps.evaluation.behaviour.asked import Question
 from pipeline_steps.evaluation.behaviour.cases import Case
 from pipeline_steps.evaluation.behaviour.declared import Change, DeclaredTest
+from pipeline_steps.evaluation.behaviour.watched import direction
 from pipeline_steps.problem_defaults import WRITING
 from pipeline_steps.problems.entities import entities
 from pipeline_steps.problems.squad import best_scores, normalized
@@ -19,13 +20,17 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Said:
-    """What a model answers to each question, as JSON of its problem."""
+    """What a model answers to each question, as JSON of its problem, and how sure it is of it."""
 
     problem: str
     by_question: Mapping[Question, str]
+    scores: Mapping[Question, float]
 
     def verdict(self, test: DeclaredTest, case: Case) -> tuple[str | None, str]:
         """Return what was expected and what came; ``None`` for what was met."""
+        if test.must_not is not None and case.original is not None:
+            before, after = (self._watched(test, q) for q in (case.original, case.question))
+            return direction(test, self.problem, before, after)
         found = self._pairs(case.question)
         if case.original is None:
             expected: Pairs = case.expected
@@ -34,6 +39,16 @@ class Said:
             expected = self._pairs(case.original)
             met = self._is_left(expected, found, test.change)
         return None if met else self._told(expected), self._told(found)
+
+    def _watched(self, test: DeclaredTest, question: Question) -> float:
+        """Return how sure an answer is, or how much there is in it."""
+        if test.watch == "score":
+            return self.scores[question]
+        pairs = self._pairs(question)
+        if self.problem in WRITING:
+            return sum(len(text.split()) for _, text in pairs)
+        kind = 0 if self.problem == "ner" else 1  # where a pair names what is counted
+        return sum(test.label in (None, pair[kind]) for pair in pairs)
 
     def _pairs(self, question: Question) -> Pairs:
         return _READERS[self.problem](self.by_question[question], question.text)

@@ -12,6 +12,7 @@ from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.behaviour.cases import SUITE, Case, questions_of, texts_of
 from pipeline_steps.evaluation.behaviour.declared import BehaviourFile, DeclaredTest
 from pipeline_steps.evaluation.behaviour.said import Said
+from pipeline_steps.evaluation.behaviour.watched import direction
 from pipeline_steps.evaluation.intervals import wilson_interval
 from pipeline_steps.evaluation.metrics import softmax
 from pipeline_steps.evaluation_types import (
@@ -20,12 +21,14 @@ from pipeline_steps.evaluation_types import (
     EvaluationReport,
     MetricValue,
 )
-from pipeline_steps.predictions_file import StructuredTable, read_predictions
+from pipeline_steps.predictions_file import PredictionTable, read_predictions
+from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.types import Predictions
 
 Array = np.ndarray[Any, Any]
 Predict = Callable[[Sequence[str]], Array]
 _SHOWN = 10
+_CLASSES = "text_classification"
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,14 @@ class Answers:
         if case.original is None:
             return (None if got == test.label else test.label), got
         before = self.label(case.original.text)
-        if test.label is None:
+        if test.must_not is None:
             return (None if got == before else before), got
-        then, now = (self.of(q.text, test.label) for q in (case.original, case.question))
-        lost = then - now if test.must_not == "fall" else now - then
-        bound = "at least" if test.must_not == "fall" else "at most"
-        expected = f"{bound} {then:.2f} of {test.label}"
-        return (None if lost <= test.tolerance else expected), f"{now:.2f}"
+        then, now = (self._watched(test, q.text) for q in (case.original, case.question))
+        return direction(test, _CLASSES, then, now)
+
+    def _watched(self, test: DeclaredTest, text: str) -> float:
+        """Return the probability of the label, or of whichever is answered."""
+        return self.of(text, self.label(text) if test.label is None else test.label)
 
 
 def ask(predict: Predict, labels: tuple[str, ...], cases: Sequence[Case]) -> Answers:
@@ -80,13 +84,22 @@ def ask(predict: Predict, labels: tuple[str, ...], cases: Sequence[Case]) -> Ans
 
 
 def read_answers(predictions: Predictions, cases: Sequence[Case]) -> Answers | Said:
-    """Return the answers in a predictions file of the cases, as :func:`write_cases` wrote them."""
+    """Return the answers in a predictions file of the cases, as :func:`write_cases` wrote them.
+
+    Of a model that tells its label alone, that label counts as sure.
+    """
     table, questions = read_predictions(predictions), questions_of(cases)
     asked = [questions[int(example_id)] for example_id in table.example_ids]
-    if isinstance(table, StructuredTable):
-        return Said(predictions.problem, dict(zip(asked, table.predicted.tolist(), strict=True)))
     texts = [question.text for question in asked]
-    return Answers(table.labels, dict(zip(texts, softmax(table.logits), strict=True)))
+    if isinstance(table, PredictionTable):
+        return Answers(table.labels, dict(zip(texts, softmax(table.logits), strict=True)))
+    said = table.predicted.tolist()
+    if get_problem(predictions.problem).has_label:  # told by a model that gives no probabilities
+        labels = tuple(sorted({*table.labels, *said}))
+        sure = np.array([[float(label == one) for label in labels] for one in said])
+        return Answers(labels, dict(zip(texts, sure, strict=True)))
+    scores = dict(zip(asked, table.score.tolist(), strict=True))
+    return Said(predictions.problem, dict(zip(asked, said, strict=True)), scores)
 
 
 def judge_tests(

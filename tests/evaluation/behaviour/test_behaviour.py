@@ -91,6 +91,13 @@ def test_a_directional_test_watches_the_probability(must_not, tolerance, failed)
         )  # fmt: skip
 
 
+def test_how_sure_the_answer_is_may_be_watched_whichever_it_is() -> None:
+    way = {"name": "way", "kind": "directional", "texts": ["I lost it"], "watch": "score",
+           "change": {"suffix": "!"}, "must_not": "fall"}  # fmt: skip
+    found = judged(declare(way))["way"]
+    assert (found.failures[0].expected, found.failures[0].got) == ("at least 0.95 sure", "0.75")
+
+
 def test_a_label_that_an_older_model_does_not_know_has_no_probability() -> None:
     way = {"name": "way", "kind": "directional", "texts": ["I lost it"], "label": "stolen",
            "change": {"suffix": "!"}, "must_not": "fall"}  # fmt: skip

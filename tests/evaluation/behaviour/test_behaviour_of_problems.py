@@ -35,7 +35,13 @@ def load(root: Path, problem: str, *tests: dict, known: frozenset[str] | None = 
     return load_behaviour(path, known, problem)
 
 
-def judged(root: Path, problem: str, says: Says, *tests: dict) -> dict[str, BehaviourResult]:
+def judged(
+    root: Path,
+    problem: str,
+    says: Says,
+    *tests: dict,
+    sure: Callable[[Question], float] | None = None,
+) -> dict[str, BehaviourResult]:
     """Return what a model that answers by a function makes of tests, by way of its files."""
     behaviour = load(root, problem, *tests)
     cases = cases_of(behaviour)
@@ -54,7 +60,8 @@ def judged(root: Path, problem: str, says: Says, *tests: dict) -> dict[str, Beha
         table = PredictionTable(**shared, logits=logits, labels=("owns", "none"))
     else:
         texts = np.array([json.dumps(s) for s in said], dtype=object)
-        table = StructuredTable(**shared, predicted=texts, score=np.ones(len(said)), labels=())
+        score = np.array([1.0 if sure is None else sure(questions[i]) for i in order])
+        table = StructuredTable(**shared, predicted=texts, score=score, labels=())
     predictions = write_predictions(
         root / "predictions.parquet", table, checkpoint_digest="c", dataset_digest=dataset.digest,
         suite="behaviour", kind="behaviour", problem=problem,
@@ -179,6 +186,71 @@ def test_a_relation_is_asked_with_marks_and_has_a_probability(tmp_path: Path) ->
     assert not any(get_problem("relation_extraction").find_flaws(row) for row in rows)
 
 
+WAY = {"name": "way", "kind": "directional", "must_not": "fall"}
+
+
+def test_the_entities_of_a_type_must_not_become_fewer(tmp_path: Path) -> None:
+    """The second name stands behind the first one, so that the model takes both for one person."""
+    way = WAY | {"texts": ["I met {name} ."], "watch": "number"}
+    found = judged(
+        tmp_path, "ner", finds_capitals,
+        {**way, "change": {"suffix": " then Bo"}},
+        {**way, "name": "up", "change": {"suffix": " then Bo"}, "must_not": "rise"},
+        {**way, "name": "places", "label": "loc", "change": {"suffix": " x"}, "must_not": "rise"},
+        {**way, "name": "gone", "label": "per", "change": {"replace": {"Ada": "nobody"}}},
+        {**way, "name": "let", "change": {"replace": {"Ada": "nobody"}}, "tolerance": 1},
+    )  # fmt: skip
+    assert {name: (r.n, r.n_failed) for name, r in found.items()} == {
+        "way": (2, 0), "up": (2, 2), "places": (2, 0), "gone": (1, 1), "let": (1, 0),
+    }  # fmt: skip
+    assert (found["gone"].failures[0].expected, found["gone"].failures[0].got) == (
+        "at least 1 per", "0",
+    )  # fmt: skip
+    assert found["up"].failures[0].expected == "at most 1 entities"
+
+
+def test_a_hint_must_not_make_an_answer_less_sure_nor_take_it_away(tmp_path: Path) -> None:
+    ask = WAY | {"texts": ["who lives in {place}?"], "context": "In it lives Ada"}
+    hint = {"change": {"suffix": " Indeed so", "of": "context"}}
+    found = judged(
+        tmp_path, "question_answering", last_word,
+        {**ask, **hint, "watch": "score"},
+        {**ask, **hint, "name": "there", "watch": "number"},
+        {**ask, "name": "gone", "watch": "number", "change": {"prefix": "why, "}},
+        sure=lambda question: 0.9 if question.context.endswith("Ada") else 0.6,
+    )  # fmt: skip
+    assert {name: (r.n, r.n_failed) for name, r in found.items()} == {
+        "way": (2, 2), "there": (2, 0), "gone": (2, 2),
+    }  # fmt: skip
+    first = found["way"].failures[0]
+    assert (first.expected, first.got) == ("at least 0.90 sure", "0.60")
+    assert (found["gone"].failures[0].expected, found["gone"].failures[0].got) == (
+        "at least 1 answers", "0",
+    )  # fmt: skip
+
+
+def test_a_label_must_stay_in_the_set_and_a_longer_source_be_answered_at_length(
+    tmp_path: Path,
+) -> None:
+    found = judged(
+        tmp_path, "multi_label_classification",
+        lambda question: ["cold", "rude"] if "cold" in question.text else ["rude", "slow"],
+        WAY | {"texts": ["cold and slow"], "watch": "number", "label": "cold",
+               "change": {"replace": {"cold": "warm"}}},
+        WAY | {"name": "all", "texts": ["cold and slow"], "watch": "number",
+               "change": {"replace": {"cold": "warm"}}},
+    )  # fmt: skip
+    assert {name: r.n_failed for name, r in found.items()} == {"way": 1, "all": 0}
+    longer = WAY | {"texts": ["say it"], "watch": "number", "change": {"suffix": " at length"}}
+    found = judged(
+        tmp_path, "summarisation",
+        lambda question: {"text": "a b" if "length" in question.text else "a b c"},
+        longer, longer | {"name": "let", "tolerance": 1},
+    )  # fmt: skip
+    assert {name: r.n_failed for name, r in found.items()} == {"way": 1, "let": 0}
+    assert found["way"].failures[0].expected == "at least 3 words"
+
+
 def test_label_sets_are_compared_as_sets(tmp_path: Path) -> None:
     found = judged(
         tmp_path, "multi_label_classification",
@@ -248,6 +320,20 @@ MINIMUM = {"name": "a", "kind": "minimum_functionality", "texts": ["x"]}
          "ner has no context"),
         ("ner", {"kind": "directional", "label": "per", "change": {"prefix": "a"},
                  "must_not": "fall"}, "directional watches the probability of a label"),
+        ("ner", WAY | {"change": {"prefix": "a"}, "watch": "score"},
+         "score has no direction in ner: say number"),
+        ("ner", WAY | {"change": {"prefix": "a"}, "watch": "number", "label": "org"},
+         "'org' is no type of entity of the train rows"),
+        ("text_classification", WAY | {"change": {"prefix": "a"}, "watch": "probability"},
+         "say which label's probability is watched"),
+        ("text_classification", WAY | {"change": {"prefix": "a"}, "watch": "score", "label": "per"},
+         "the score is that of whatever is answered: leave label out"),
+        ("translation", WAY | {"change": {"prefix": "a"}, "watch": "number", "label": "per"},
+         "the number is that of whatever is answered: leave label out"),
+        ("summarisation", WAY | {"change": {"prefix": "a"}},
+         "directional needs label"),
+        ("ner", {"kind": "invariance", "change": {"prefix": "a"}, "watch": "number"},
+         "has no use for watch"),
     ],
 )  # fmt: skip
 def test_what_a_problem_cannot_be_asked_is_a_mistake(tmp_path, problem, test, said) -> None:

@@ -68,7 +68,9 @@ class Arena:
         names = {"checkpoint_digest": checkpoint.digest, "dataset_digest": test.digest}
         scout = scouting_victim(victim, checkpoint.path, params.scout)
         held_out = others(every, rows, params.seed)
-        services = Services(victim, checkpoint.base_model, held_out, params.target)
+        services = Services(
+            victim, checkpoint.base_model, held_out, params.target, params.synonyms_from
+        )
         return cls(victim, scout, rows, params, names, services)
 
     def run(

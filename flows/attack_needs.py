@@ -7,8 +7,11 @@ from flows.prepare_data import Datasets
 from flows.stress import labels_in
 from flows.universal_triggers import refuse_without_rows
 from flows.workspace import Workspace
+from pipeline_steps.errors import MissingDependencyError
+from pipeline_steps.evaluation.attacks.search import NEIGHBOURS
 from pipeline_steps.judging_params import AttackParams
 from pipeline_steps.noise.resources import CONFUSABLES, require
+from pipeline_steps.noise.word_forms import has_wordnet
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.types import DatasetRef
 
@@ -45,10 +48,22 @@ def refuse_missing_lists(attack: AttackParams) -> None:
     Raises
     ------
     MissingDependencyError
-        Naming the extra that brings them.
+        Naming what brings them.
     """
     if "homoglyph" in attack.recipes:
         require([CONFUSABLES])
+    if attack.synonyms_from == "wordnet" and _substituting(attack) and not has_wordnet():
+        raise MissingDependencyError(
+            "attack.synonyms_from is wordnet, and nltk's WordNet is not here",
+            expected="nltk with its corpus wordnet",
+            fix="pip install nltk && python -m nltk.downloader wordnet, or synonyms_from: vectors",
+        )
+
+
+def _substituting(attack: AttackParams) -> bool:
+    from pipeline_steps.evaluation.attacks.catalog import ATTACKS
+
+    return any(NEIGHBOURS in ATTACKS[name].needs for name in attack.recipes if name in ATTACKS)
 
 
 def _rows_beside(test: DatasetRef, attack: AttackParams) -> int:

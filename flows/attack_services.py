@@ -21,6 +21,7 @@ from pipeline_steps.evaluation.attacks.search import (
     SIMILARITY,
     TRIGGERS,
 )
+from pipeline_steps.noise.word_forms import wordnet_synonyms
 
 if TYPE_CHECKING:
     from pipeline_steps.inference.word_vectors import TextVectors
@@ -45,6 +46,8 @@ class Services:
     target : str, optional
         The label that rows are to get, towards which gradients go; without it they go away from
         the true one.
+    synonyms_from : str
+        What knows other words: ``vectors`` or ``wordnet``.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Services:
         base_model: str,
         held_out: Sequence[Row] = (),
         target: str | None = None,
+        synonyms_from: str = "vectors",
     ) -> None:
         self.victim = victim
         self.held_out = held_out
         self.target = target
         self.base_model = base_model
+        self.synonyms_from = synonyms_from
         self._made: dict[str, Service] = {}
         self._vectors: TextVectors | None = None
         self._slips: dict[str, list[str]] = {}
@@ -113,6 +118,9 @@ class Services:
         return self._vectors
 
     def _neighbours(self, questions: Questions) -> list[Any]:
+        """Return other words with their cosines; to share a sense is to be as near as can be."""
+        if self.synonyms_from == "wordnet":
+            return [[_synonyms(word) for word in p.spellings] for p, _ in questions]
         near = self.vectors.neighbours
         return [[near(word, _NEIGHBOURS) for word in p.spellings] for p, _ in questions]
 
@@ -196,3 +204,7 @@ class Services:
             for passage, edits in questions
         ]
         return [word_flips(predictor, reading, _FLIPS) for reading in readings]
+
+
+def _synonyms(word: str) -> list[tuple[str, float]]:
+    return [(new, 1.0) for new in wordnet_synonyms(word.lower())]

@@ -85,6 +85,8 @@ class AttackParams(Section):
     """The label that rows of other labels are to get, one a row; null: any wrong one."""
     words: Literal["all", "context", "named"] | None = None
     """named: of entities, spans or the question alone; context: all others; null: what is usual."""
+    synonyms_from: Literal["vectors", "wordnet"] = "vectors"
+    """What knows other words: MiniLM's word vectors, or nltk's WordNet (where it is installed)."""
     scout: Literal["auto", "none", "bf16"] = "auto"
     """A cheaper copy of the model that searches; what it finds is confirmed in full precision."""
     seed: int = 0

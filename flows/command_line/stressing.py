@@ -67,6 +67,7 @@ def attack(  # noqa: PLR0913, PLR0917 - options
     bound: Annotated[float | None, typer.Option(min=0, max=1, help="A broken row's score.")] = None,
     words: Annotated[str | None, typer.Option(help="all, context or named.")] = None,
     goal: Annotated[str | None, typer.Option(help="wrong or drift.")] = None,
+    synonyms_from: Annotated[str | None, typer.Option(help="vectors or wordnet.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each attack.")] = None,
     stop_early: Annotated[
         bool | None, typer.Option("--stop-early/--all-rows", help="Stop when it is decided.")
@@ -99,6 +100,7 @@ def attack(  # noqa: PLR0913, PLR0917 - options
         "bound": bound,
         "words": words,
         "goal": goal,
+        "synonyms_from": synonyms_from,
         "seeds": seeds,
         "stop_early": stop_early,
     }

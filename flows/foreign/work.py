@@ -70,8 +70,8 @@ def run_parts(job: Job, parts: Sequence[Part], progress: Progress) -> None:
         return
     victim = opened_victim(job.model)
     held_out = _rows(job.held_out) if job.held_out else ()
-    target = job.attack.target if job.attack else None
-    services = Services(victim, job.model.masked_model, held_out, target)
+    asked = job.attack or AttackParams()
+    services = Services(victim, job.model.masked_model, held_out, asked.target, asked.synonyms_from)
     for number, (part, rows) in enumerate(_with_rows(parts), start=1):
         if job.attack is None:
             _predict(victim, part, rows, job.model)

@@ -29,19 +29,15 @@ def recipe_lines() -> str:
 
 
 def lines(attacked: Attacked) -> str:
-    """Return a table of the attacks, what they say together, their cost, and broken texts."""
-    under = attacked.under_attack
-    found = [*_table(attacked.attacks), *_together(under)]
-    pairs = zip(attacked.attacks, under.attacks, strict=True)
-    return "\n".join(
-        [*found, *(line for pair in pairs for line in _examples(pair[0], pair[1].examples))]
-    )
+    """Return what is said of attacks on a version."""
+    return attack_lines(attacked.attacks, attacked.under_attack)
 
 
-def attack_lines(attacks: Sequence[Attack]) -> str:
-    """Return the table of attacks and, of each, its cost and some broken texts."""
-    further = [line for attack in attacks for line in _examples(attack, attack.results)]
-    return "\n".join([*_table(attacks), *further])
+def attack_lines(attacks: Sequence[Attack], under: UnderAttack) -> str:
+    """Return the table of attacks, what they say together, their cost, and broken texts."""
+    pairs = zip(attacks, under.attacks, strict=True)
+    further = [line for pair in pairs for line in _examples(pair[0], pair[1].examples)]
+    return "\n".join([*_table(attacks), *_together(under), *further])
 
 
 def _table(attacks: Sequence[Attack]) -> list[str]:

@@ -17,7 +17,7 @@ from pipeline_steps import __version__
 from pipeline_steps.errors import ConfigurationError, UsageError, counted
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.judging_params import EvaluateParams
-from pipeline_steps.reporting.model_report import AttackRecord, ModelRecord, render_model_report
+from pipeline_steps.reporting.model_report import ModelRecord, render_model_report
 
 _FURTHER_ROWS = ("suite", "noise", "rewrite", "behaviour")
 _MLFLOW_PATH = "/invocations"
@@ -93,7 +93,9 @@ def refuse_mixture(
 def lines(found: Evaluated) -> str:
     """Return the metrics of each suite, or the attacks, and what was not measured or set aside."""
     told = (
-        evaluations.lines(found.reports) if found.reports else attacks.attack_lines(found.attacks)
+        evaluations.lines(found.reports)
+        if found.under_attack is None
+        else attacks.attack_lines(found.attacks, found.under_attack)
     )
     reports = [*found.reports, *(attack.report for attack in found.attacks)]
     lacking = dict.fromkeys(said for report in reports for said in report.not_measured)
@@ -186,7 +188,8 @@ def _record(found: Evaluated) -> ModelRecord:
         sources=found.sources,
         set_aside=found.set_aside,
         reports=found.reports,
-        attacks=tuple(AttackRecord.model_validate(vars(each)) for each in found.attacks),
+        attacks=tuple(each.report for each in found.attacks),
+        under_attack=found.under_attack,
     )
 
 

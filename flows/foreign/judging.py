@@ -23,9 +23,12 @@ from flows.foreign.shards import run_job
 from flows.foreign.work import ATTACKED_ROWS, PREDICTED_ROWS, Job, Part, parts_of
 from flows.pipeline import Call
 from flows.stress import Behaviour
+from pipeline_steps.attack_types import UnderAttack
 from pipeline_steps.digests import value_digest
 from pipeline_steps.evaluation.attacks.attack import drawn_rows, others
 from pipeline_steps.evaluation.attacks.measures import attack_metrics
+from pipeline_steps.evaluation.attacks.results_file import AboutAttack
+from pipeline_steps.evaluation.attacks.summary import summarise_all
 from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.evaluation.stress.suites import Texts, evaluate_all
 from pipeline_steps.evaluation.stress.text_slices import text_profile
@@ -57,13 +60,17 @@ class Asked(Value):
 
 
 class Evaluated(Value):
-    """What came out: the model as it was found, its rows, and a report for each set of them."""
+    """What came out: the model as it was found, its rows, and a report for each set of them.
+
+    ``under_attack``: what the attacks say together.
+    """
 
     model: NamedModel
     sources: dict[str, str]
     set_aside: dict[str, dict[str, int]]
     reports: tuple[EvaluationReport, ...] = ()
     attacks: tuple[Attack, ...] = ()
+    under_attack: UnderAttack | None = None
 
 
 def evaluate_model(
@@ -141,7 +148,9 @@ def attack_model(
         beside = replace(rows, name="held_out", rows=rest).written(notes)
         found = call(attack_rows_of, model, (dataset, beside), attack, directory, asked.workers)
         attacks = tuple(_attack(one, params) for one in found)
-    return _evaluated(model, [rows], attacks=attacks)
+    runs = {one.report.suite: (one.results, AboutAttack(cost=one.cost)) for one in attacks}
+    together = call(summarise_all, runs, params)
+    return _evaluated(model, [rows], attacks=attacks, under_attack=together)
 
 
 def match_model_and_rows(asked: Asked) -> tuple[NamedModel, list[Judged]]:

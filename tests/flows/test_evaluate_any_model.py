@@ -31,7 +31,7 @@ from sklearn.pipeline import make_pipeline
 from tiny_workspaces import sentiment_rows
 from warm_commands import WarmCommands
 
-from flows.commands.judge_model import attack_any, evaluate_any, public, refuse_mixture
+from flows.commands.judge_model import attack_any, evaluate_any, lines, public, refuse_mixture
 from flows.foreign.judging import Evaluated
 from flows.foreign.named import NamedModel
 from flows.foreign.rows import read_judged
@@ -207,7 +207,11 @@ def test_an_attack_shows_what_it_broke(model: Path, data: Path, tmp_path: Path) 
     broken = [r for r in found.attacks[0].results if r.status == "broken"]
     assert broken
     assert "deepwordbug" in page
-    assert "attack success rate" in page
+    assert "Of all attacks together" in page
+    assert "What a budget buys" in page
+    worst = found.under_attack.worst.accuracy
+    assert worst.value <= min(a.accuracy.value for a in found.under_attack.attacks)
+    assert f"worst case: {worst.value:.3f}" in lines(found)
     read = re.sub("<ins>.*?</ins>|</?del>", "", page)  # as it was before the marked edits
     assert any(result.original in read for result in broken)
     assert "<ins>" in page

@@ -5,8 +5,11 @@ from __future__ import annotations
 from attacked_records import COST, rows
 from html_reader import read
 
+from pipeline_steps.evaluation.attacks.results_file import AboutAttack
+from pipeline_steps.evaluation.attacks.summary import summarise_all
 from pipeline_steps.evaluation_types import EvaluationReport, MetricValue
-from pipeline_steps.reporting.model_report import AttackRecord, ModelRecord, render_model_report
+from pipeline_steps.judging_params import EvaluateParams
+from pipeline_steps.reporting.model_report import ModelRecord, render_model_report
 
 EVIL = "<script>alert(1)</script>"
 
@@ -23,12 +26,20 @@ def test_texts_that_broke_are_shown_with_what_was_changed_and_nothing_of_them_is
     results = rows("deepwordbug", 0.5, truth=EVIL)
     first = next(place for place, row in enumerate(results) if row.status == "broken")
     update = {"original": f"a {EVIL}", "perturbed": f"b {EVIL}", "n_changed": 0}
+    calm = rows("typos_proof", 0.1)
     results[first] = results[first].model_copy(update=update)
-    attack = AttackRecord(report=report("deepwordbug", "adversarial"), cost=COST, results=results)
+    runs = {
+        "deepwordbug": (results, AboutAttack(cost=COST)),
+        "typos_proof": (calm, AboutAttack(cost=COST)),
+    }
     record = ModelRecord(
-        name="m", facts={}, sources={}, reports=(report("test", "clean"),), attacks=(attack,)
-    )
+        name="m", facts={}, sources={}, reports=(report("test", "clean"),),
+        attacks=(report("deepwordbug", "adversarial"), report("typos_proof", "adversarial")),
+        under_attack=summarise_all(runs, EvaluateParams(bootstrap_resamples=50)),
+    )  # fmt: skip
     page = render_model_report(record)
+    assert "Of all attacks together" in page
+    assert "What a budget buys" in page
     assert "<del>charming</del><ins>chraming</ins>" in page
     assert "<del>a</del><ins>b</ins>" in page
     assert EVIL not in page

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pipeline_steps.attack_types import AttackResult, AttackSummary
+from pipeline_steps.attack_types import AttackResult, AttackSummary, UnderAttack, WorstOfAll
 from pipeline_steps.evaluation.attacks.budget import budget_curve, queries, words
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS
 from pipeline_steps.evaluation.attacks.measures import attack_metrics, clean, held
 from pipeline_steps.evaluation.attacks.results_file import AboutAttack
 from pipeline_steps.evaluation.attacks.weaknesses import WEAKNESSES
+from pipeline_steps.evaluation.attacks.worst_case import worst_case
 from pipeline_steps.judging_params import EvaluateParams
 
 _SHOWN = 5
@@ -40,6 +41,26 @@ def summarise(
         seeds=about.seeds,
         stopped=about.stopped,
     )
+
+
+def summarise_all(
+    runs: Mapping[str, tuple[Sequence[AttackResult], AboutAttack]], params: EvaluateParams
+) -> UnderAttack:
+    """Return what is said of attacks on the same rows, and of the worst of several of them.
+
+    Parameters
+    ----------
+    runs : mapping
+        Name of an attack -> what became of each row, and what it cost.
+    params : EvaluateParams
+        Confidence and resamples.
+    """
+    worst = None
+    if len(runs) > 1:
+        found = worst_case({name: rows for name, (rows, _) in runs.items()}, params.confidence)
+        worst = WorstOfAll(accuracy=found.accuracy, alone=found.alone)
+    summaries = (summarise(name, rows, about, params) for name, (rows, about) in runs.items())
+    return UnderAttack(attacks=tuple(summaries), worst=worst)
 
 
 def told_examples(results: Sequence[AttackResult]) -> tuple[AttackResult, ...]:

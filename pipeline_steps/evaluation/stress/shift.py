@@ -36,9 +36,9 @@ def gap_metrics(
 
     Sisters are compared pair by pair with their clean rows, which have the same ids: Tango's
     interval for a share of rows, paired bootstrap for the rest. Else the two are other rows:
-    Newcombe's interval, and two bootstraps of their own. Where no resample of pairs differs from
-    the next, Tango's interval of the shares of right rows stands for that of an average. A metric
-    that is undefined on one side is undefined here.
+    Newcombe's interval, and two bootstraps of their own. Where no resample differs from the next,
+    the interval of the shares of right rows stands for that of an average. A metric that is
+    undefined on one side is undefined here.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ def _gap(
         low, high = _gap_of_shares(clean, suite, params.confidence, paired=paired)
     else:
         resampled = _resampled_gaps(name, clean, suite, params, paired=paired)
-        if paired and name in suite.averages and len(set(resampled.tolist())) == 1:
+        if name in suite.averages and len(set(resampled.tolist())) == 1:
             # Answers that are alike cannot differ in a resample: F1 is as uncertain as accuracy.
-            low, high = _gap_of_shares(clean, suite, params.confidence, paired=True)
+            low, high = _gap_of_shares(clean, suite, params.confidence, paired=paired)
         elif len(resampled):
             low, high = bias_corrected_interval(before - after, resampled, params.confidence)
     return MetricValue(

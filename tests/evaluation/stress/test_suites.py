@@ -87,6 +87,17 @@ def test_no_loss_at_all_is_as_uncertain_as_the_rows_are_few(save) -> None:
     assert gap.ci_low < 0.0 < gap.ci_high
 
 
+def test_no_mistake_on_other_rows_is_as_uncertain_as_these_are_few(save) -> None:
+    made = [save(TRUTH, TRUTH), save(TRUTH[:30], TRUTH[:30], suite="air", kind="shift")]
+    _, air = evaluate_all(made, PARAMS)
+    gap = air.metric("macro_f1_gap")
+    assert (gap.value, gap.ci_low, gap.ci_high) == (
+        0.0,
+        *newcombe_interval((60, 60), (30, 30), 0.95),
+    )
+    assert gap.ci_low < 0.0 < gap.ci_high
+
+
 def test_a_suite_that_noise_left_as_it_was_says_so_beside_its_gap(judged) -> None:
     clean, typos = evaluate_all(judged, PARAMS, unchanged={"typos": 45})
     assert (clean.n_unchanged, typos.n_unchanged) == (None, 45)

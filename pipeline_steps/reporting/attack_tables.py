@@ -108,11 +108,13 @@ def _lane(
 
 def _curve(attack: AttackSummary) -> str:
     other = () if attack.versus is None else attack.versus.curve
-    return budget_chart(attack.curve, other, f"accuracy under {attack.name}, by queries a row")
+    name = f"accuracy under {attack.name}, by queries a row"
+    return budget_chart(attack.curve, other, name, "queries a row")
 
 
 def _by_words(attack: AttackSummary) -> str:
-    return budget_chart(attack.by_words, (), f"accuracy under {attack.name}, by changed words")
+    name = f"accuracy under {attack.name}, by changed words"
+    return budget_chart(attack.by_words, (), name, "changed words of a row")
 
 
 def marked_examples(attack: AttackSummary) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

@@ -13,9 +13,12 @@ _LEFT, _TOP, _RIGHT, _FOOT = 34, 8, 10, 36
 _INNER, _TALL = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _FOOT
 
 
-def budget_chart(points: Sequence[BudgetPoint], other: Sequence[BudgetPoint], name: str) -> str:
+def budget_chart(
+    points: Sequence[BudgetPoint], other: Sequence[BudgetPoint], name: str, unit: str
+) -> str:
     """Return the accuracy under attack as steps over the budget, with its band; or nothing.
 
+    ``unit`` is what the budget counts, in words.
     ``other`` is that of another version, in the second colour and without a band. The axis goes
     to the last budget at which a row of either breaks.
     """
@@ -27,7 +30,7 @@ def budget_chart(points: Sequence[BudgetPoint], other: Sequence[BudgetPoint], na
     band = " ".join([*high, *reversed(low)])
     lines = f'<polygon points="{band}" class="band"/>{_line(points, last, "line")}'
     lines += _line(other, last, "line second") if other else ""
-    return _svg(_WIDTH, _HEIGHT, f"{_frame(last)}{lines}", name)
+    return _svg(_WIDTH, _HEIGHT, f"{_frame(last, unit)}{lines}", name)
 
 
 def seeds_chart(spread: SeedSpread) -> str:
@@ -117,7 +120,7 @@ def _steps(points: Sequence[tuple[int, float]], last: int) -> list[str]:
     ]
 
 
-def _frame(last: int) -> str:
+def _frame(last: int, unit: str) -> str:
     bottom = _TOP + _TALL
     sides = "".join(
         f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" class="end">{value:g}</text>'
@@ -126,8 +129,8 @@ def _frame(last: int) -> str:
     )
     feet = "".join(
         f'<text x="{_LEFT + _INNER * share:.1f}" y="{bottom + 15}" class="{place}">'
-        f"{last * share:.0f}</text>"
+        f"{last * share:g}</text>"
         for share, place in ((0.0, "middle"), (0.5, "middle"), (1.0, "end"))
     )
-    below = f'<text x="{_LEFT + _INNER / 2}" y="{bottom + 31}" class="middle">queries a row</text>'
+    below = f'<text x="{_LEFT + _INNER / 2}" y="{bottom + 31}" class="middle">{unit}</text>'
     return f"{sides}{feet}{below}"

@@ -10,6 +10,7 @@ from html_reader import read
 
 from pipeline_steps.attack_types import StoppedAttack, UnderAttack
 from pipeline_steps.evaluation.attacks.budget import budget_curve, queries
+from pipeline_steps.evaluation.attacks.budget import words as changed_words
 from pipeline_steps.reporting.attack_page import render_attack_page
 from pipeline_steps.reporting.curves import budget_chart, others_chart, seeds_chart
 from pipeline_steps.reporting.report import render_report
@@ -125,13 +126,23 @@ def test_a_pair_of_versions_has_a_page_of_its_own() -> None:
 
 def test_the_steps_of_a_budget_go_down_to_the_last_query_that_breaks() -> None:
     found = rows("deepwordbug", 0.5)
-    chart = budget_chart(budget_curve(found, queries, 0.95), (), "a & b")
+    chart = budget_chart(budget_curve(found, queries, 0.95), (), "a & b", "queries a row")
     (line,) = re.findall(r'polyline points="([^"]+)"', chart)
     corners = [tuple(map(float, corner.split(","))) for corner in line.split()]
     assert corners == sorted(corners, key=lambda corner: corner[0])
     assert [y for _, y in corners] == sorted(y for _, y in corners)
     assert "a &amp; b" in chart
-    assert budget_chart((), (), "nothing") == ""
+    assert budget_chart((), (), "nothing", "words") == ""
+
+
+def test_each_curve_says_what_its_budget_counts() -> None:
+    page = render_attack_page("desk", under_attack())
+    feet = re.findall(r'class="middle">([a-z ]+ row)</text>', page)
+    assert set(feet) == {"queries a row", "changed words of a row"}
+    found = rows("deepwordbug", 0.5)
+    one = [row.model_copy(update={"n_changed": min(row.n_changed, 1)}) for row in found]
+    chart = budget_chart(budget_curve(one, changed_words, 0.95), (), "a", "words")
+    assert 'class="middle">0.5</text>' in chart  # half of one word, and not a second 0
 
 
 @pytest.mark.parametrize("equal", [False, True])

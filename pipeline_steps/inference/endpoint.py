@@ -10,12 +10,13 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import httpx
-
 from pipeline_steps.errors import EndpointError
+
+if TYPE_CHECKING:
+    import httpx
 
 Format = Literal["huggingface", "mlflow", "holdfast"]
 _WAIT_AND_TRY_AGAIN = (429, 503)
@@ -62,6 +63,8 @@ class Endpoint:
         EndpointError
             If it is not reached, is too slow, refuses, or answers with something else than JSON.
         """
+        import httpx  # here, because its import draws from Python's random numbers
+
         found = []
         with httpx.Client(
             timeout=self.timeout, headers=dict(self.headers), auth=self._auth()
@@ -98,6 +101,8 @@ class Endpoint:
             ) from error
 
     def _post(self, client: httpx.Client, body: Mapping[str, Any]) -> httpx.Response:
+        import httpx
+
         try:
             return client.post(_without_user(self.url), json=body)
         except httpx.TimeoutException as error:

@@ -28,7 +28,6 @@ _AUGMENTED = (*_WHOLE_TEXTS, "ner", "relation_extraction", "question_answering")
 _WITH_BI_ENCODER = ("fgm", "pgd", "freelb", "smart", "rdrop", "l2sp", "replay")
 _HEADLESS = ("head", "prompt", "prefix", "in_context")
 _OF_LEARNING = ("loss", "reinitialise_layers", "layer_decay", "n_runs", "combine")
-_WITH_WRITING = ("fgm", "pgd", "freelb", "smart", "rdrop", "l2sp", "replay")
 
 
 def objective_mistakes(problem: str, params: FinetuneParams) -> list[str]:
@@ -82,15 +81,12 @@ def _problem_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
 
 
 def _writing_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:
-    if problem not in WRITING:
-        return
-    asked = [f"objective.{n}" for n in params.objective.chosen() if n not in _WITH_WRITING]
-    for name in (*asked, *(["pretraining"] if params.pretraining is not None else [])):
-        if name != "objective.contrastive":  # said already
-            yield (
-                f"finetune.{name}: it was made for models that label; with {problem} go "
-                f"finetune.objective.{', '.join(_WITH_WRITING)}"
-            )
+    section = params.pretraining
+    if problem in WRITING and section is not None and section.kind == "mlm":
+        yield (
+            f"finetune.pretraining.kind: mlm hides tokens from an encoder, and {problem} needs a "
+            "model that writes; set it to clm, for a decoder alone"
+        )
 
 
 def _bi_encoder_mistakes(problem: str, params: FinetuneParams) -> Iterator[str]:

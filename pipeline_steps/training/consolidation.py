@@ -11,6 +11,7 @@ import torch
 
 from pipeline_steps.digests import file_digest, value_digest
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.learners.catalog import get_learner
@@ -52,7 +53,7 @@ def consolidated(
     if not file.exists():
         _estimated(params, old, pad_id, seed).save(file)
     whole = EWC.load(file, params.weight)
-    names = _in_common(old.model, model, whole)
+    names = _in_common(old, model, whole)
     if not names:
         raise TrainingError(
             f"finetune.objective.ewc: no weight of {old.checkpoint.path} has the name and shape of "
@@ -84,9 +85,13 @@ def _rows(
     params: EwcParams, old: OldModel, pad_id: int, seed: int, *, is_drawn: bool
 ) -> Iterator[Step]:
     """Yield one step for each of some random rows of the earlier examples."""
-    learner = get_learner(old.checkpoint.problem)
-    examples = read_examples(Path(params.examples))
     settings = old.checkpoint.parameters
+    learner = get_learner(
+        old.checkpoint.problem,
+        generation=GenerationParams.model_validate(settings.get("generation", {})),
+        path=old.checkpoint.path,
+    )
+    examples = read_examples(Path(params.examples))
     encoded = learner.encode(
         old.tokenizer, examples, settings.get("max_length", 256), settings.get("stride", 64)
     )
@@ -96,15 +101,15 @@ def _rows(
     device = next(old.model.parameters()).device
     order = np.random.default_rng(seed).permutation(len(encoded))[: params.n_rows]
     for row in order.tolist():
-        inputs = pad([encoded.token_ids[row]], pad_id)
+        labels = learner.as_tensor([targets[row]])
+        inputs = {**pad([encoded.token_ids[row]], pad_id), **learner.more_inputs(labels, pad_id)}
         inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
-        labels = learner.as_tensor([targets[row]]).to(device)
-        yield Step(old.model, inputs, labels, learner, n_items=1)
+        yield Step(old.model, inputs, labels.to(device), learner, n_items=1)
 
 
-def _in_common(old: Any, model: Any, known: EWC) -> list[str]:
+def _in_common(old: OldModel, model: Any, known: EWC) -> list[str]:
     """Return the weights that both models have, and mean the same in both."""
-    same_outputs = old.config.id2label == model.config.id2label
+    same_outputs = old.writes or old.config.id2label == model.config.id2label
     body = f"{model.base_model_prefix}."
     return [
         name

@@ -22,16 +22,18 @@ given to the optimizer and taken out of what is kept."""
 
 
 def follow_hidden_states(
-    params: HiddenParams, teacher: Any, model: Any, *, seed: int, precision: str
+    params: HiddenParams, teacher: Any, model: Any, *, seed: int, precision: str, written: bool
 ) -> HiddenDistillation:
     """Return the objective; a model of another width than its teacher's is given a projection.
+
+    Where a text is ``written`` the layers are those that write.
 
     Raises
     ------
     TrainingError
         If there are no such layers, or the model cannot carry the projection it needs.
     """
-    mine, theirs = (int(m.config.num_hidden_layers) for m in (model, teacher))
+    mine, theirs = (_depth(m.config, written=written) for m in (model, teacher))
     layers = params.layers or uniform_layers(mine, theirs)
     widths = (int(model.config.hidden_size), int(teacher.config.hidden_size))
     mistakes = [*_absent_layers(layers, mine, theirs), *_no_place(model, widths)]
@@ -48,6 +50,7 @@ def follow_hidden_states(
         params.distance,
         params.positions,
         params.weight,
+        written=written,
         projection=None if widths[0] == widths[1] else _added(model, *widths, seed),
     )
 
@@ -61,6 +64,21 @@ def drop_projection(model: torch.nn.Module) -> None:
     """Take the projection out of a model that carries one."""
     if hasattr(model, PROJECTION):
         delattr(model, PROJECTION)
+
+
+def _depth(config: Any, *, written: bool) -> int:
+    """Return the number of layers; of an encoder-decoder that writes those of the decoder."""
+    names = ["num_hidden_layers"]
+    if written and config.is_encoder_decoder:
+        names = ["num_decoder_layers", "decoder_layers"]  # T5, the others
+    found = [getattr(config, name) for name in names if getattr(config, name, None) is not None]
+    if not found:
+        raise TrainingError(
+            f"the configuration of this {config.model_type} does not say how many layers write",
+            expected="num_decoder_layers or decoder_layers in config.json",
+            fix="take hidden out of finetune.objective",
+        )
+    return int(found[0])
 
 
 def _added(model: Any, student_width: int, teacher_width: int, seed: int) -> torch.nn.Module:

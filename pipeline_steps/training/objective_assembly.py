@@ -13,6 +13,7 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.objective_mistakes import objective_mistakes
 from pipeline_steps.training.consolidation import consolidated
+from pipeline_steps.training.foreign_models import refuse_foreign_models
 from pipeline_steps.training.hidden_states import follow_hidden_states
 from pipeline_steps.training.material import Material
 from pipeline_steps.training.objectives.adversarial import FGM, PGD
@@ -26,7 +27,7 @@ from pipeline_steps.training.objectives.penalties import L2SP, starting_weights
 from pipeline_steps.training.objectives.smart import SMART
 from pipeline_steps.training.objectives.step import Objective
 from pipeline_steps.training.objectives.teachers import LiveTeacher
-from pipeline_steps.training.teaching import record, refuse_foreign_models
+from pipeline_steps.training.teaching import OldModel, record
 
 _ASKED_FACTOR = 4  # without gradients a batch may hold more tokens
 
@@ -88,13 +89,7 @@ def objectives_of(ground: Ground) -> list[Objective]:
         If one needs what the model does not have, or a checkpoint does not fit.
     """
     asked, material = ground.params.objective, ground.material
-    refuse_foreign_models(
-        ground.params,
-        material.old_models,
-        material.labels,
-        material.tokenizer,
-        material.train_examples.texts,
-    )
+    refuse_foreign_models(ground.params, material, ground.model)
     if asked.chosen():
         ground.model.to(ground.device)  # copies of its weights shall lie where it will
     found = [_MAKERS[name](ground) for name in asked.chosen() if name in _MAKERS]
@@ -115,13 +110,14 @@ def _distillation(ground: Ground) -> Objective:
 
 def _hidden(ground: Ground) -> Objective:
     asked: Any = ground.params.objective.hidden
-    teacher = ground.material.old_models[asked.teacher].model
+    teacher = ground.material.old_models[asked.teacher]
     return follow_hidden_states(
         asked,
-        teacher,
+        teacher.model,
         ground.model,
         seed=ground.params.seed,
         precision=ground.precision,
+        written=teacher.writes,
     )
 
 
@@ -145,7 +141,7 @@ def _ewc(ground: Ground) -> Objective:
 def _lwf(ground: Ground) -> Objective:
     asked: Any = ground.params.objective.lwf
     live = _asked(ground, "old_logits", [asked.checkpoint])
-    columns = _columns(ground.material.old_models[asked.checkpoint].model, ground.model)
+    columns = _columns(ground.material.old_models[asked.checkpoint], ground.model)
     return LwF(asked.weight, asked.temperature, live[0] if live else None, columns)
 
 
@@ -165,9 +161,14 @@ _MAKERS: Mapping[str, Callable[[Ground], Objective]] = {
 
 
 def _asked(ground: Ground, name: str, paths: Sequence[str]) -> tuple[LiveTeacher, ...]:
-    """Record what checkpoints say of the rows; return those to ask again where rows change."""
-    models = [ground.material.old_models[path].model for path in paths]
-    if ground.material.train.augmentation is not None:
+    """Record what checkpoints say of the rows; return those that are asked in each step instead.
+
+    They are where rows change, and where they answer each token with a whole vocabulary: to keep
+    that of all rows would take more room than the rows, thousands of times.
+    """
+    old = [ground.material.old_models[path] for path in paths]
+    models = [one.model for one in old]
+    if ground.material.train.augmentation is not None or old[0].writes:
         return tuple(LiveTeacher(model, precision=ground.precision) for model in models)
     ground.material.train.recorded[name] = record(
         models,
@@ -178,7 +179,9 @@ def _asked(ground: Ground, name: str, paths: Sequence[str]) -> tuple[LiveTeacher
     return ()
 
 
-def _columns(old: Any, model: Any) -> tuple[int, ...] | None:
+def _columns(old: OldModel, model: Any) -> tuple[int, ...] | None:
     """Return where the old model's outputs stand among the new model's; None: at the same."""
+    if old.writes:  # tokens; the labels in its configuration mean nothing
+        return None
     theirs, mine = (list(m.config.id2label.values()) for m in (old, model))
     return None if theirs == mine else tuple(mine.index(name) for name in theirs)

@@ -19,8 +19,9 @@ def read_plain_texts(path: Path) -> list[str]:
     Parameters
     ----------
     path : Path
-        ``.parquet``: examples, of which both texts are read. ``.jsonl``: an object a line, of which
-        ``text`` is read. Any other name: one text a line. The last two also with ``.gz``.
+        ``.parquet``: examples, of which both texts are read, and those to be written. ``.jsonl``:
+        an object a line, of which ``text`` is read. Any other name: one text a line. The last two
+        also with ``.gz``.
 
     Raises
     ------
@@ -29,7 +30,8 @@ def read_plain_texts(path: Path) -> list[str]:
     """
     if path.suffix == ".parquet":
         rows = read_examples(path)
-        return list(dict.fromkeys([*rows.texts, *(pair for pair in rows.pairs if pair)]))
+        written = (text for target in rows.targets for text in _written(target))
+        return list(dict.fromkeys([*rows.texts, *filter(None, rows.pairs), *written]))
     parse = _text_of_object if path.name.removesuffix(".gz").endswith(_OBJECTS) else str.strip
     texts = list(dict.fromkeys(text for text in _parsed(path, parse) if text))
     if not texts:
@@ -49,6 +51,12 @@ def _parsed(path: Path, parse: Callable[[str], str]) -> Iterator[str]:
                 yield parse(line) if line.strip() else ""
     except (OSError, EOFError, ValueError) as error:
         raise _unreadable(path, f"after line {number}: {error}") from error
+
+
+def _written(target: str) -> list[str]:
+    """Return the texts that an example is to be answered with; most are not with texts."""
+    found = json.loads(target) if target else None
+    return list(found.get("references", [])) if isinstance(found, dict) else []
 
 
 def _text_of_object(line: str) -> str:

@@ -22,6 +22,7 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.files import atomic_directory
 from pipeline_steps.inference.forward import best_device
 from pipeline_steps.inference.learners.body import refuse_random_body
+from pipeline_steps.inference.learners.language_model import config_of, is_decoder_alone
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import load_tokenizer, save_tokenizer
 from pipeline_steps.training.arguments import pretraining_arguments
@@ -110,15 +111,14 @@ def refuse_other_reading(kind: str, base: Path, tokenizer: PreTrainedTokenizerBa
     TrainingError
         If the base does not read that way.
     """
-    from transformers import AutoConfig
     from transformers.models.auto import modeling_auto
 
-    name = AutoConfig.from_pretrained(base, local_files_only=True).model_type
+    config = config_of(base)
+    name = config.model_type
     hides = name in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    tells = name in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     if kind == "mlm" and (not hides or tokenizer.mask_token_id is None):
         received = f"{name} cannot be asked for hidden tokens"
-    elif kind == "clm" and (hides or not tells):
+    elif kind == "clm" and not is_decoder_alone(config):
         received = f"{name} reads in both directions, so the next token is no question to it"
     else:
         return
@@ -188,14 +188,20 @@ def _texts(inputs: Inputs) -> list[str]:
 
 
 def _write(model: Any, base: Path, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
-    """Write the base, whatever head it has, with the body that has read; nothing random with it."""
+    """Write the base, whatever head it has, with the body that has read; nothing random with it.
+
+    Where the base itself tells tokens, its matrix over the vocabulary has learnt with the body.
+    """
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(base, local_files_only=True)
     names = config.architectures or []
     kind = getattr(transformers, names[0] if names else "", transformers.AutoModel)
     whole, missing = _loaded(kind, base)
-    whole.base_model.load_state_dict(model.base_model.state_dict(), strict=False)
+    if type(whole) is type(model):
+        whole.load_state_dict(model.state_dict())
+    else:
+        whole.base_model.load_state_dict(model.base_model.state_dict(), strict=False)
     kept = {name: w for name, w in whole.state_dict().items() if name not in missing}
     with atomic_directory(directory) as temporary:
         whole.save_pretrained(temporary, state_dict=kept)

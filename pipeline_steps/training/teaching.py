@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,12 @@ from pipeline_steps.inference.checkpoint import load_checkpoint
 from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.tokenization import load_tokenizer
+from pipeline_steps.problem_defaults import WRITING
 from pipeline_steps.training.further import checkpoints_named
-from pipeline_steps.training.objectives.teachers import refuse_other_labels
 from pipeline_steps.training.tuning.method import seeded
 from pipeline_steps.types import Checkpoint
 
 Array = np.ndarray[Any, Any]
-_COMPARED_TEXTS = 256
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,16 @@ class OldModel:
     checkpoint: Checkpoint
     model: torch.nn.Module
     tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the model."""
+        return self.model.config
+
+    @property
+    def writes(self) -> bool:
+        """Whether it answers with tokens of its vocabulary."""
+        return self.checkpoint.problem in WRITING
 
 
 def load_old_models(
@@ -61,34 +70,6 @@ def labels_of_old_model(params: FinetuneParams, models: Mapping[str, OldModel]) 
     """Return what the model of ``finetune.objective.lwf`` can answer, which shall not be lost."""
     lwf = params.objective.lwf
     return () if lwf is None else models[lwf.checkpoint].checkpoint.labels
-
-
-def refuse_foreign_models(
-    params: FinetuneParams,
-    models: Mapping[str, OldModel],
-    labels: Sequence[str],
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-) -> None:
-    """Refuse teachers of other labels, and old models that read other token ids.
-
-    Raises
-    ------
-    TrainingError
-        With all that does not fit.
-    """
-    mistakes = [
-        f"finetune.{key}: {mistake}"
-        for key, path in checkpoints_named(params)
-        for mistake in _mistakes(key, models[path], labels, tokenizer, texts)
-    ]
-    if mistakes:
-        raise TrainingError(
-            "\n  - ".join(["checkpoints do not fit what is trained:", *mistakes]),
-            expected=f"the tokenizer of the base, and of teachers the {len(labels)} labels of the "
-            f"training rows in the same order: {', '.join(labels[:10])}",
-            fix="train teachers on these rows from a base with this tokenizer, or name others",
-        )
 
 
 def record(
@@ -127,32 +108,3 @@ def _refuse_other_problem(key: str, checkpoint: Checkpoint, problem: str) -> Non
             expected=f"a checkpoint for {problem}",
             fix="name another checkpoint in params.yaml",
         )
-
-
-def _mistakes(
-    key: str,
-    old: OldModel,
-    labels: Sequence[str],
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-) -> Iterator[str]:
-    if key.startswith("objective.distillation"):
-        yield from _said_by(lambda: refuse_other_labels(old.checkpoint.labels, labels))
-    if not _reads_alike(old.tokenizer, tokenizer, texts[:_COMPARED_TEXTS]):
-        yield f"the tokenizer of {old.checkpoint.path} gives other token ids than that of the base"
-
-
-def _said_by(check: Callable[[], None]) -> Iterator[str]:
-    try:
-        check()
-    except TrainingError as error:
-        yield error.received
-
-
-def _reads_alike(
-    one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase, texts: Sequence[str]
-) -> bool:
-    if one.get_vocab() != other.get_vocab():
-        return False
-    first, second = (t(list(texts), verbose=False)["input_ids"] for t in (one, other))
-    return bool(first == second)

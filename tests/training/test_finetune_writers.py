@@ -140,8 +140,7 @@ def test_earlier_rows_come_again_where_texts_are_written(tmp_path) -> None:
     ("settings", "message"),
     [
         ({"loss": {"kind": "focal"}}, "focal' makes no sense for translation, .* texts and no"),
-        ({"objective": {"distillation": {"teachers": ["a"]}}}, "distillation: it was made for"),
-        ({"pretraining": {"kind": "clm"}}, "pretraining: it was made for models that label"),
+        ({"objective": {"contrastive": {}}}, "one label each, and translation has none such"),
     ],
 )
 def test_what_was_made_for_labels_is_refused_where_texts_are_written(settings, message) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.training.objectives.losses import IGNORED
 from pipeline_steps.training.objectives.step import Step
 from pipeline_steps.training.objectives.teachers import LiveTeacher, mean_divergence, target_logits
 
@@ -57,7 +58,9 @@ class HiddenDistillation:
     ``||a/|a| - b/|b|||^2 = 2 (1 - cos)``.
 
     A text counts with the mean over its tokens, where labels are by token each token counts; the
-    sum is divided by ``n_items``.
+    sum is divided by ``n_items``. Where a text is written its tokens count: the states are those
+    that they are told from, of the decoder where there is an encoder, too (Shleifer and Rush 2020,
+    arXiv 2010.13002, section 2.2).
 
     Parameters
     ----------
@@ -71,6 +74,8 @@ class HiddenDistillation:
         Tokens that are compared.
     weight : float
         Of this part.
+    written : bool
+        Whether the model writes.
     projection : Module, optional
         From the student's width to the teacher's, see :func:`make_projection`. Its weights must be
         given to the optimizer and saved with the run; the checkpoint does without.
@@ -81,14 +86,15 @@ class HiddenDistillation:
     distance: Literal["mse", "cosine"] = "mse"
     positions: Literal["all", "first"] = "all"
     weight: float = 1.0
+    written: bool = False
     projection: torch.nn.Module | None = None
     replaces_clean_loss: ClassVar[bool] = False
     needs_hidden_states: ClassVar[bool] = True
 
     def __call__(self, step: Step) -> torch.Tensor:
         """Return the weighted distance, a mean over the pairs of layers."""
-        students = _states(step.outputs, "student")
-        teachers = _states(self.teacher.outputs(step), "teacher")
+        students = _states(step.outputs, "student", of_decoder=self.written)
+        teachers = _states(self.teacher.outputs(step), "teacher", of_decoder=self.written)
         distances = [
             self._distance(students[mine], teachers[theirs]) for mine, theirs in self.layers
         ]
@@ -104,11 +110,13 @@ class HiddenDistillation:
         return (mine - theirs).square().mean(dim=-1)
 
     def _summed(self, per_token: torch.Tensor, step: Step) -> torch.Tensor:
-        mask = step.mask.to(per_token.dtype)
+        compared = step.labels != IGNORED if self.written else step.mask
+        mask = compared.to(per_token.dtype)
         if self.positions == "first":
             mask = mask * (mask.cumsum(dim=1) == 1)
         by_row = (per_token * mask).sum(dim=1)
-        return (by_row if step.labels_are_by_token else by_row / mask.sum(dim=1).clamp_min(1)).sum()
+        by_token = self.written or step.labels_are_by_token
+        return (by_row if by_token else by_row / mask.sum(dim=1).clamp_min(1)).sum()
 
 
 def uniform_layers(n_student: int, n_teacher: int) -> tuple[tuple[int, int], ...]:
@@ -136,8 +144,10 @@ def make_projection(
     return projection
 
 
-def _states(outputs: Any, whose: str) -> Any:
+def _states(outputs: Any, whose: str, *, of_decoder: bool) -> Any:
     states = getattr(outputs, "hidden_states", None)
+    if states is None and of_decoder:
+        states = getattr(outputs, "decoder_hidden_states", None)
     if states is None:
         raise TrainingError(
             f"the {whose}'s pass kept no hidden states",

@@ -142,6 +142,8 @@ def pretraining_arguments(
         show_progress=show_progress,
         num_train_epochs=section.epochs,
         learning_rate=section.learning_rate,
-        gradient_accumulation_steps=params.accumulation_steps,
+        gradient_accumulation_steps=accumulation_of_process(params),
         save_steps=steps_per_epoch,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
     )

@@ -16,6 +16,7 @@ from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.objective_params import EwcParams
+from pipeline_steps.training import processes
 from pipeline_steps.training.objectives.penalties import EWC, estimate_fisher
 from pipeline_steps.training.objectives.step import Step
 from pipeline_steps.training.teaching import OldModel
@@ -50,8 +51,8 @@ def consolidated(
         If the two models have no weights in common.
     """
     file = work / f"ewc-{_key(params, old, seed)}.safetensors"
-    if not file.exists():
-        _estimated(params, old, pad_id, seed).save(file)
+    if not processes.led(file.exists):
+        processes.led(lambda: _estimated(params, old, pad_id, seed).save(file))
     whole = EWC.load(file, params.weight)
     names = _in_common(old, model, whole)
     if not names:

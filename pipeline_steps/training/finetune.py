@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from transformers import PreTrainedTokenizerBase, set_seed
 
 from pipeline_steps.errors import CheckpointError
@@ -14,13 +15,14 @@ from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.checkpoint import load_checkpoint
 from pipeline_steps.inference.forward import best_device
+from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import be_quiet
 from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.attempts import train_steadily
 from pipeline_steps.training.combinations import refuse_combinations
-from pipeline_steps.training.data import Collator
+from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.further import further_digests
 from pipeline_steps.training.hidden_states import projection_names
 from pipeline_steps.training.inputs import Inputs
@@ -90,7 +92,7 @@ def finetune(
         return finished
     refuse_objective_mistakes(problem, params)
     processes.refuse_alone_only(params)
-    refuse_sharded(params, problem)
+    refuse_sharded(params)
     be_quiet()
     set_seed(params.seed)
     if params.tuning.kind == "in_context":
@@ -119,7 +121,8 @@ def _train_once(
         return train_from_pairs(trainer, tokenizer, inputs, few_shot, output)
     trainer = train_steadily(lambda attempt: _seeded(inputs, work, attempt, listener), work)
     if isinstance(trainer, ShardedTrainer):
-        trainer.make_whole(trainer.problem.build(inputs.base.path, trainer.labels)[0])
+        train, problem, pad_id = trainer.train_rows, trainer.problem, trainer.collator.pad_id
+        trainer.make_whole(lambda: _prepared(inputs, trainer.labels, train, problem, pad_id)[0])
     checkpoint = processes.led(
         lambda: write_result(trainer, tokenizer, trainer.labels, inputs, output)
     )
@@ -145,21 +148,23 @@ def _build(
 ) -> tuple[StableTrainer, tuple[str, ...], PreTrainedTokenizerBase]:
     params, device = inputs.params, best_device()
     found = gathered(inputs, device)
-    model, head_names = prepared_model(
-        inputs.base.path,
-        found.labels,
-        found.train,
-        params,
-        problem=found.problem,
-        pad_id=found.pad_id,
-        device=device,
-    )
+    model, head_names = _prepared(inputs, found.labels, found.train, found.problem, found.pad_id)
     both = (found.train.encoded, found.valid.encoded)
     refuse_too_long(model, (len(ids) for rows in both for ids in rows.ids_read))
     precision = choose_precision(params.precision, device)
     ground = Ground(params, model, head_names, found, device=device, precision=precision, work=work)
     trainer = _trainer(ground, attempt or Attempt())
     return trainer, found.labels, found.tokenizer
+
+
+def _prepared(
+    inputs: Inputs, labels: tuple[str, ...], train: EncodedDataset, problem: Learner, pad_id: int
+) -> tuple[torch.nn.Module, tuple[str, ...]]:
+    """Return the model as it is trained, and its head's parameter names."""
+    base, device = inputs.base.path, best_device()
+    return prepared_model(
+        base, labels, train, inputs.params, problem=problem, pad_id=pad_id, device=device
+    )
 
 
 def _trainer(ground: Ground, attempt: Attempt) -> StableTrainer:
@@ -195,7 +200,7 @@ def _having_read(inputs: Inputs, work: Path) -> Inputs:
     if inputs.params.pretraining is None:
         return inputs
     directory = pretrained_directory(inputs, work)
-    if not is_complete(directory):
+    if not processes.led(lambda: is_complete(directory)):
         _build(inputs, work)  # what does not fit is refused before anything is read
         read_texts(inputs, directory)
         set_seed(inputs.params.seed)

@@ -25,6 +25,7 @@ from pipeline_steps.inference.learners.body import refuse_random_body
 from pipeline_steps.inference.learners.language_model import config_of, is_decoder_alone
 from pipeline_steps.inference.precision import choose_precision
 from pipeline_steps.inference.tokenization import load_tokenizer, save_tokenizer
+from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import pretraining_arguments
 from pipeline_steps.training.batching import BatchPlanner
 from pipeline_steps.training.dropout import use_lane_dropout, use_torch_attention
@@ -76,7 +77,7 @@ def read_texts(inputs: Inputs, directory: Path) -> None:
         use_lane_dropout(model)
     rows, lengths = _rows(inputs, tokenizer)
     refuse_too_long(model, lengths)
-    planner = BatchPlanner(lengths, params.batch_tokens, params.seed)
+    planner = BatchPlanner(lengths, params.batch_tokens, params.seed, params.accumulation_steps)
     steps = directory.with_name(f"{directory.name}-steps")
     arguments = pretraining_arguments(
         params,
@@ -96,11 +97,12 @@ def read_texts(inputs: Inputs, directory: Path) -> None:
         planner=planner,
         data_collator=TokenLabelCollator(int(tokenizer.pad_token_id)),
     )
-    begun = last_complete(steps)
+    processes.draw_apart(params.seed)
+    begun = processes.led(lambda: last_complete(steps))
     trainer.train(resume_from_checkpoint=None if begun is None else str(begun))
     use_torch_attention(model)
-    _write(model, inputs.base.path, tokenizer, directory)
-    shutil.rmtree(steps, ignore_errors=True)
+    processes.led(lambda: _write(model, inputs.base.path, tokenizer, directory))
+    processes.led(lambda: shutil.rmtree(steps, ignore_errors=True))
 
 
 def refuse_other_reading(kind: str, base: Path, tokenizer: PreTrainedTokenizerBase) -> None:

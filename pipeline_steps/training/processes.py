@@ -6,7 +6,7 @@ One process is the ordinary case, in which nothing is told and everybody leads.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
@@ -20,6 +20,12 @@ T = TypeVar("T")
 _PATIENCE = timedelta(days=7)
 """How long a process waits for the others: one of them may validate for hours, alone. One that has
 died is noticed by torchrun, which ends them all."""
+
+_ALONE = {
+    "adalora": "its vectors are pushed apart by gradients that processes do not average",
+    "in_context": "nothing is trained",
+}
+"""Tunings for one process, and why."""
 
 
 def begin_together() -> None:
@@ -62,6 +68,15 @@ def summed(value: int, device: torch.device) -> int:
     total = torch.tensor(value, device=device)
     distributed.all_reduce(total)
     return int(total)
+
+
+def added_up(values: Mapping[str, float], device: torch.device) -> dict[str, float]:
+    """Return named numbers, the same names in every process, summed over all processes."""
+    if not _together() or not values:
+        return dict(values)
+    total = torch.tensor(list(values.values()), device=device)
+    distributed.all_reduce(total)
+    return dict(zip(values, total.tolist(), strict=True))
 
 
 def averaged(value: torch.Tensor) -> torch.Tensor:
@@ -109,15 +124,10 @@ def refuse_alone_only(params: FinetuneParams) -> None:
     TrainingError
         If several train together and it is asked for.
     """
-    asked = [f"objective.{name}" for name in params.objective.chosen()]
-    if params.pretraining is not None:
-        asked.append("pretraining")
-    if params.tuning.kind in ("adalora", "in_context"):
-        asked.append(f"tuning.kind {params.tuning.kind}")
+    kind = params.tuning.kind
+    asked = [f"tuning.kind {kind} ({_ALONE[kind]})"] if kind in _ALONE else []
     if params.few_shot is not None:
-        asked.append("few_shot")
-    if params.n_runs > 1:
-        asked.append("n_runs")
+        asked.append("few_shot (its pairs are learnt in a loop of its own)")
     if n_processes() > 1 and asked:
         raise TrainingError(
             f"finetune: {', '.join(asked)} with {n_processes()} processes",

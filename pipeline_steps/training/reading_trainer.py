@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.training import processes
 from pipeline_steps.training.objectives.language_modelling import (
     CausalLanguageModel,
     MaskedLanguageModel,
@@ -43,6 +44,7 @@ class ReadingTrainer(PlannedTrainer):
         asked = {name: value for name, value in inputs.items() if name != "labels"}
         outputs = model(**asked)
         loss = self.problem.loss(outputs, inputs["labels"], max(1, num_items_in_batch or 0))
+        loss = loss * processes.n_processes()  # their gradients are averaged
         return (loss, outputs) if return_outputs else loss
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
@@ -53,4 +55,6 @@ class ReadingTrainer(PlannedTrainer):
                 fix="lower finetune.pretraining.learning_rate, or set finetune.precision to fp32",
             )
         super()._save_checkpoint(*args, **kwargs)
-        mark_complete(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}")
+        checkpoint = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        processes.wait_for_all()  # each has written where its random numbers stand
+        processes.led(lambda: mark_complete(checkpoint))

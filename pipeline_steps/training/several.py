@@ -13,6 +13,7 @@ from pipeline_steps.files import write_text_atomically
 from pipeline_steps.inference.checkpoint import META, write_checkpoint
 from pipeline_steps.inference.tokenization import load_tokenizer, save_tokenizer
 from pipeline_steps.problem_defaults import HEADLINES
+from pipeline_steps.training import processes
 from pipeline_steps.training.combining import goodness, soup_of
 from pipeline_steps.training.inputs import Inputs
 from pipeline_steps.training.result import describer, returned_towards_base
@@ -54,6 +55,11 @@ def train_several(
         If no run came to an end.
     """
     runs = [_run(seeded, work, train_once) for seeded in _seeds(inputs)]
+    scoring = scorer()
+    return processes.led(lambda: _combined(inputs, output, runs, scoring))
+
+
+def _combined(inputs: Inputs, output: Path, runs: list[Run], scoring: StableTrainer) -> Checkpoint:
     finished = [run for run in runs if run.checkpoint is not None]
     if not finished:
         raise DivergedError(
@@ -61,7 +67,6 @@ def train_several(
             expected="a run that comes to an end",
             fix="lower finetune.learning_rate, or set finetune.precision to fp32",
         )
-    scoring = scorer()
     metric, baseline = HEADLINES[inputs.problem][0], baseline_score(scoring, inputs.problem)
     sound = [run for run in finished if not has_failed(run, metric, baseline)] or finished
     best = max(sound, key=lambda run: goodness(run.best_point() or {}, inputs.params))
@@ -89,15 +94,20 @@ def _seeds(inputs: Inputs) -> list[Inputs]:
 def _run(inputs: Inputs, work: Path, train_once: TrainOnce) -> Run:
     seed = inputs.params.seed
     directory = work / f"seed-{seed}"
-    if (directory / _FAILED).exists():
+    if processes.led((directory / _FAILED).exists):
         return Run(seed, None, json.loads((directory / _FAILED).read_text(encoding="utf-8")))
     try:
         return Run(seed, train_once(inputs, directory / "checkpoint", directory / "work"))
     except DivergedError as error:
-        shutil.rmtree(directory)
-        directory.mkdir()
-        write_text_atomically(directory / _FAILED, json.dumps(error.received))
-        return Run(seed, None, error.received)
+        received = error.received
+        processes.led(lambda: _note_failure(directory, received))
+        return Run(seed, None, received)
+
+
+def _note_failure(directory: Path, received: str) -> None:
+    shutil.rmtree(directory)
+    directory.mkdir()
+    write_text_atomically(directory / _FAILED, json.dumps(received))
 
 
 def _written(

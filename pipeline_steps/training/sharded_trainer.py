@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pipeline_steps.training.sharding import (
     learning_sum,
     load_optimizer_state,
     load_weights,
+    save_weights,
     shard,
     whole_optimizer_state,
     whole_weights,
@@ -38,17 +39,30 @@ class ShardedTrainer(StableTrainer):
         self.is_distributed_loading_by_transformers = True
 
     def scores_of_all(self, model: torch.nn.Module) -> dict[str, float]:
-        """Return the scores on all validation rows, which every process computes."""
+        """Return the scores on all validation rows, which every process computes.
+
+        What stands in no layer is gathered before: a text that is written is read by the encoder
+        alone, which does not ask for it.
+        """
+        shared: Any = model
+        shared.unshard()
         return self.scores(model)
 
     def learning_weights(self) -> Iterable[torch.Tensor]:
         """Return one number that stands for all weights."""
         return [learning_sum(self.model)]  # type: ignore[arg-type]
 
-    def make_whole(self, plain: torch.nn.Module) -> None:
-        """Put the trained weights into a plain model, in the leader, and go on with that one."""
+    def make_whole(self, build: Callable[[], torch.nn.Module]) -> None:
+        """Put the trained weights into a whole model, in the leader, and go on with that one.
+
+        Parameters
+        ----------
+        build : callable
+            Returns a model as this one was before it was shared out.
+        """
         state = whole_weights(self.model)  # type: ignore[arg-type]
         if processes.rank() == 0:
+            plain = build()
             plain.load_state_dict(state)
             self.model = self.steady.model = plain.to(self.args.device)
 
@@ -57,7 +71,7 @@ class ShardedTrainer(StableTrainer):
     ) -> None:
         whole = whole_weights(self.model) if state_dict is None else state_dict  # type: ignore[arg-type]
         if self.args.should_save:
-            super()._save(output_dir, whole)
+            save_weights(whole, Path(output_dir or str(self.args.output_dir)))
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         state = whole_optimizer_state(self.model, self.optimizer)  # type: ignore[arg-type]

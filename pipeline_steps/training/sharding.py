@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -26,14 +26,16 @@ from torch.distributed.tensor import DTensor
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.anatomy import layer_lists
-from pipeline_steps.problem_defaults import WRITING
 from pipeline_steps.training import processes
 
+_OF_WHOLE_WEIGHTS = ("prompt", "prefix", "qlora")
+"""Tunings that were not tried with shared-out weights."""
+_WEIGHTS = "model.safetensors"
 _TO_LEADER = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _FROM_FILES = StateDictOptions(full_state_dict=True)
 
 
-def refuse_sharded(params: FinetuneParams, problem: str) -> None:
+def refuse_sharded(params: FinetuneParams) -> None:
     """Refuse what does not go with shared-out weights.
 
     Raises
@@ -50,19 +52,22 @@ def refuse_sharded(params: FinetuneParams, problem: str) -> None:
             fix="set HOLDFAST_PROCESSES to 2 or more, or finetune.hardware.sharded to false",
         )
     asked = {
-        f"tuning.kind {params.tuning.kind}": params.tuning.kind != "full",
+        f"tuning.kind {params.tuning.kind}": params.tuning.kind in _OF_WHOLE_WEIGHTS,
         "averaging": params.averaging is not None,
         "wise_ft": params.wise_ft is not None,
         "student_layers": params.student_layers is not None,
+        "pretraining": params.pretraining is not None,
+        "n_runs": params.n_runs > 1,
+        **{f"objective.{name}": True for name in params.objective.chosen()},
         "hardware.compile": params.hardware.compile,
         "precision fp16": params.precision == "fp16",
-        f"the problem {problem}": problem in WRITING,
     }
     found = [name for name, is_asked in asked.items() if is_asked]
     if found:
         raise TrainingError(
             f"finetune.hardware.sharded together with {', '.join(found)}",
-            expected="full tuning in bf16 or fp32 of whole base models that read",
+            expected="a loss alone in bf16 or fp32, with the tuning full, head, top_layers, "
+            "bitfit, lora, ia3, houlsby or pfeiffer",
             fix="leave these out, or set finetune.hardware.sharded to false",
         )
 
@@ -85,11 +90,19 @@ def whole_weights(model: torch.nn.Module) -> dict[str, Any]:
     return get_model_state_dict(model, options=_TO_LEADER)
 
 
+def save_weights(state: dict[str, torch.Tensor], checkpoint: Path) -> None:
+    """Write all weights by the names that they have while they are trained, adapters too."""
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    apart: dict[int, str] = {}  # safetensors refuses a tensor that stands under two names
+    for name, tensor in state.items():
+        apart.setdefault(tensor.data_ptr(), name)
+    tensors = {n: t if apart[t.data_ptr()] == n else t.clone() for n, t in state.items()}
+    save_file(tensors, checkpoint / _WEIGHTS)
+
+
 def load_weights(model: torch.nn.Module, checkpoint: Path) -> None:
     """Give each process its share of the weights in a checkpoint."""
-    state: dict[str, Any] = {}
-    for file in sorted(checkpoint.glob("model*.safetensors")):
-        state |= load_file(file)
+    state: dict[str, Any] = load_file(checkpoint / _WEIGHTS)
     set_model_state_dict(model, state, options=_FROM_FILES)
 
 

@@ -106,7 +106,8 @@ class StableTrainer(PlannedTrainer):
         asked = {n: value for n, value in inputs.items() if n not in ("labels", *extra)}
         labels = inputs["labels"]
         n_items = num_items_in_batch or self.problem.n_items(labels)
-        n_batches = getattr(self, "current_gradient_accumulation_steps", 1)
+        mine = getattr(self, "current_gradient_accumulation_steps", 1)
+        n_batches = mine * processes.n_processes()
         step = Step(model, asked, labels, self.problem, n_items, extra=extra, n_batches=n_batches)
         found = total_loss(step, self.objectives)
         if self.objectives:
@@ -171,7 +172,7 @@ class StableTrainer(PlannedTrainer):
         with self.steady.validated_weights():
             scores = self.scores_of_all(model)
         self.valid_loss = scores["loss"]
-        parts = self.parts.means(self.state.global_step)
+        parts = processes.added_up(self.parts.means(self.state.global_step), self.args.device)
         scores |= {f"train_{name}": value for name, value in parts.items()}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
         self.log(metrics)

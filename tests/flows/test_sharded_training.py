@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from builders import write_examples
+from builders import structured_examples, write_examples
 from safetensors.torch import load_file
 from tiny_models import WORDS, save_tiny_model
+from tiny_writers import save_tiny_writer
 
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import TrainingError
@@ -78,15 +79,39 @@ def base(tmp_path: Path) -> Path:
     return path
 
 
+def translations(path: Path, n: int) -> DatasetRef:
+    write_examples(path, structured_examples("translation", n))
+    return DatasetRef(
+        name=path.stem, split=path.stem, path=path, digest=file_digest(path), n_examples=n
+    )
+
+
 def test_shared_out_weights_learn_what_whole_ones_learn_also_after_an_interruption(
     base: Path, tmp_path: Path
 ) -> None:
     data = (dataset(tmp_path / "train.parquet", 101), dataset(tmp_path / "valid.parquet", 20))
-    alone = finetune(*data, params(base), tmp_path / "alone", work=tmp_path / "alone-work")
-    shared = params(base, hardware={"sharded": True, "gradient_checkpointing": True})
+    assert_alike(data, base, tmp_path, "text_classification")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("architecture", "kind"), [("gpt2", "lora"), ("t5", "full")])
+def test_a_model_that_writes_and_one_with_adapters_are_shared_out_too(
+    architecture: str, kind: str, tmp_path: Path
+) -> None:
+    data = [translations(tmp_path / f"{name}.parquet", n) for name, n in (("t", 60), ("v", 6))]
+    base = save_tiny_writer(tmp_path / "base", architecture, words=WORDS)
+    generation = {"max_new_tokens": 5, "validation_rows": 3}
+    settings = {"tuning": {"kind": kind}, "generation": generation, "learning_rate": 1e-2}
+    assert_alike(data, base, tmp_path, "translation", early_stopping_metric="loss", **settings)
+
+
+def assert_alike(data: Any, base: Path, tmp_path: Path, problem: str, **settings: Any) -> None:
+    asked, work = params(base, **settings), tmp_path / "alone-work"
+    alone = finetune(*data, asked, tmp_path / "alone", work=work, problem=problem)
+    hardware = {"sharded": True, "gradient_checkpointing": True}
     job = Job(
-        train=data[0], valid=data[1], params=shared, output=tmp_path / "shared",
-        work=tmp_path / "work", problem="text_classification",
+        train=data[0], valid=data[1], params=params(base, **settings, hardware=hardware),
+        output=tmp_path / "shared", work=tmp_path / "work", problem=problem,
     )  # fmt: skip
     (tmp_path / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")

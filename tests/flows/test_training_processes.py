@@ -92,11 +92,40 @@ def test_two_processes_teach_a_bi_encoder_as_one_does(base: Path, tmp_path: Path
         assert theirs == pytest.approx(mine, abs=1e-4)
 
 
+@pytest.mark.slow
+def test_two_processes_ask_beside_the_loss_what_one_asks(data, base: Path, tmp_path: Path) -> None:
+    """Of texts and of weights, moved and recorded, after reading; for two seeds."""
+    old = finetune(*data, params(base), tmp_path / "old", work=tmp_path / "old-work").path
+    examples = str(data[1].path)
+    objective = {
+        "fgm": {},
+        "pgd": {"steps": 2},
+        "distillation": {"teachers": [str(old)]},
+        "hidden": {"teacher": str(old)},
+        "l2sp": {"alpha": 1.0},
+        "ewc": {"checkpoint": str(old), "examples": examples, "n_rows": 5, "weight": 10.0},
+        "replay": {"examples": examples, "share": 0.2},
+    }
+    reading = {"epochs": 1, "learning_rate": 1e-3}
+    settings = params(base, epochs=1, objective=objective, pretraining=reading, n_runs=2)
+    alone = finetune(*data, settings, tmp_path / "alone", work=tmp_path / "alone-work")
+    both = together(data, settings, tmp_path / "both")
+    runs = (alone.training["runs"], both.training["runs"])
+    assert len(runs[0]["scores"]) == 2
+    assert runs[0].pop("chosen") == runs[1].pop("chosen")
+    mine, theirs = alone.training["history"][-1], both.training["history"][-1]
+    assert {f"train_{name}" for name in ("FGM", "PGD", "L2SP", "EWC")} <= set(mine)
+    assert theirs == pytest.approx(mine, abs=1e-4, rel=1e-3)
+    weights = load_file(tmp_path / "alone/model.safetensors")
+    for name, tensor in load_file(tmp_path / "both/out/model.safetensors").items():
+        torch.testing.assert_close(tensor, weights[name], atol=3e-5, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"accumulation_steps": 3}, "accumulation_steps is 3, and 2 processes"),
-        ({"objective": {"rdrop": {}}}, r"objective\.rdrop with 2 processes"),
+        ({"tuning": {"kind": "adalora"}}, r"adalora \(its vectors .*\) with 2 processes"),
     ],
 )
 @pytest.mark.slow

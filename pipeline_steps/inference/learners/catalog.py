@@ -8,7 +8,12 @@ from pathlib import Path
 from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.inference.learners.bi_encoder import BiEncoderLearner
 from pipeline_steps.inference.learners.generation import GenerationLearner
-from pipeline_steps.inference.learners.language_model import read_config, start_token
+from pipeline_steps.inference.learners.language_model import (
+    config_of,
+    is_decoder_alone,
+    read_config,
+    start_token,
+)
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.learners.losses import Criterion, cross_entropy_sum
 from pipeline_steps.inference.learners.multi_label_classification import MultiLabelLearner
@@ -22,10 +27,14 @@ from pipeline_steps.problem_defaults import WRITING
 _LEARNERS: dict[str, Callable[[Criterion], Learner]] = {
     "text_classification": TextClassificationLearner,
     "multi_label_classification": MultiLabelLearner,
-    "ner": NerLearner,
     "relation_extraction": RelationLearner,
-    "question_answering": QuestionAnsweringLearner,
     "response_selection": ResponseSelectionLearner,
+}
+
+
+_OVER_TOKENS: dict[str, Callable[..., Learner]] = {
+    "ner": NerLearner,
+    "question_answering": QuestionAnsweringLearner,
 }
 
 
@@ -51,7 +60,8 @@ def get_learner(
     selector : {"cross", "bi"}
         How a reply is chosen, where it is.
     path : Path, optional
-        Base model or checkpoint; where text is written, its config decides how.
+        Base model or checkpoint, whose config decides how text is written, and which tokens are
+        asked for tags and answers; without it those that an encoder is asked at.
     decoded_rows : int, optional
         Rows that text is written for, the first ones; without it all.
 
@@ -62,6 +72,9 @@ def get_learner(
     """
     if problem == "response_selection" and selector == "bi":
         return BiEncoderLearner(criterion)
+    if problem in _OVER_TOKENS:
+        looks_back = path is not None and is_decoder_alone(config_of(path))
+        return _OVER_TOKENS[problem](criterion, looks_back=looks_back)
     if problem not in WRITING:
         return _LEARNERS[problem](criterion)
     start = None if path is None else start_token(read_config(path))

@@ -1,7 +1,9 @@
 """Named entities: a tag for each word, read off the word's first token.
 
-A sentence longer than ``max_length`` is read in windows; each word is answered for (and learnt
-from) in the one window where it stands farthest from an edge.
+A decoder alone has not read the rest of the word there, so it is asked at the last one. A sentence
+longer than ``max_length`` is read in windows; each word is answered for (and learnt from) in the
+one window where it stands farthest from an edge; where only what stands before is seen, farthest
+from the beginning.
 """
 
 from __future__ import annotations
@@ -51,10 +53,21 @@ class WordWindows(Windows):
 
 @dataclass(frozen=True)
 class NerLearner(ReadsRowsOnly):
-    """A token classifier of transformers; ``outside`` is the place of O among the labels."""
+    """A token classifier of transformers.
+
+    Parameters
+    ----------
+    criterion : callable
+        What it learns by.
+    outside : int
+        The place of O among the labels.
+    looks_back : bool
+        Whether a token sees only those before it.
+    """
 
     criterion: Criterion = cross_entropy_sum
     outside: int = 0
+    looks_back: bool = False
 
     def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
         """Return the tags of the training rows: O, then B and I of each type."""
@@ -91,7 +104,7 @@ class NerLearner(ReadsRowsOnly):
             windows.n_truncated,
             windows.rows,
             windows.offsets,
-            places=_places(windows, words),
+            places=_places(windows, words, looks_back=self.looks_back),
         )
 
     def targets(
@@ -225,11 +238,13 @@ class NerLearner(ReadsRowsOnly):
         return found
 
 
-def _places(windows: Windows, words: Sequence[Sequence[str]]) -> list[list[Place | None]]:
+def _places(
+    windows: Windows, words: Sequence[Sequence[str]], *, looks_back: bool
+) -> list[list[Place | None]]:
     """Return where each word of each row is answered for.
 
-    That is the token in which the word begins; where several windows hold it, the one in which it
-    stands farthest from an edge.
+    That is the token in which the word begins (or ends, for a model that looks back); where several
+    windows hold it, the one in which it stands farthest from an edge (from the beginning).
     """
     best: list[list[Any]] = [[None] * len(of_row) for of_row in words]
     starts = [_starts(of_row) for of_row in words]
@@ -240,7 +255,8 @@ def _places(windows: Windows, words: Sequence[Sequence[str]]) -> list[list[Place
             # Some tokenizers count the blank before a word to its token: the last letter decides.
             word = int(np.searchsorted(starts[row], end - 1, side="right")) - 1
             depth = min(position, len(offsets) - 1 - position)
-            rank = (max(begin, starts[row][word]), -depth)
+            first = (max(begin, starts[row][word]), -depth)
+            rank = (-end, -position) if looks_back else first
             if best[row][word] is None or rank < best[row][word][0]:
                 best[row][word] = (rank, (window, position))
     return [[None if found is None else found[1] for found in of_row] for of_row in best]

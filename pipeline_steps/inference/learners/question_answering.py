@@ -2,7 +2,8 @@
 
 Devlin et al. (2019), section 4.2 and 4.3: a start and an end score for each token; the first token
 stands for "no answer". An answer is the best span of all windows; where the training rows had
-questions without answer, none is given if its score (the least over the windows) is higher.
+questions without answer, none is given if its score (the least over the windows) is higher. In a
+decoder alone the first token has read nothing: an end token behind each window stands for it there.
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ from pipeline_steps.problems.squad import best_scores
 N_BEST = 20
 MAX_ANSWER_TOKENS = 30
 """As in Google's run_squad.py."""
-_NOWHERE = 0  # the first token
 _PADDING = -1e4  # a logit that no softmax notices
 
 
@@ -60,9 +60,22 @@ class QuestionAnsweringLearner(ReadsRowsOnly):
 
     Other criteria than the cross-entropy make no sense here: smoothing would reward spans that
     cannot be, and places in a text are no classes.
+
+    Parameters
+    ----------
+    criterion : callable
+        What it learns by.
+    looks_back : bool
+        Whether a token sees only those before it.
     """
 
     criterion: Criterion = cross_entropy_sum
+    looks_back: bool = False
+
+    @property
+    def nowhere(self) -> int:
+        """Where in a window no answer is: at the first or the last token."""
+        return -1 if self.looks_back else 0
 
     def labels_of(self, rows: ExampleRows) -> tuple[str, ...]:
         """Return whether there may be no answer: if some training row has none."""
@@ -87,7 +100,10 @@ class QuestionAnsweringLearner(ReadsRowsOnly):
         asked = [pair or "" for pair in rows.pairs]
         questions = cut_texts(tokenizer, asked, max_length // 3)
         n_cut = sum(a != b for a, b in zip(asked, questions, strict=True))
-        windows = encode_windows(tokenizer, rows.texts, max_length, stride, before=questions)
+        length = max_length - 1 if self.looks_back else max_length
+        windows = encode_windows(tokenizer, rows.texts, length, stride, before=questions)
+        if self.looks_back:
+            windows = _ended(windows, tokenizer)
         return replace(windows, n_truncated=n_cut)
 
     def targets(
@@ -102,7 +118,7 @@ class QuestionAnsweringLearner(ReadsRowsOnly):
         """
         first = [next(iter(answers(target)), None) for target in rows.targets]
         return [
-            (*_tokens_of(first[row], offsets), len(offsets))
+            (*_tokens_of(first[row], offsets, self.nowhere % len(offsets)), len(offsets))
             for row, offsets in zip(encoded.rows, encoded.offsets, strict=True)
         ]
 
@@ -156,7 +172,7 @@ class QuestionAnsweringLearner(ReadsRowsOnly):
             for values, target in zip(outputs, targets, strict=True)
             for place in (0, 1)
         ]
-        found = _best(outputs, encoded, rows, labels)
+        found = self._best(outputs, encoded, rows, labels)
         scores = [
             best_scores([text for text, _ in answers(target)], answer.text)
             for target, answer in zip(rows.targets, found, strict=True)
@@ -168,7 +184,7 @@ class QuestionAnsweringLearner(ReadsRowsOnly):
         self, outputs: list[Array], encoded: Windows, rows: ExampleRows, labels: tuple[str, ...]
     ) -> StructuredTable:
         """Return true answers as JSON lists, predicted ones as JSON texts."""
-        found = _best(outputs, encoded, rows, labels)
+        found = self._best(outputs, encoded, rows, labels)
         truth = [[text for text, _ in answers(target)] for target in rows.targets]
         return StructuredTable(
             example_ids=np.array(rows.example_ids, dtype=object),
@@ -186,18 +202,45 @@ class QuestionAnsweringLearner(ReadsRowsOnly):
         """Return answer, its place in the context (-1: there is none) and the confidence in it."""
         return [
             {"answer": answer.text, "start": answer.start, "score": answer.score}
-            for answer in _best(outputs, encoded, rows, labels)
+            for answer in self._best(outputs, encoded, rows, labels)
+        ]
+
+    def _best(
+        self, outputs: Sequence[Array], encoded: Windows, rows: ExampleRows, labels: Sequence[str]
+    ) -> list[_Found]:
+        """Return the best answer to each question."""
+        spans: list[dict[tuple[int, int], float]] = [{} for _ in rows.texts]
+        none = np.full(len(rows), np.inf)
+        for row, offsets, values in zip(encoded.rows, encoded.offsets, outputs, strict=True):
+            none[row] = min(none[row], values[self.nowhere].sum())
+            for place, score in _candidates(values, offsets):
+                spans[row][place] = max(score, spans[row].get(place, -np.inf))
+        allowed = NO_ANSWER in labels
+        return [
+            _choose(text, of_row, float(null), allowed)
+            for text, of_row, null in zip(rows.texts, spans, none, strict=True)
         ]
 
 
-def _tokens_of(answer: Answer | None, offsets: Array) -> tuple[int, int]:
+def _ended(windows: Windows, tokenizer: PreTrainedTokenizerBase) -> Windows:
+    """Return the windows with a token behind each, which is not of the text."""
+    known = (tokenizer.eos_token_id, tokenizer.sep_token_id, tokenizer.pad_token_id)
+    end = next(int(token) for token in known if token is not None)
+    return replace(
+        windows,
+        token_ids=[[*ids, end] for ids in windows.token_ids],
+        offsets=[np.pad(spans, ((0, 1), (0, 0)), constant_values=-1) for spans in windows.offsets],
+    )
+
+
+def _tokens_of(answer: Answer | None, offsets: Array, nowhere: int) -> tuple[int, int]:
     """Return the first and the last token of an answer in a window."""
     if answer is None:
-        return _NOWHERE, _NOWHERE
+        return nowhere, nowhere
     begin, end = answer[1], answer[1] + len(answer[0])
     inside = np.flatnonzero((offsets[:, 1] > begin) & (offsets[:, 0] < end) & (offsets[:, 0] >= 0))
     if not len(inside) or offsets[inside[0], 0] > begin or offsets[inside[-1], 1] < end:
-        return _NOWHERE, _NOWHERE
+        return nowhere, nowhere
     return int(inside[0]), int(inside[-1])
 
 
@@ -205,23 +248,6 @@ def _unpadded(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return logits (n, length, 2) in which padding counts for nothing: batches do not matter."""
     places = torch.arange(logits.shape[1], device=logits.device)
     return logits.float().masked_fill((places >= labels[:, 2:3])[:, :, None], _PADDING)
-
-
-def _best(
-    outputs: Sequence[Array], encoded: Windows, rows: ExampleRows, labels: Sequence[str]
-) -> list[_Found]:
-    """Return the best answer to each question."""
-    spans: list[dict[tuple[int, int], float]] = [{} for _ in rows.texts]
-    none = np.full(len(rows), np.inf)
-    for row, offsets, values in zip(encoded.rows, encoded.offsets, outputs, strict=True):
-        none[row] = min(none[row], values[_NOWHERE].sum())
-        for place, score in _candidates(values, offsets):
-            spans[row][place] = max(score, spans[row].get(place, -np.inf))
-    allowed = NO_ANSWER in labels
-    return [
-        _choose(text, of_row, float(null), allowed)
-        for text, of_row, null in zip(rows.texts, spans, none, strict=True)
-    ]
 
 
 def _candidates(values: Array, offsets: Array) -> Iterator[tuple[tuple[int, int], float]]:

@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     BartConfig,
     GPT2Config,
+    GPTNeoXConfig,
     LlamaConfig,
     MarianConfig,
     PreTrainedTokenizerFast,
@@ -53,9 +54,13 @@ CONFIGURATIONS: dict[str, Any] = {
         num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64, bos_token_id=1,
         **_ENDS,
     ),
+    "neox": lambda n: GPTNeoXConfig(
+        vocab_size=n, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=64, bos_token_id=1, **_ENDS,
+    ),
 }  # fmt: skip
 """A tiny configuration of each architecture for a vocabulary of n words."""
-DECODERS = ("gpt2", "llama")
+DECODERS = ("gpt2", "llama", "neox")
 
 
 def save_tiny_writer(

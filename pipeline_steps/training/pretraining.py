@@ -126,7 +126,8 @@ def refuse_other_reading(kind: str, base: Path, tokenizer: PreTrainedTokenizerBa
         return
     raise TrainingError(
         f"finetune.pretraining.kind is {kind}: {received}",
-        expected="mlm for an encoder with a mask token, clm for a decoder",
+        expected="mlm for an encoder with a mask token, clm for a decoder alone; an "
+        "encoder-decoder would have to restore spans, which is not offered",
         fix="set finetune.pretraining.kind to the other one, or finetune.pretraining to null",
     )
 

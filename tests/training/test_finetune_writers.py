@@ -52,6 +52,8 @@ CASES = [
     ("summarisation", "marian", "bitfit"),
     ("dialogue", "llama", "pfeiffer"),
     ("dialogue", "llama", "top_layers"),
+    ("summarisation", "bart", "houlsby"),
+    ("translation", "neox", "pfeiffer"),
 ]
 
 

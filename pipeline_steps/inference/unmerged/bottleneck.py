@@ -28,9 +28,12 @@ _ENDS: dict[Place, frozenset[str]] = {
         "attn.c_proj",  # GPT-2
         "self_attn.o_proj",  # Llama and its kin
         "SelfAttention.o", "EncDecAttention.o",  # T5
+        "self_attn.out_proj", "encoder_attn.out_proj",  # BART, Marian, Pegasus, OPT
+        "attention.dense", "self_attention.dense",  # GPT-NeoX (Pythia); BLOOM, Falcon
     }),
     "feed_forward": frozenset({
         "output.dense", "ffn.lin2", "mlp.Wo", "mlp.c_proj", "mlp.down_proj", "DenseReluDense.wo",
+        "fc2", "mlp.dense_4h_to_h",
     }),
 }  # fmt: skip
 """The matrices that end the two sub-layers of a layer, by their name in it."""

@@ -100,7 +100,7 @@ def _intents(directory: Path) -> World:
             rows = [{**row, "text": f"hi there {row['text']} thanks"} for row in rows]
         stretches.append(Stretch(_called(number, share), _drawn(rows, len(rows), rng)))
     files = {"train": learnt, "valid": valid, "test": of_known["test"]}
-    return World(SETS[1], files, stretches, labels=400, epochs=4)
+    return World(SETS[1], files, stretches, labels=400, epochs=8)
 
 
 def _called(number: int, share: float) -> str:

@@ -31,13 +31,12 @@ from typing import Any
 import yaml
 from loop_policies import POLICIES, Moment, play
 from loop_worlds import SETS, World, make_world
-from records import record, write_records
+from records import RESULTS, record, write_records
 
 from flows.commands.init import init_workspace
 from flows.commands.train import run_train
 from flows.workspace import Workspace
 
-DOCS = Path(__file__).parents[1] / "docs"
 COLOURS = dict(zip(POLICIES, ("#7f8c8d", "#c0392b", "#e08e0b", "#1f77b4"), strict=True))
 Told = dict[str, list[Moment]]
 
@@ -223,7 +222,7 @@ def draw(name: str, told: Told) -> None:
         axis.grid(axis="y", lw=0.3)
         axis.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
-    figure.savefig(DOCS / f"loop_{name.partition('_')[0]}.svg", metadata={"Date": None})
+    figure.savefig(RESULTS / f"loop_{name.partition('_')[0]}.svg", metadata={"Date": None})
     plt.close(figure)
 
 

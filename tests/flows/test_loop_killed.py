@@ -29,7 +29,7 @@ def make(root: Path, holdfast: WarmCommands, base: Path) -> tuple[int, Any]:
         monitor=_WATCHES,
         split={"near_duplicates": {"enabled": False}},
         gate={"default_margin": 0.2, "calibration_margin": None},
-        retrain={"cool_down_hours": 0.0},
+        retrain={"cool_down_hours": 0.0, "learning": "continual"},
     )
     write_jsonl(root / "later.jsonl", shifted_rows())
     for arguments, task in ((("prepare",), None), ((), "killed_loop.train")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import socket
 import sys
@@ -199,7 +200,7 @@ def serve_here(
     problem = workspace.params.problem
     watch = ChampionWatch(
         service, RegistryVersions(workspace), problem,
-        say=say, forget=lambda: forget_some(workspace, logs),
+        say=say, forget=lambda: forget_some(workspace, logs), settled=keep_out_of_collections,
     )  # fmt: skip
     asked = _label_queue(workspace, log) if params.label_queue else None
     server = Server(build_application(service, problem, watch, asked))
@@ -212,6 +213,17 @@ def serve_here(
             expected="a service that answers until it is asked to end",
             fix="report what stands above, and start it again: holdfast serve",
         )
+
+
+def keep_out_of_collections() -> None:
+    """Let Python's garbage collector pass over all that is here now, and collect it once before.
+
+    The libraries and a model are a million objects that stay. To go over them, as a full collection
+    does every few seconds under load, stops all answers for some tenths of a second.
+    """
+    gc.unfreeze()  # the version before may lie in cycles
+    gc.collect()
+    gc.freeze()
 
 
 def _label_queue(workspace: Workspace, log: TrafficLog) -> Asked:

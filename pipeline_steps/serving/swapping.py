@@ -91,6 +91,8 @@ class ChampionWatch:
     forget : callable
         Lets the log forget some of what it must, and returns how many rows those were: called
         about once an hour, and at each look while there are more.
+    settled : callable
+        Called when a version has been put in place.
     """
 
     def __init__(
@@ -101,12 +103,14 @@ class ChampionWatch:
         *,
         say: Callable[[str], None],
         forget: Callable[[], int] = lambda: 0,
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         self.service = service
         self.versions = versions
         self.sample = sample_request(problem)
         self.say = say
         self.forget = forget
+        self.settled = settled
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._guarded, name="champion", daemon=True)
         self._forget_next = float("-inf")
@@ -161,6 +165,7 @@ class ChampionWatch:
         self.service.metrics.swaps.labels("done").inc()
         before = "" if old is None else f", after version {old.version}"
         self.say(f"version {number} of {new.name} answers{before}")
+        self.settled()
 
     def _look_for_challenger(self, shadow: Shadow) -> None:
         number = self.versions.challenger()
@@ -169,6 +174,7 @@ class ChampionWatch:
         elif new := self._loaded(number, shadow.model, self._challengers):
             shadow.model = new
             self.say(f"version {number} answers in the shadow")
+            self.settled()
 
     def _loaded(
         self, number: int, in_place: VersionedModel | None, pauses: Pauses

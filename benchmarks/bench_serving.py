@@ -31,7 +31,7 @@ from typing import Any
 
 from records import record, write_records
 
-LEVELS = (1, 4, 16, 64)
+LEVELS = (1, 4, 16, 64, 192)
 PEER = "mlflow"
 WORDS = [
     "my",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_services import ToyModel, toy_service
 
+from flows.serving import keep_out_of_collections
 from pipeline_steps.errors import HoldfastError
 from pipeline_steps.monitoring.traffic import TrafficLog
 from pipeline_steps.problems.catalog import PROBLEMS, get_problem
@@ -417,6 +420,40 @@ def test_while_there_is_more_to_forget_it_is_gone_on_with_at_each_look(tmp_path:
         until(lambda: not left)
         watch.close()
     assert asked == [2, 1, 0]
+
+
+def test_each_version_that_is_put_in_place_is_told_once(tmp_path: Path) -> None:
+    registry, told = Registry(), []
+    with toy_service(tmp_path, poll_seconds=60) as service:
+        service._model = None
+        watch = ChampionWatch(
+            service, registry, "text_classification", say=print, settled=lambda: told.append(1)
+        )
+        watch.look()
+        watch.look()
+        assert len(told) == 1
+        registry.number = 2
+        watch.look()
+    assert len(told) == 2
+
+
+def test_what_is_in_place_is_kept_out_of_garbage_collections() -> None:
+    class Cycle:
+        pass
+
+    stays, goes = Cycle(), Cycle()
+    goes.itself = goes
+    gone = weakref.ref(goes)
+    keep_out_of_collections()
+    try:
+        assert not any(one is stays for one in gc.get_objects())
+        del goes
+        gc.collect()
+        assert gone() is not None, "frozen: a collection passes over it"
+        keep_out_of_collections()
+        assert gone() is None
+    finally:
+        gc.unfreeze()
 
 
 def test_a_version_that_cannot_be_loaded_is_tried_again_after_ever_longer_pauses() -> None:

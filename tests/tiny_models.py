@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -98,3 +100,14 @@ def save_tokenizer(path: Path) -> None:
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
         sep_token="[SEP]", mask_token="[MASK]", model_max_length=64,
     ).save_pretrained(path)  # fmt: skip
+
+
+def with_other_words(base: Path, path: Path) -> Path:
+    """Return a copy of a base whose tokenizer has two of its words the other way round."""
+    shutil.copytree(base, path)
+    file = path / "tokenizer.json"
+    content = json.loads(file.read_text())
+    words = content["model"]["vocab"]
+    words["good"], words["bad"] = words["bad"], words["good"]
+    file.write_text(json.dumps(content))
+    return path

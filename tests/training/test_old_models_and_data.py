@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from pathlib import Path
@@ -15,7 +14,7 @@ from builders import write_examples
 from killed_training import kill_training
 from objective_runs import PROBLEMS, params, run, weights
 from safetensors.torch import load_file
-from tiny_models import save_tiny_model
+from tiny_models import save_tiny_model, with_other_words
 from transformers import BertConfig, BertModel
 
 from pipeline_steps.errors import TrainingError
@@ -232,23 +231,12 @@ def test_every_epoch_has_all_new_rows_and_its_share_of_earlier_ones() -> None:
     assert set(np.bincount(seen, minlength=100)[60:]) <= {2, 3, 4}
 
 
-def other_tokenizer(base: Path, path: Path) -> Path:
-    """Return a copy of a base whose tokenizer has two words the other way round."""
-    shutil.copytree(base, path)
-    file = path / "tokenizer.json"
-    content = json.loads(file.read_text())
-    words = content["model"]["vocab"]
-    words["good"], words["bad"] = words["bad"], words["good"]
-    file.write_text(json.dumps(content))
-    return path
-
-
 def test_foreign_teachers_are_refused_all_at_once(base, data, old, tmp_path) -> None:
     train = data["text_classification"][0].model_copy(
         update={"path": new_labels(tmp_path / "new.parquet"), "digest": "other"}
     )
     other_labels = run(base, {"text_classification": (train, train)}, tmp_path / "labels")
-    other_words = run(other_tokenizer(base, tmp_path / "words"), data, tmp_path / "tokens")
+    other_words = run(with_other_words(base, tmp_path / "words"), data, tmp_path / "tokens")
     teachers = [str(other_labels.path), str(other_words.path)]
     with pytest.raises(TrainingError) as caught:
         run(base, data, tmp_path / "no", objective={"distillation": {"teachers": teachers}})

@@ -12,7 +12,7 @@ import pytest
 import torch
 from builders import structured_examples, write_examples
 from safetensors.torch import load_file
-from tiny_models import WORDS
+from tiny_models import WORDS, with_other_words
 from tiny_writers import save_tiny_writer
 
 from pipeline_steps.digests import file_digest
@@ -147,17 +147,6 @@ def test_the_penalty_on_leaving_an_old_model_by_hand(old, tmp_path) -> None:
     expected = 4.0 / 2 * float((squares * 0.25).sum())
     step = type("Batch", (), {"model": other, "n_batches": 1})()
     assert made(step).item() == pytest.approx(expected, rel=1e-3)
-
-
-def with_other_words(base: Path, path: Path) -> Path:
-    """Return a copy of a base with two of its words the other way round."""
-    shutil.copytree(base, path)
-    file = path / "tokenizer.json"
-    content = json.loads(file.read_text())
-    words = content["model"]["vocab"]
-    words["good"], words["bad"] = words["bad"], words["good"]
-    file.write_text(json.dumps(content))
-    return path
 
 
 def test_teachers_that_write_otherwise_are_refused_all_at_once(bases, old, tmp_path) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from drift_memory import memory
 from drift_speed import preset_flags, speed
 from drift_streams import HARMLESS, Scored, World, streams, world
 from records import RESULTS, record, write_records
@@ -29,7 +30,7 @@ from pipeline_steps.monitoring.confirm import first_verdict, risk_line
 from pipeline_steps.monitoring.e_detector import EDetector
 
 NAMES = ("clinc150", "banking77", "twitter_sentiment_years")
-PARTS = ("detection", "speed", "evidently")
+PARTS = ("detection", "speed", "memory", "evidently")
 BUDGET = 1e-5  # false alarms a row: one a month at 100,000 rows a month
 THRESHOLD = 1.0 / BUDGET
 LAXER = (3e4, 1e4, 3e3)
@@ -64,6 +65,8 @@ def main() -> None:
             records += peers(traces, options)
         if name == NAMES[0] and "speed" in options.parts:
             records += speed(place, rounds=2 if options.quick else 5)
+        if name == NAMES[0] and "memory" in options.parts:
+            records += memory(options.data, options.work, name)
         if name == NAMES[0] and "evidently" in options.parts:
             records += evidently(place, options)
     if not options.quick:

@@ -28,7 +28,7 @@ def speed(place: World, rounds: int) -> list[dict[str, Any]]:
     Evidently's preset at its defaults (text, confidence, predicted label), one after the other.
     """
     warnings.simplefilter("ignore")
-    reference, rows = _sides(place)
+    reference, rows = sides(place)
     found: dict[str, list[float]] = {"ours": [], "ours_explained": [], "evidently": []}
     for turn in range(rounds):
         for name, seconds in _round(reference, rows, turn).items():
@@ -53,26 +53,27 @@ def speed(place: World, rounds: int) -> list[dict[str, Any]]:
     return made
 
 
-def _round(reference: Reference, rows: _Rows, turn: int) -> dict[str, float]:
+def _round(reference: Reference, rows: Rows, turn: int) -> dict[str, float]:
     rng = np.random.default_rng(turn)
-    policies = {
-        "ours": WindowPolicy(model_name="m", version=1, threshold=THRESHOLD),
-        "ours_explained": WindowPolicy(
-            model_name="m", version=1, threshold=THRESHOLD, explain="always"
-        ),
-    }
-    watches = {name: start_watch(reference, policy) for name, policy in policies.items()}
-    seconds = dict.fromkeys([*policies, "evidently"], 0.0)
-    before = _table(rows(np.arange(2_000)))
+    asked = policies()
+    watches = {name: start_watch(reference, policy) for name, policy in asked.items()}
+    seconds = dict.fromkeys([*asked, "evidently"], 0.0)
+    before = frame_of(rows(np.arange(2_000)))
     order = 2_000 + rng.permutation(rows.n - 2_000)
     for i in range(WINDOWS_A_ROUND):
-        window = _window(rows(order[i * WINDOW : (i + 1) * WINDOW]), i)
-        for name, policy in policies.items():
+        window = window_of(rows(order[i * WINDOW : (i + 1) * WINDOW]), i)
+        for name, policy in asked.items():
             seconds[name] += _timed(
                 judge_window, window, watches[name], reference, reference, policy
             )
-        seconds["evidently"] += _timed(preset_flags, _table(window.rows), before)
+        seconds["evidently"] += _timed(preset_flags, frame_of(window.rows), before)
     return {k: s / (WINDOW * WINDOWS_A_ROUND) * 10_000 for k, s in seconds.items()}
+
+
+def policies() -> dict[str, WindowPolicy]:
+    """Return how we watch: what moved told of alarms only, and of every window."""
+    usual = WindowPolicy(model_name="m", version=1, threshold=THRESHOLD)
+    return {"ours": usual, "ours_explained": usual.model_copy(update={"explain": "always"})}
 
 
 def _timed(call: Callable[..., Any], *arguments: Any) -> float:
@@ -81,13 +82,13 @@ def _timed(call: Callable[..., Any], *arguments: Any) -> float:
     return time.process_time() - started
 
 
-def _window(rows: ScoredRows, i: int) -> MonitoredRows:
+def window_of(rows: ScoredRows, i: int) -> MonitoredRows:
     n = len(rows)
     names = [f"{i}/{k}" for k in range(n)]
     return MonitoredRows(list(range(n)), names, rows, [""] * n, [str(i)] * n, [None] * n)
 
 
-def _table(rows: ScoredRows) -> Any:
+def frame_of(rows: ScoredRows) -> Any:
     import pandas as pd
 
     return pd.DataFrame({
@@ -95,7 +96,7 @@ def _table(rows: ScoredRows) -> Any:
     })  # fmt: skip
 
 
-class _Rows:
+class Rows:
     """Usual rows of a data set by their places."""
 
     def __init__(self, place: World) -> None:
@@ -105,6 +106,7 @@ class _Rows:
         self.n = len(order) - LEARNT  # the last ones are what the scores are fitted on
 
     def __call__(self, places: Any) -> ScoredRows:
+        """Return the rows at these places."""
         chosen = self.usual.probabilities[places]
         names = [self.labels[i] for i in chosen.argmax(axis=1)]
         return ScoredRows(
@@ -112,8 +114,8 @@ class _Rows:
         )
 
 
-def _sides(place: World) -> tuple[Reference, _Rows]:
-    rows = _Rows(place)
+def sides(place: World) -> tuple[Reference, Rows]:
+    rows = Rows(place)
     held = np.arange(2_000)
     seen = rows(held)
     learnt = rows(np.arange(rows.n, rows.n + LEARNT))

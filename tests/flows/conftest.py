@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from desks import TRAINING, VERSION, log_rows, make_desk
 from tiny_models import save_tiny_model
 from tiny_workspaces import change_params, make_workspace
 from warm_commands import WarmCommands
+
+from flows.monitoring.labels import confirm_tickets
+from flows.monitoring.windows import read_windows
+from flows.workspace import Workspace
 
 
 @pytest.fixture(scope="session")
@@ -98,3 +103,13 @@ def _prepare(root: Path, holdfast: WarmCommands, base: Path) -> None:
     make_workspace(root, base)
     ended = holdfast("prepare", cwd=root)
     assert ended.code == 0, ended.stderr
+
+
+@pytest.fixture
+def alarmed(tmp_path: Path) -> Workspace:
+    """Return a workspace with a ticket that waits for ten labels."""
+    workspace = make_desk(tmp_path)
+    log_rows(workspace, 600, foreign=0.6)
+    read_windows(workspace, VERSION, TRAINING)
+    confirm_tickets(workspace, VERSION, TRAINING)
+    return workspace

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desks import TRAINING, VERSION, log_rows, make_desk
+from desks import TRAINING, VERSION
 from traffic_builders import START
 
 from flows.commands.monitor import summarize
 from flows.monitor import MonitorResult
 from flows.monitoring.label_files import describe, export_labels, import_labels
 from flows.monitoring.labels import confirm_tickets
-from flows.monitoring.windows import open_store, read_windows
+from flows.monitoring.windows import open_store
 from flows.retraining.traffic_rows import traffic_rows
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainDecision, RetrainVerdict
@@ -21,16 +21,6 @@ from pipeline_steps.errors import DataError
 from pipeline_steps.traffic_rows import LateLabel
 
 FLAWED: tuple[Any, ...] = (None, {}, "", ["a"], {"label": {}}, {"else": "a"})
-
-
-@pytest.fixture
-def alarmed(tmp_path: Path) -> Workspace:
-    """Return a workspace with a ticket that waits for ten labels."""
-    workspace = make_desk(tmp_path)
-    log_rows(workspace, 600, foreign=0.6)
-    read_windows(workspace, VERSION, TRAINING)
-    confirm_tickets(workspace, VERSION, TRAINING)
-    return workspace
 
 
 def told(workspace: Workspace, labels: dict[str, Any]) -> None:

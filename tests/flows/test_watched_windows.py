@@ -15,7 +15,6 @@ from traffic_builders import answered, logged
 
 from flows.commands.monitor import summarize
 from flows.monitor import MonitorResult
-from flows.monitoring.labels import confirm_tickets
 from flows.monitoring.other_versions import find_other_versions
 from flows.monitoring.windows import open_store, read_windows
 from flows.notifying import of_monitor
@@ -26,15 +25,6 @@ from pipeline_steps.errors import ConfigurationError
 
 NEXT = VERSION.model_copy(update={"version": 2})
 OTHER = replace(TRAINING, meta=TRAINING.meta.model_copy(update={"dataset_digest": "e" * 64}))
-
-
-@pytest.fixture
-def alarmed(tmp_path: Path) -> Workspace:
-    workspace = make_desk(tmp_path)
-    log_rows(workspace, 600, foreign=0.6)
-    read_windows(workspace, VERSION, TRAINING)
-    confirm_tickets(workspace, VERSION, TRAINING)
-    return workspace
 
 
 def statuses(workspace: Workspace) -> list[str]:

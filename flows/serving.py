@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.pipeline import say
-from flows.prepare_data import SPLITS
 from flows.registry_access import checkpoint_of, open_ledger, open_tracker
+from flows.serving_precision import settled
+from flows.threads import scoring_threads, usable_cores
 from flows.workspace import Workspace
 from pipeline_steps.errors import HoldfastError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from pipeline_steps.inference.fastest_precision import PrecisionChoice
     from pipeline_steps.inference.predictor import Predictor, PreparedRow
     from pipeline_steps.monitoring.traffic import TrafficLog
     from pipeline_steps.serving.label_queue import Asked
@@ -67,10 +68,17 @@ class LoadedVersion:
 
 
 class RegistryVersions:
-    """The versions of a workspace's model: the ledger says which, the registry holds them."""
+    """The versions of a workspace's model: the ledger says which, the registry holds them.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Parameters
+    ----------
+    shared : Path or None
+        A directory of all workers, where there are several.
+    """
+
+    def __init__(self, workspace: Workspace, shared: Path | None = None) -> None:
         self.workspace = workspace
+        self.shared = shared
         self.name = workspace.params.register_.model_name
         self.ledger = open_ledger(workspace)
 
@@ -90,43 +98,14 @@ class RegistryVersions:
         with _one_at_a_time(self.workspace):
             version = open_tracker(self.workspace).version(self.name, number)
             checkpoint = checkpoint_of(self.workspace, version)
-        params = self.workspace.params.serve
         predictor = Predictor.from_checkpoint(
             checkpoint.path,
-            batch_tokens=params.batch_tokens,
+            batch_tokens=self.workspace.params.serve.batch_tokens,
             verify=False,  # checkpoint_of has just done it
         )
-        predictor, choice = _settled(predictor, params.precision, self.workspace)
+        agreed = self.shared and self.shared / f"precision-{number}"
+        predictor, choice = settled(predictor, self.workspace, agreed)
         return LoadedVersion(self.name, number, predictor, choice.as_dict())
-
-
-def _settled(
-    predictor: Predictor, wanted: str, workspace: Workspace
-) -> tuple[Predictor, PrecisionChoice]:
-    """Return a predictor in the precision that is wanted, or in the one that ``auto`` finds."""
-    from pipeline_steps.inference.fastest_precision import (
-        PrecisionChoice,
-        fastest_equal,
-        in_precision,
-    )
-
-    if wanted == "auto":
-        return fastest_equal(predictor, _held_requests(workspace))
-    return in_precision(predictor, wanted), PrecisionChoice(wanted, "serve.precision")
-
-
-def _held_requests(workspace: Workspace) -> list[dict[str, Any]]:
-    """Return the validation rows of the workspace as requests; none where none are prepared."""
-    import pyarrow.parquet as pq
-
-    from pipeline_steps.inference.fastest_precision import MOST_ROWS
-    from pipeline_steps.problems.catalog import get_problem
-
-    path = workspace.root / SPLITS / "valid.parquet"
-    if not path.is_file():
-        return []
-    problem = get_problem(workspace.params.problem)
-    return [problem.request(row) for row in pq.read_table(path).slice(0, MOST_ROWS).to_pylist()]
 
 
 def open_traffic_log(workspace: Workspace) -> TrafficLog:
@@ -170,6 +149,7 @@ def serve_here(
     listening: socket.socket,
     *,
     workers: int = 1,
+    shared: Path | None = None,
     on_start: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve from this process until it is asked to end.
@@ -177,9 +157,11 @@ def serve_here(
     Parameters
     ----------
     listening : socket
-        A socket that listens; several processes may accept from one.
+        A socket that listens, or is bound and will; several processes may accept from one.
     workers : int
         Processes that share the cores of this machine.
+    shared : Path or None
+        A directory in which they agree on what holds for all of them.
 
     Raises
     ------
@@ -191,19 +173,19 @@ def serve_here(
     from pipeline_steps.serving.service import Service
     from pipeline_steps.serving.swapping import ChampionWatch
 
-    _share_cores(workers)
-    sys.setswitchinterval(_SWITCH_SECONDS)
     params, log = workspace.params.serve, open_traffic_log(workspace)
+    _share_cores(params.threads, workers)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     shadow = open_shadow_log(workspace) if params.shadow else None
     service = Service(params, log, shadow_log=shadow, on_failure=lambda: server.stop())  # noqa: PLW0108 - made below
     logs = [log] if shadow is None else [log, shadow]
     problem = workspace.params.problem
     watch = ChampionWatch(
-        service, RegistryVersions(workspace), problem,
+        service, RegistryVersions(workspace, shared), problem,
         say=say, forget=lambda: forget_some(workspace, logs), settled=keep_out_of_collections,
     )  # fmt: skip
     asked = _label_queue(workspace, log) if params.label_queue else None
-    server = Server(build_application(service, problem, watch, asked))
+    server = Server(build_application(service, problem, watch, asked, shared))
     if workers > 1:  # one that takes a dead worker's place must not refuse what others can answer
         watch.look()
     server.run(listening, on_start)
@@ -250,12 +232,13 @@ def forget_some(workspace: Workspace, logs: Sequence[TrafficLog]) -> int:
         return sum(log.forget(before, at_most=_FORGOTTEN_AT_ONCE) for log in logs)
 
 
-def _share_cores(workers: int) -> None:
+def _share_cores(asked: int | None, workers: int) -> None:
+    """Let torch score with as many threads as are asked for; a user's OMP_NUM_THREADS stands."""
+    if asked is None and "OMP_NUM_THREADS" in os.environ:
+        return
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    asked = os.environ.get("OMP_NUM_THREADS")
-    torch.set_num_threads(int(asked) if asked else max(1, (cores or 1) // workers))
+    torch.set_num_threads(asked or scoring_threads(usable_cores(), workers))
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""One of several serving processes: ``python -P -m flows.serving_worker ROOT SOCKET TETHER N``.
+"""One of several serving processes.
 
-SOCKET and TETHER are numbers of inherited file descriptors. It ends as after SIGTERM when the
-process that started it is gone.
+Its words: ``python -P -m flows.serving_worker ROOT SOCKET TETHER N SHARED``. SOCKET and TETHER are
+numbers of inherited file descriptors, SHARED is a directory of all N workers. It ends as after
+SIGTERM when the process that started it is gone.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from pipeline_steps.errors import HoldfastError
 
 def main() -> int:
     """Return the exit code after serving."""
-    root, listening, tether, workers = sys.argv[1:]
+    root, listening, tether, workers, shared = sys.argv[1:]
     threading.Thread(target=_end_with, args=(int(tether),), daemon=True).start()
     try:
         workspace = Workspace.open(Path(root))
-        serve_here(workspace, socket.socket(fileno=int(listening)), workers=int(workers))
+        place = socket.socket(fileno=int(listening))
+        serve_here(workspace, place, workers=int(workers), shared=Path(shared))
     except HoldfastError as error:
         say(f"holdfast: {error}")
         return error.exit_code

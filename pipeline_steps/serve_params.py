@@ -41,6 +41,8 @@ class ServeParams(Section):
     """Tokens in a batch, padding included; more is more throughput and more waiting."""
     max_wait_ms: float = Field(default=2.0, ge=0.0, le=1_000.0)
     """Milliseconds that a row waits for as much company as the last one had; a lone one: none."""
+    threads: Positive | None = None
+    """Threads that a worker scores with; null: its share of the cores less one, for the HTTP."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "fp32"
     """fp32 answers as the evaluation; auto: the fastest that changes nothing on 100 to 500 rows."""
     queue_rows: Positive = 512

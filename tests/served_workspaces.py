@@ -65,8 +65,8 @@ def served(workspace: Workspace, *options: str) -> Iterator[tuple[subprocess.Pop
     )
     try:
         assert process.stderr is not None
-        said = process.stderr.readline()
-        assert "serving" in said, said + process.stderr.read()
+        said = next((line for line in process.stderr if line.startswith("serving ")), "")
+        assert said, process.stderr.read()
         address = next(word for word in said.split() if word.startswith("http"))
         wait_until_ready(address, process)
         yield process, address

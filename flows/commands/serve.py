@@ -38,8 +38,7 @@ def run_serve(root: Path, host: str, port: int, workers: int) -> None:
         if workers == 1:
             serve_here(workspace, sockets[0], on_start=announce)
             return
-        announce()
-        serve_from_several(workspace, sockets)
+        serve_from_several(workspace, sockets, announce)
 
 
 def _refuse_without_champion(workspace: Workspace) -> None:

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from fastapi import FastAPI, Request, Response
@@ -20,6 +21,7 @@ from pipeline_steps.errors import TrafficError
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.serving import identifiers, label_queue
 from pipeline_steps.serving.bodies import Feedback, PredictBody, read_labels
+from pipeline_steps.serving.buckets import SharedBuckets
 from pipeline_steps.serving.label_queue import (
     PAGE_HEADERS,
     Asked,
@@ -62,16 +64,13 @@ Handler = Callable[[Request, str], Awaitable[Any]]
 class Endpoints:
     """What each path answers."""
 
-    def __init__(self, service: Service, problem: str, asked: Asked) -> None:
+    def __init__(self, service: Service, problem: str, asked: Asked, shared: Path | None) -> None:
         self.service = service
         self.asked = asked
         self.problem = problem
         self.body = PredictBody(problem, service.params)
         self.outputs = [field.name for field in get_problem(problem).outputs]
-        rate = service.params.rows_per_minute
-        self.rates = {
-            what: RateLimit(rate, time.monotonic, what) for what in ("rows", "labels") if rate
-        }
+        self.rates = _rates(service.params.rows_per_minute, shared)
 
     async def predict(self, request: Request) -> Response:
         """Answer the rows, in their order; each answer is in the traffic log before it is given."""
@@ -215,11 +214,16 @@ class Endpoints:
 
 
 def build_application(
-    service: Service, problem: str, watch: ChampionWatch, asked: Asked | None = None
+    service: Service,
+    problem: str,
+    watch: ChampionWatch,
+    asked: Asked | None = None,
+    shared: Path | None = None,
 ) -> FastAPI:
     """Return the application of a service; its lifespan starts and ends the service's threads.
 
-    With ``asked`` it shows the queue of labels, texts and all.
+    With ``asked`` it shows the queue of labels, texts and all. In the directory ``shared`` several
+    workers count together what a client may ask.
     """
 
     @asynccontextmanager
@@ -236,7 +240,7 @@ def build_application(
         title="Holdfast", version=__version__, lifespan=lifespan, redoc_url=None,
         description=f"Answers {problem.replace('_', ' ')} with the champion of the registry.",
     )  # fmt: skip
-    endpoints = Endpoints(service, problem, asked or _nothing_asked)
+    endpoints = Endpoints(service, problem, asked or _nothing_asked, shared)
     application.add_exception_handler(HTTPException, endpoints.unknown)
     answers = answer_schema(get_problem(problem).outputs)
     for path, endpoint, extra in (
@@ -254,6 +258,18 @@ def build_application(
         application.add_api_route("/labels", endpoints.labels, **described_queue())
         application.add_api_route("/labels/page", endpoints.label_page, **described_page())
     return application
+
+
+def _rates(rate: int | None, shared: Path | None) -> dict[str, RateLimit]:
+    """Return what limits a client's rows, and labels; several workers count them together."""
+    if rate is None:
+        return {}
+    return {
+        what: RateLimit(
+            rate, time.monotonic, what, None if shared is None else SharedBuckets(shared / what)
+        )
+        for what in ("rows", "labels")
+    }
 
 
 def _nothing_asked(_n: int, _after: Place | None) -> Sequence[AskedRow]:

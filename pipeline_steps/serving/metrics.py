@@ -43,9 +43,17 @@ class Metrics:
         )
         self.waiting_rows = self._gauge("waiting_rows", "Rows that wait for a batch", "livesum")
         self.version = self._gauge("champion_version", "The version that answers", "livemax")
+        self.workers = self._gauge("workers", "Workers that answer", "livesum", "version")
         self.swaps = self._counter("swaps", "Changes of the version that answers", "outcome")
         self.shadow_rows = self._counter("shadow_rows", "Rows for the challenger", "outcome")
         self.labels = self._counter("late_labels", "Late labels that were logged")
+
+    def answers_with(self, version: int, before: int | None) -> None:
+        """Note the version that answers from now on, and the one that did."""
+        self.version.set(version)
+        if before is not None:
+            self.workers.labels(str(before)).set(0)
+        self.workers.labels(str(version)).set(1)
 
     def text(self) -> bytes:
         """Return all numbers in Prometheus' text format, of all workers where there are several."""
@@ -61,5 +69,9 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"holdfast_{name}", text, buckets=buckets, registry=self.registry)
 
-    def _gauge(self, name: str, text: str, mode: Literal["livesum", "livemax"]) -> Gauge:
-        return Gauge(f"holdfast_{name}", text, multiprocess_mode=mode, registry=self.registry)
+    def _gauge(
+        self, name: str, text: str, mode: Literal["livesum", "livemax"], *labels: str
+    ) -> Gauge:
+        return Gauge(
+            f"holdfast_{name}", text, labels, multiprocess_mode=mode, registry=self.registry
+        )

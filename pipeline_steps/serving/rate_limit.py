@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from pipeline_steps.serving.buckets import Buckets, OwnBuckets
 from pipeline_steps.serving.refusals import TOO_MANY, UNPROCESSABLE, RefusedRequestError
 
-_REMEMBERED = 10_000
 _MINUTE = 60.0
 
 
@@ -22,15 +22,22 @@ class RateLimit:
         Seconds, never going back.
     what : str
         What is counted, as a refusal says it.
+    buckets : Buckets or None
+        Where it is kept what is left to whom; ``None``: here. Those of several processes are one
+        limit, if their clock is one too.
     """
 
     def __init__(
-        self, rows_per_minute: int, clock: Callable[[], float], what: str = "rows"
+        self,
+        rows_per_minute: int,
+        clock: Callable[[], float],
+        what: str = "rows",
+        buckets: Buckets | None = None,
     ) -> None:
         self.rows_per_minute = rows_per_minute
         self.clock = clock
         self.what = what
-        self._left: dict[str, tuple[float, float]] = {}
+        self.buckets = OwnBuckets() if buckets is None else buckets
 
     def spend(self, address: str, rows: int) -> None:
         """Count rows of an address.
@@ -43,13 +50,12 @@ class RateLimit:
         """
         if rows > self.rows_per_minute:
             raise self._never(rows)
-        now = self.clock()
-        left, since = self._left.pop(address, (float(self.rows_per_minute), now))
-        left = min(self.rows_per_minute, left + (now - since) * self.rows_per_minute / _MINUTE)
-        allowed = left >= rows
-        self._left[address] = (left - rows if allowed else left, now)  # the newest stands last
-        if len(self._left) > _REMEMBERED:
-            del self._left[next(iter(self._left))]
+        with self.buckets.held():
+            now = self.clock()
+            left, since = self.buckets.get(address) or (float(self.rows_per_minute), now)
+            left = min(self.rows_per_minute, left + (now - since) * self.rows_per_minute / _MINUTE)
+            allowed = left >= rows
+            self.buckets.put(address, (left - rows if allowed else left, now))
         if not allowed:
             raise self._refusal(rows, left)
 

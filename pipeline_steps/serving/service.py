@@ -150,8 +150,8 @@ class Service:
 
     def switch(self, model: VersionedModel) -> None:
         """Let another model answer from the next batch on."""
-        self._model = model
-        self.metrics.version.set(model.version)
+        before, self._model = self._model, model
+        self.metrics.answers_with(model.version, None if before is None else before.version)
 
     def fail(self, error: HoldfastError | None = None) -> None:
         """Answer nothing any more; what was accepted is refused."""

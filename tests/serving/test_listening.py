@@ -8,10 +8,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from flows.listening import listening
+from flows.listening import listen_no_more, listening, listens
 from pipeline_steps.errors import UsageError
 
 N_CLIENTS = 60
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares connections out")
 
 
 def accepted(listener: socket.socket) -> int:
@@ -26,16 +27,39 @@ def accepted(listener: socket.socket) -> int:
         found += 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares connections out")
+@only_linux
 def test_connections_that_are_kept_open_are_shared_out_among_the_workers() -> None:
     with listening("127.0.0.1", 0, 3) as sockets, ExitStack() as clients:
         address = sockets[0].getsockname()
         assert {each.getsockname() for each in sockets} == {address}
+        for each in sockets:
+            each.listen(N_CLIENTS)
         for _ in range(N_CLIENTS):
             clients.enter_context(socket.create_connection(address))
         shares = [accepted(each) for each in sockets]
     assert sum(shares) == N_CLIENTS
     assert all(shares)  # by chance none: once in ten thousand million times
+
+
+@only_linux
+def test_who_cannot_answer_yet_or_any_more_is_sent_no_connection() -> None:
+    with listening("127.0.0.1", 0, 2) as sockets, ExitStack() as clients:
+        address = sockets[0].getsockname()
+        listen_no_more(sockets[1])  # it does not listen yet: nothing changes
+        assert not any(map(listens, sockets))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
+        for each in sockets:
+            each.listen(N_CLIENTS)
+        listen_no_more(sockets[1])
+        assert [listens(each) for each in sockets] == [True, False]
+        for _ in range(N_CLIENTS):
+            clients.enter_context(socket.create_connection(address))
+        assert accepted(sockets[0]) == N_CLIENTS
+        sockets[1].listen(N_CLIENTS)
+        for _ in range(N_CLIENTS):
+            clients.enter_context(socket.create_connection(address))
+        assert accepted(sockets[1]) > 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -56,3 +80,15 @@ def test_all_sockets_are_closed_in_the_end() -> None:
         address = sockets[0].getsockname()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
+
+
+@only_linux
+def test_several_workers_begin_where_one_has_just_ended() -> None:
+    with listening("127.0.0.1", 0, 1) as sockets:
+        address = sockets[0].getsockname()
+        with socket.create_connection(address):
+            sockets[0].accept()[0].close()  # who closes first keeps the port for a minute
+    with listening("127.0.0.1", address[1], 2) as sockets:
+        sockets[1].listen(N_CLIENTS)
+        socket.create_connection(address).close()
+        assert accepted(sockets[1]) == 1

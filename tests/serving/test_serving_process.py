@@ -153,6 +153,34 @@ def test_workers_answer_together_and_one_that_dies_is_replaced(workspace: Worksp
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all workers share one socket")
+def test_while_a_dead_workers_successor_loads_the_others_answer_every_new_client(
+    workspace: Workspace,
+) -> None:
+    with served(workspace, "--workers", "2") as (process, address):
+        first = children(process.pid)
+        until(lambda: n_listening(address) == 2)
+        assert 'holdfast_workers{version="2"} 2.0' in httpx.get(f"{address}/metrics").text
+        os.kill(first[0], signal.SIGKILL)
+        until(lambda: len(set(children(process.pid)) - set(first)) == 1)
+        (successor,) = set(children(process.pid)) - set(first)
+        os.kill(successor, signal.SIGSTOP)
+        try:
+            said = [httpx.get(f"{address}/ready", timeout=20) for _ in range(12)]
+            assert {answer.json()["version"] for answer in said} == {2}
+            assert 'holdfast_workers{version="2"} 1.0' in httpx.get(f"{address}/metrics").text
+        finally:
+            os.kill(successor, signal.SIGCONT)
+
+
+def n_listening(address: str) -> int:
+    """Return how many sockets listen at the port of an address."""
+    port = f":{int(address.rpartition(':')[2]):04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(line[1].endswith(port) and line[3] == "0A" for line in lines)
+
+
+@pytest.mark.slow
 def test_workers_end_when_the_one_that_started_them_is_killed(workspace: Workspace) -> None:
     with served(workspace, "--workers", "2") as (process, _):
         workers = children(process.pid)

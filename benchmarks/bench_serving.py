@@ -239,7 +239,20 @@ def ours(workspace: Any, workers: int) -> Iterator[int]:
         *("--port", str(port), "--workers", str(workers)),
     ]
     with service(command, port, "/ready"):
+        until_all_answer(port, workers)
         yield port
+
+
+def until_all_answer(port: int, workers: int) -> None:
+    """Wait until all workers have loaded: the first one alone is ready before."""
+    import httpx
+
+    answering = re.compile(r'^holdfast_workers\{version="\d+"\} ([\d.]+)$', re.MULTILINE)
+    while True:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
+        if sum(map(float, answering.findall(text))) >= workers:
+            return
+        time.sleep(0.2)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from pipeline_steps.errors import HoldfastError, MissingDependencyError
 if TYPE_CHECKING:
     from pipeline_steps.inference.predictor import Predictor, PreparedRow
     from pipeline_steps.monitoring.traffic import TrafficLog
-    from pipeline_steps.serving.label_queue import Asked
+    from pipeline_steps.serving.label_queue import LabelQueue
 
 SHADOW_TABLE = "holdfast_shadow_traffic"
 _CHALLENGER = "challenger"
@@ -184,8 +184,8 @@ def serve_here(
         service, RegistryVersions(workspace, shared), problem,
         say=say, forget=lambda: forget_some(workspace, logs), settled=keep_out_of_collections,
     )  # fmt: skip
-    asked = _label_queue(workspace, log) if params.label_queue else None
-    server = Server(build_application(service, problem, watch, asked, shared))
+    queue = _label_queue(workspace, log) if params.label_queue else None
+    server = Server(build_application(service, problem, watch, queue, shared))
     if workers > 1:  # one that takes a dead worker's place must not refuse what others can answer
         watch.look()
     server.run(listening, on_start)
@@ -208,7 +208,7 @@ def keep_out_of_collections() -> None:
     gc.freeze()
 
 
-def _label_queue(workspace: Workspace, log: TrafficLog) -> Asked:
+def _label_queue(workspace: Workspace, log: TrafficLog) -> LabelQueue:
     from flows.monitoring.label_queue import label_queue
 
     return label_queue(workspace, log)

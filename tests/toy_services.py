@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from pipeline_steps.monitoring.traffic import TrafficLog
 from pipeline_steps.serve_params import ServeParams
 from pipeline_steps.serving.application import build_application
-from pipeline_steps.serving.label_queue import Asked
+from pipeline_steps.serving.label_queue import LabelQueue
 from pipeline_steps.serving.service import Service
 from pipeline_steps.serving.swapping import ChampionWatch
 from pipeline_steps.serving.tickets import Row, Sender, Ticket
@@ -93,11 +93,13 @@ class ToyRegistry:
 
 
 @contextmanager
-def toy_client(log: TrafficLog, asked: Asked | None = None, **params: Any) -> Iterator[TestClient]:
+def toy_client(
+    log: TrafficLog, queue: LabelQueue | None = None, **params: Any
+) -> Iterator[TestClient]:
     """Yield a client of a service with a toy model over a log, as it is served over HTTP."""
     service = Service(ServeParams(poll_seconds=60, **params), log)
     watch = ChampionWatch(service, ToyRegistry(), "text_classification", say=print)
-    with TestClient(build_application(service, "text_classification", watch, asked)) as client:
+    with TestClient(build_application(service, "text_classification", watch, queue)) as client:
         yield client
 
 

@@ -14,22 +14,27 @@ from pipeline_steps.monitoring.standing import ASKED
 from pipeline_steps.monitoring.standing_rows import unlabelled_rows
 from pipeline_steps.monitoring.traffic import TrafficLog
 from pipeline_steps.problems.right_answers import answer_name
-from pipeline_steps.serving.label_queue import Asked, AskedRow, Place
+from pipeline_steps.serving.label_queue import AskedRow, LabelQueue, Place
 from pipeline_steps.traffic_rows import LoggedPrediction
 
 if TYPE_CHECKING:
     from pipeline_steps.monitoring.tickets import Ticket
 
 
-def label_queue(workspace: Workspace, log: TrafficLog) -> Asked:
-    """Return what a service asks for the rows that wait for a label."""
+def label_queue(workspace: Workspace, log: TrafficLog) -> LabelQueue:
+    """Return what a service asks for the rows that wait for a label, and tells of them."""
     store = MonitorStore(log)
 
     def asked(n: int, after: Place | None) -> Sequence[AskedRow]:
         rows = asked_rows(workspace, store)
         return [row for row in rows if after is None or row.place > after][:n]
 
-    return asked
+    def skip(names: Sequence[str]) -> int:
+        waiting = {row.prediction_id for row in asked_rows(workspace, store)} & set(names)
+        store.skip(sorted(waiting))
+        return len(waiting)
+
+    return LabelQueue(asked, skip)
 
 
 def asked_rows(workspace: Workspace, store: MonitorStore) -> list[AskedRow]:

@@ -64,7 +64,7 @@ def right_answer(problem: str, label: Any) -> Any:
     if isinstance(label, str) and label.strip() == CANNOT_SAY:
         raise ValueError(
             "`?` is no answer but says that nobody can tell it: for the files of `holdfast monitor "
-            "labels`; where it is the right answer itself, name its column too"
+            "labels`, and for /labels/skip; where it is the right answer itself, name its column"
         )
     name = answer_name(problem)
     reader: Reader = _READERS.get(name, _references)

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,13 +20,11 @@ from pipeline_steps import __version__
 from pipeline_steps.errors import TrafficError
 from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.serving import identifiers, label_queue
-from pipeline_steps.serving.bodies import Feedback, PredictBody, read_labels
-from pipeline_steps.serving.buckets import SharedBuckets
+from pipeline_steps.serving.bodies import Feedback, PredictBody, read_labels, validated
 from pipeline_steps.serving.label_queue import (
     PAGE_HEADERS,
-    Asked,
-    AskedRow,
-    Place,
+    LabelQueue,
+    Skipped,
     queue_page,
 )
 from pipeline_steps.serving.openapi import (
@@ -35,7 +33,7 @@ from pipeline_steps.serving.openapi import (
     described_page,
     described_queue,
 )
-from pipeline_steps.serving.rate_limit import RateLimit
+from pipeline_steps.serving.rate_limit import client_rates
 from pipeline_steps.serving.refusals import (
     TOO_LARGE,
     UNKNOWN,
@@ -64,13 +62,15 @@ Handler = Callable[[Request, str], Awaitable[Any]]
 class Endpoints:
     """What each path answers."""
 
-    def __init__(self, service: Service, problem: str, asked: Asked, shared: Path | None) -> None:
+    def __init__(
+        self, service: Service, problem: str, queue: LabelQueue | None, shared: Path | None
+    ) -> None:
         self.service = service
-        self.asked = asked
+        self.queue = queue or LabelQueue(lambda _n, _after: (), lambda _names: 0)
         self.problem = problem
         self.body = PredictBody(problem, service.params)
         self.outputs = [field.name for field in get_problem(problem).outputs]
-        self.rates = _rates(service.params.rows_per_minute, shared)
+        self.rates = client_rates(service.params.rows_per_minute, shared)
 
     async def predict(self, request: Request) -> Response:
         """Answer the rows, in their order; each answer is in the traffic log before it is given."""
@@ -110,18 +110,31 @@ class Endpoints:
         response.headers["Cache-Control"] = "no-store"
         return response
 
+    async def skip(self, request: Request) -> Response:
+        """Ask no longer for labels of rows of which nobody can tell the right answer."""
+        return await self._answered(request, self._skip)
+
     async def label_page(self) -> Response:
         """Answer the page on which a person labels these rows."""
         return Response(label_queue.page(), media_type="text/html", headers=PAGE_HEADERS)
 
     async def _labels(self, request: Request, request_id: str) -> Any:
         try:
-            reading = asyncio.to_thread(queue_page, self.asked, request.query_params)
+            reading = asyncio.to_thread(queue_page, self.queue.asked, request.query_params)
             page = await self._in_time(reading)
         except TrafficError as error:
             _LOG.exception("the queue of labels cannot be read")
             raise not_read() from error
         return {"request_id": request_id, **page}
+
+    async def _skip(self, request: Request, request_id: str) -> Any:
+        names = validated(Skipped, await self._content(request)).prediction_ids
+        self._spend(request, "labels", len(names))
+        try:
+            skipped = await self._in_time(asyncio.to_thread(label_queue.skip, self.queue, names))
+        except TrafficError as error:
+            raise not_logged() from error
+        return {"request_id": request_id, "skipped": skipped}
 
     async def _predict(self, request: Request, request_id: str) -> Any:
         requests, sender = self.body.read(await self._content(request))
@@ -217,12 +230,12 @@ def build_application(
     service: Service,
     problem: str,
     watch: ChampionWatch,
-    asked: Asked | None = None,
+    queue: LabelQueue | None = None,
     shared: Path | None = None,
 ) -> FastAPI:
     """Return the application of a service; its lifespan starts and ends the service's threads.
 
-    With ``asked`` it shows the queue of labels, texts and all. In the directory ``shared`` several
+    With ``queue`` it shows the rows to label, texts and all. In the directory ``shared`` several
     workers count together what a client may ask.
     """
 
@@ -240,7 +253,7 @@ def build_application(
         title="Holdfast", version=__version__, lifespan=lifespan, redoc_url=None,
         description=f"Answers {problem.replace('_', ' ')} with the champion of the registry.",
     )  # fmt: skip
-    endpoints = Endpoints(service, problem, asked or _nothing_asked, shared)
+    endpoints = Endpoints(service, problem, queue, shared)
     application.add_exception_handler(HTTPException, endpoints.unknown)
     answers = answer_schema(get_problem(problem).outputs)
     for path, endpoint, extra in (
@@ -254,26 +267,12 @@ def build_application(
         ("/metrics", endpoints.metrics),
     ):
         application.add_api_route(path, ask, methods=["GET"])
-    if asked is not None:
+    if queue is not None:
         application.add_api_route("/labels", endpoints.labels, **described_queue())
+        skipping = described(Skipped.model_json_schema(), None, "skipped")
+        application.add_api_route("/labels/skip", endpoints.skip, methods=["POST"], **skipping)
         application.add_api_route("/labels/page", endpoints.label_page, **described_page())
     return application
-
-
-def _rates(rate: int | None, shared: Path | None) -> dict[str, RateLimit]:
-    """Return what limits a client's rows, and labels; several workers count them together."""
-    if rate is None:
-        return {}
-    return {
-        what: RateLimit(
-            rate, time.monotonic, what, None if shared is None else SharedBuckets(shared / what)
-        )
-        for what in ("rows", "labels")
-    }
-
-
-def _nothing_asked(_n: int, _after: Place | None) -> Sequence[AskedRow]:
-    return ()
 
 
 def _id_of(request: Request) -> str:

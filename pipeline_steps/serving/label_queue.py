@@ -1,14 +1,17 @@
-"""The rows whose labels are asked for, as the service shows them: in pages, and to a person."""
+"""The rows whose labels are asked for, in pages and to a person; those that nobody can label."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pipeline_steps.errors import counted
 from pipeline_steps.serving.bodies import checked
+from pipeline_steps.serving.refusals import UNKNOWN, RefusedRequestError
 from pipeline_steps.types import Value
 
 Place = tuple[int, str, int]
@@ -43,6 +46,26 @@ Asked = Callable[[int, Place | None], Sequence[AskedRow]]
 """Returns at most so many rows that stand behind a place, in the order of the queue."""
 
 
+@dataclass(frozen=True)
+class LabelQueue:
+    """What a service asks for the rows, and tells of them.
+
+    ``skip`` marks those of some predictions that wait for a label as rows that nobody can label,
+    and returns how many those were.
+    """
+
+    asked: Asked
+    skip: Callable[[Sequence[str]], int]
+
+
+class Skipped(BaseModel):
+    """Predictions whose right answer nobody can tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prediction_ids: Annotated[list[str], Field(min_length=1, max_length=MOST_ROWS)]
+
+
 def _place(cursor: str) -> str:
     place_of(cursor)
     return cursor
@@ -73,6 +96,24 @@ def queue_page(asked: Asked, query: Mapping[str, str]) -> dict[str, Any]:
         "rows": [_shown(row) for row in shown],
         "next": cursor_of(shown[-1].place) if len(rows) > len(shown) else None,
     }
+
+
+def skip(queue: LabelQueue, names: Sequence[str]) -> int:
+    """Return how many rows wait for a label no longer, since nobody can tell it.
+
+    Raises
+    ------
+    RefusedRequestError
+        If none of them waited for one.
+    """
+    if n := queue.skip(names):
+        return n
+    raise RefusedRequestError(
+        UNKNOWN,
+        f"{counted(len(names), 'prediction')} for which no label is asked",
+        expected="predictions that /labels shows",
+        fix="ask /labels which rows wait now",
+    )
 
 
 def page() -> str:

@@ -24,7 +24,7 @@ _QUERY: dict[str, Any] = {
     "after": {"type": "string", "description": "What the page before named as next"},
 }
 _REFUSALS = {
-    "404": "A prediction that is not in the log",
+    "404": "A prediction that is not in the log, or not asked about",
     "413": "The body is too large",
     "422": "The request is not what is expected",
     "429": "Too many rows or labels from this address; see Retry-After",
@@ -61,11 +61,16 @@ def answer_schema(outputs: Sequence[Field]) -> dict[str, Any]:
     }
 
 
-def described(body: dict[str, Any], answer: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the arguments of a route that describe its body, answer and refusals."""
+def described(
+    body: dict[str, Any], answer: dict[str, Any] | None, counts: str = "added"
+) -> dict[str, Any]:
+    """Return the arguments of a route that describe its body, answer and refusals.
+
+    Without an answer of its own it counts something.
+    """
     counted = {
         "type": "object",
-        "properties": {"request_id": {"type": "string"}, "added": {"type": "integer"}},
+        "properties": {"request_id": {"type": "string"}, counts: {"type": "integer"}},
     }
     known = set(_REFUSALS) - ({"404"} if answer else {"500"})
     return {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from pathlib import Path
 
-from pipeline_steps.serving.buckets import Buckets, OwnBuckets
+from pipeline_steps.serving.buckets import Buckets, OwnBuckets, SharedBuckets
 from pipeline_steps.serving.refusals import TOO_MANY, UNPROCESSABLE, RefusedRequestError
 
+COUNTED = ("rows", "labels")
 _MINUTE = 60.0
 
 
@@ -76,3 +79,20 @@ class RateLimit:
             expected=f"at most {self.rows_per_minute} {self.what} a minute (serve.rows_per_minute)",
             fix=f"send them in requests of at most {self.rows_per_minute}",
         )
+
+
+def client_rates(rows_per_minute: int | None, shared: Path | None) -> dict[str, RateLimit]:
+    """Return the limit of a client's rows, and that of its labels; none where there is none.
+
+    Parameters
+    ----------
+    shared : Path or None
+        A directory in which several workers count together.
+    """
+    if rows_per_minute is None:
+        return {}
+    kept = {what: None if shared is None else SharedBuckets(shared / what) for what in COUNTED}
+    return {
+        what: RateLimit(rows_per_minute, time.monotonic, what, buckets)
+        for what, buckets in kept.items()
+    }

@@ -24,7 +24,7 @@ def test_the_service_is_told_the_rows_of_the_file_page_by_page(tmp_path: Path) -
     with (tmp_path / "labels.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     log = open_store(workspace).log
-    asked = label_queue(workspace, log)
+    asked = label_queue(workspace, log).asked
     first = asked(4, None)
     rest = asked(1_000, first[-1].place)
     shown = [*first, *rest]

@@ -11,7 +11,7 @@ from toy_services import toy_client
 from traffic_builders import START
 
 from flows.monitoring.label_files import import_labels
-from flows.monitoring.label_queue import asked_rows
+from flows.monitoring.label_queue import asked_rows, label_queue
 from flows.monitoring.labels import confirm_tickets
 from flows.monitoring.windows import open_store, read_windows
 from flows.workspace import Workspace
@@ -102,3 +102,20 @@ def test_marks_of_an_older_version_are_kept_and_give_way_to_labels(workspace: Wo
     assert first not in asked(workspace)
     send(workspace, **{first: "loan", second: "card"})
     assert judged(workspace).harm.n == 2
+
+
+def test_what_the_service_is_told_that_nobody_can_label_is_a_question_mark_in_the_file(
+    workspace: Workspace,
+) -> None:
+    first, second, *_ = before = asked(workspace)
+    store = open_store(workspace)
+    with toy_client(store.log, label_queue(workspace, store.log)) as client:
+        shown = [row["prediction_id"] for row in client.get("/labels").json()["rows"]]
+        told = client.post("/labels/skip", json={"prediction_ids": [first]})
+        again = client.post("/labels/skip", json={"prediction_ids": [first]})
+    assert shown == before
+    assert (told.json()["skipped"], again.status_code) == (1, 404)
+    assert asked(workspace)[0] == second
+    assert judged(workspace).harm.n == 0
+    send(workspace, **{first: "card"})
+    assert judged(workspace).harm.n == 1, "a label that comes later takes it back"

@@ -9,7 +9,7 @@ from pipeline_steps.evaluation.attacks.passage import Passage, Row
 
 if TYPE_CHECKING:
     from pipeline_steps.inference.predictor import Predictor
-    from pipeline_steps.inference.saliency import Reading
+    from pipeline_steps.inference.readings import Reading
 
 _PLACES = {"text": 0, "text_pair": 1}
 Places = Sequence[tuple[str, int, int]]
@@ -20,7 +20,7 @@ def reading_of(
     row: Row, places: Places, labels: tuple[str, ...], target: str | None = None
 ) -> Reading:
     """Return how a row is read for gradients: away from its own label, or towards a target."""
-    from pipeline_steps.inference.saliency import Reading
+    from pipeline_steps.inference.readings import Reading
 
     return Reading(
         text=row["text"],

@@ -17,8 +17,8 @@ from flows.candidate import (
     finetune_model,
     predict_suites,
 )
-from flows.findings import explain_failures
 from flows.judging import collect_evidence, judge, weigh_beside
+from flows.leaning import explain_failures
 from flows.pipeline import Call, call_directly
 from flows.prepare_data import Datasets, prepare_data
 from flows.record import (

@@ -38,10 +38,10 @@ class RobustnessLine(Value):
 
 
 class Leaning(Value):
-    """A wrong answer, and how much each stretch of the text mattered to it.
+    """A wrong answer, and how much each stretch of the text spoke for it rather than for the truth.
 
-    ``stretches``: (text, weight); the weights are shares of the heaviest word's, what is no word
-    has 0.
+    ``stretches``: (text, weight); the weights are shares of the heaviest one's, below 0 where a
+    stretch spoke for the truth. ``blank``: how sure the same answer is where no word is.
     """
 
     example_id: str
@@ -49,3 +49,4 @@ class Leaning(Value):
     predicted: str
     confidence: float
     stretches: tuple[tuple[str, float], ...]
+    blank: float | None = None

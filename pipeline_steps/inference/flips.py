@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pipeline_steps.inference.moved_vectors import loss_gradient
-from pipeline_steps.inference.saliency import Reading, Span
+from pipeline_steps.inference.readings import Place, Reading, Span, tokens_of
 from pipeline_steps.inference.tokenization import WORD_STARTS
 
 if TYPE_CHECKING:
@@ -59,16 +59,8 @@ def shared_flips(predictor: Predictor, readings: Sequence[Reading], most: int) -
 
 def _read(predictor: Predictor, reading: Reading) -> tuple[list[int | None], Any, Any, Any]:
     """Return the token of each word, the way to harm at all, their vectors and the table of all."""
-    encoded = predictor.tokenizer(
-        [reading.text],
-        [reading.pair] if reading.pair is not None else None,
-        truncation=True,
-        max_length=predictor.max_length,
-        return_offsets_mapping=True,
-    )
-    places = list(zip(encoded.sequence_ids(0), encoded["offset_mapping"][0], strict=True))
-    tokens = _single_tokens(places, reading.words)
-    return tokens, *_gradient(predictor, encoded["input_ids"][0], reading)
+    (ids,), (places,) = tokens_of(predictor, [reading])
+    return _single_tokens(places, reading.words), *_gradient(predictor, ids, reading)
 
 
 def whole_words(tokenizer: Any) -> tuple[list[int], list[str]]:
@@ -106,7 +98,7 @@ def _best(
     return [(names[place], float(gains[place])) for place in order]
 
 
-def _single_tokens(places: Sequence[Any], words: Sequence[Span]) -> list[int | None]:
+def _single_tokens(places: Sequence[Place], words: Sequence[Span]) -> list[int | None]:
     """Return the token of each word that is exactly one token."""
-    tokens = {(which, *span): token for token, (which, span) in enumerate(places)}
-    return [tokens.get((which, start, end)) for which, start, end in words]
+    tokens = {place: token for token, place in enumerate(places)}
+    return [tokens.get(word) for word in words]

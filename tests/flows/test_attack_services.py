@@ -26,7 +26,8 @@ from pipeline_steps.inference.flips import word_flips
 from pipeline_steps.inference.masked_words import MaskedLanguageModel
 from pipeline_steps.inference.normalising.normaliser import Normaliser
 from pipeline_steps.inference.prompted.classifier import Prompt, PromptedClassifier
-from pipeline_steps.inference.saliency import Reading, word_saliencies
+from pipeline_steps.inference.readings import Reading
+from pipeline_steps.inference.saliency import word_saliencies
 from pipeline_steps.inference.tokenization import with_normaliser
 from pipeline_steps.inference.word_vectors import TextVectors
 from pipeline_steps.judging_params import BallParams

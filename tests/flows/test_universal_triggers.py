@@ -21,7 +21,7 @@ from flows.victims import CheckpointVictim
 from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.evaluation.attacks.triggers import Words, find_trigger
 from pipeline_steps.inference.flips import shared_flips, word_flips
-from pipeline_steps.inference.saliency import Reading
+from pipeline_steps.inference.readings import Reading
 
 LABELS = ("minus", "plus")
 SETTINGS = {"recipes": ("universal_trigger",), "n_examples": 40}

@@ -19,7 +19,8 @@ from pipeline_steps.inference.examples_file import ExampleRows
 from pipeline_steps.inference.foreign import problem_of_directory
 from pipeline_steps.inference.foreign_heads import ReadsPairs, load_foreign
 from pipeline_steps.inference.learners.windows import encode_windows
-from pipeline_steps.inference.saliency import Reading, word_saliencies
+from pipeline_steps.inference.readings import Reading
+from pipeline_steps.inference.saliency import word_saliencies
 from pipeline_steps.inference.tokenization import load_tokenizer
 from pipeline_steps.problems.ner import target_of
 

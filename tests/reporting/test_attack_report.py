@@ -46,6 +46,18 @@ def test_everything_that_was_found_has_one(record) -> None:
     assert read(page).open == []
 
 
+def test_words_of_a_mistake_that_spoke_for_the_truth_are_told_from_those_that_spoke_for_it(
+    record,
+) -> None:
+    found = leaning().model_copy(
+        update={"stretches": (("dull", -0.5), (" ", 0.0), ("charming", 1.0)), "blank": 0.81}
+    )
+    page = told(record, failures=(found,))
+    assert '<span class="lean against" style="--lean: 50%">dull</span> <span class="lean"' in page
+    assert "with blanks in the place of all words 0.81" in page
+    assert "with blanks" not in told(record, failures=(leaning(),))
+
+
 def test_texts_and_labels_of_attacked_rows_cannot_become_part_of_the_page(record) -> None:
     hostile = under_attack(truth=EVIL, prediction=EVIL)
     attacks = tuple(

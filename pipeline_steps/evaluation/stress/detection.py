@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 
-from pipeline_steps.evaluation.intervals import bias_corrected_interval
+from pipeline_steps.evaluation.intervals import bias_corrected_interval, wilson_interval
 from pipeline_steps.evaluation.metrics import softmax
 from pipeline_steps.evaluation.uncertainty import bootstrap_weights
 from pipeline_steps.evaluation_types import MetricValue
@@ -17,6 +18,7 @@ from pipeline_steps.judging_params import EvaluateParams
 Array = np.ndarray[Any, Any]
 _ACCEPTED = 0.95
 _OTHER_STREAM = 10_007
+_ROUNDING = 1e-12
 
 
 def _negative_entropy(logits: Array) -> Array:
@@ -63,18 +65,52 @@ def detection_metrics(
     for name, score in SCORES.items():
         points, resampled = _measures(score(inside), score(outside), params)
         for measure, value in points.items():
-            low, high = bias_corrected_interval(value, resampled[measure], params.confidence)
+            found = resampled[measure]
+            low, high = bias_corrected_interval(value, found, params.confidence)
+            if np.ptp(found) <= _ROUNDING:
+                low, high = limits(measure, value, (len(inside), len(outside)), params.confidence)
             metrics.append(
                 MetricValue(
                     name=f"{measure}_{name}",
                     value=value,
                     n=len(outside),
-                    ci_low=low,
-                    ci_high=high,
+                    ci_low=min(low, value),
+                    ci_high=max(high, value),
                     greater_is_better=_BETTER[measure],
                 )
             )
     return tuple(metrics)
+
+
+def limits(
+    measure: str, value: float, n: tuple[int, int], confidence: float
+) -> tuple[float, float]:
+    """Return between what a measure lies that comes out the same in every resample.
+
+    Pairs of a row in scope and one out of scope that share no row are independent, and as many of
+    them as there are rows of the rarer kind were all judged alike: the AUROC lies in Wilson's
+    interval over these. The average precision is then at least that where the remaining share of
+    the rows in scope scores below all rows out of scope. The rows let in are a share of their own.
+
+    Parameters
+    ----------
+    measure : str
+        ``auroc``, ``aupr_out`` or ``fpr95``.
+    value : float
+        What all resamples say.
+    n : tuple of int
+        Rows in scope, and out of scope.
+    confidence : float
+        Coverage, two-sided.
+    """
+    inside, outside = n
+    pairs = min(n)
+    if measure == "fpr95":
+        return wilson_interval(value * outside, outside, confidence)
+    if measure == "auroc" or value < 1.0:
+        return wilson_interval(value * pairs, pairs, confidence)
+    odds = (1.0 - wilson_interval(pairs, pairs, confidence)[0]) * inside / outside
+    return 1.0 - odds * math.log1p(1.0 / odds), 1.0
 
 
 def separation(inside: Array, outside: Array, weights: tuple[Array, Array]) -> dict[str, Array]:

@@ -53,8 +53,7 @@ class Attacks:
 
     def suite(self, recipe: str) -> Predictions:
         """Return the answers under one attack, the worst over its seeds on each row."""
-        seeds = range(self.params.seed, self.params.seed + self.params.seeds)
-        runs = {f"seed {seed}": self._run(recipe, seed) for seed in seeds}
+        runs = {f"seed {seed}": self._run(recipe, seed) for seed in self.params.every_seed}
         if len(runs) == 1:
             return next(iter(runs.values()))
         return self._merged(recipe, f"-worst-of-{len(runs)}", runs, seeds=True)
@@ -80,31 +79,47 @@ class Attacks:
     ) -> Predictions:
         path = self.path(name, variant)
         if not path.exists():
-            self._merge(name, path, runs, seeds=seeds)
+            merge_runs(name, path, runs, self.confidence, seeds=seeds)
         return describe_predictions(path)
 
-    def _merge(
-        self, name: str, path: Path, runs: Mapping[str, Predictions], *, seeds: bool
-    ) -> None:
-        files = {run: read_results(results_path(found.path)) for run, found in runs.items()}
-        results = {run: found for run, (found, _) in files.items()}
-        alone = [held(found, run, self.confidence) for run, found in results.items()]
-        cost = AttackCost(n_queries=0)
-        for _, about in files.values():
-            cost = cost.plus(about.cost)
-        worst = worst_case(results, self.confidence).results
-        write_results(
-            results_path(path), worst, AboutAttack(cost=cost, seeds=tuple(alone) if seeds else ())
-        )
-        table = worst_table(results, {run: read_predictions(found) for run, found in runs.items()})
-        first = next(iter(runs.values()))
-        write_predictions(
-            path,
-            table,
-            checkpoint_digest=self.checkpoint.digest,
-            dataset_digest=value_digest([name, *(run.dataset_digest for run in runs.values())]),
-            suite=name,
-            kind="adversarial",
-            problem=first.problem,
-            code=attacking_code(),
-        )
+
+def merge_runs(
+    name: str, path: Path, runs: Mapping[str, Predictions], confidence: float, *, seeds: bool
+) -> None:
+    """Write the worst of several runs on each row as one; the results lie beside ``path``.
+
+    Parameters
+    ----------
+    name : str
+        Of the attack that they are together.
+    path : Path
+        Of the predictions.
+    runs : mapping
+        Name of a run -> the answers under it, of one model on the same rows.
+    confidence : float
+        Of the interval of each run alone.
+    seeds : bool
+        Whether the runs are those of one attack with several seeds.
+    """
+    files = {run: read_results(results_path(found.path)) for run, found in runs.items()}
+    results = {run: found for run, (found, _) in files.items()}
+    alone = [held(found, run, confidence) for run, found in results.items()]
+    cost = AttackCost(n_queries=0)
+    for _, about in files.values():
+        cost = cost.plus(about.cost)
+    worst = worst_case(results, confidence).results
+    write_results(
+        results_path(path), worst, AboutAttack(cost=cost, seeds=tuple(alone) if seeds else ())
+    )
+    table = worst_table(results, {run: read_predictions(found) for run, found in runs.items()})
+    first = next(iter(runs.values()))
+    write_predictions(
+        path,
+        table,
+        checkpoint_digest=first.checkpoint_digest,
+        dataset_digest=value_digest([name, *(run.dataset_digest for run in runs.values())]),
+        suite=name,
+        kind="adversarial",
+        problem=first.problem,
+        code=attacking_code(),
+    )

@@ -43,7 +43,8 @@ def attack_until_decided(recipe: str, ours: Attacks, theirs: Attacks | None) -> 
     how = value_digest([versions, bounds.words, gate.min_rows, ours.params.seeds, ours.confidence])
     paths = [side.path(recipe, f"-until-{how[:8]}") for side in sides]
     if not all(path.exists() for path in paths):
-        _attack(recipe, sides, paths, bounds)
+        arenas = [side.arena for side in sides]
+        run_until_decided(recipe, arenas, paths, bounds, gate.min_rows, ours.confidence)
     found = [describe_predictions(path) for path in paths]
     return found[0], found[1] if len(found) > 1 else None
 
@@ -58,12 +59,11 @@ def bounds_of(recipe: str, gate: GateParams, *, paired: bool) -> Bounds:
 class _Side:
     """One version as the attack goes on: what each seed made of the rows so far."""
 
-    def __init__(self, attacks: Attacks, recipe: str) -> None:
-        self.arena: Arena = attacks.arena
+    def __init__(self, arena: Arena, recipe: str, confidence: float) -> None:
+        self.arena = arena
         self.recipe = recipe
-        self.confidence = attacks.confidence
-        first, n = attacks.params.seed, attacks.params.seeds
-        self.seeds = range(first, first + n)
+        self.confidence = confidence
+        self.seeds = arena.params.every_seed
         self.rows: list[Row] = []
         self.results: dict[str, list[AttackResult]] = {f"seed {s}": [] for s in self.seeds}
         self.answers: dict[str, list[Answer]] = {f"seed {s}": [] for s in self.seeds}
@@ -108,17 +108,40 @@ class _Side:
         )
 
 
-def _attack(recipe: str, several: Sequence[Attacks], paths: Sequence[Path], bounds: Bounds) -> None:
-    params, gate = several[0].params, several[0].workspace.params.gate
-    sides = [_Side(attacks, recipe) for attacks in several]
-    rows = in_drawn_order(several[0].arena.rows, params.seed)
+def run_until_decided(
+    recipe: str,
+    arenas: Sequence[Arena],
+    paths: Sequence[Path],
+    bounds: Bounds,
+    least: int,
+    confidence: float,
+) -> None:
+    """Attack one or two models on the same rows until it is decided, and write what became of them.
+
+    Parameters
+    ----------
+    recipe : str
+        The attack.
+    arenas : sequence of Arena
+        The models; the second is the one that the first is held against.
+    paths : sequence of Path
+        Of the predictions of each; the results lie beside them.
+    bounds : Bounds
+        What is to be decided.
+    least : int
+        Rows that are attacked in any case.
+    confidence : float
+        Of all intervals together, at whatever number of rows one stops.
+    """
+    sides = [_Side(arena, recipe, confidence) for arena in arenas]
+    rows = in_drawn_order(arenas[0].rows, arenas[0].params.seed)
     stopped: StoppedAttack | None = None
-    for block in _blocks(rows, gate.min_rows):
+    for block in _blocks(rows, least):
         for side in sides:
             side.attack(block)
         right = [side.right() for side in sides]
         theirs = right[1] if len(right) > 1 else []
-        alpha = 1.0 - several[0].confidence
+        alpha = 1.0 - confidence
         stopped = where_it_stands(right[0], theirs, bounds, of=len(rows), alpha=alpha)
         if stopped.decision != "open":
             break

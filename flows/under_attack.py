@@ -20,17 +20,14 @@ from pipeline_steps.attack_types import (
     WorstOfAll,
 )
 from pipeline_steps.digests import value_digest
-from pipeline_steps.evaluation.attacks.budget import budget_curve, queries
-from pipeline_steps.evaluation.attacks.measures import held
+from pipeline_steps.evaluation.attacks.pair import beside_other, crossed
 from pipeline_steps.evaluation.attacks.results_file import read_results
 from pipeline_steps.evaluation.attacks.stopping import fair_summary
-from pipeline_steps.evaluation.attacks.summary import UNDER_ATTACK, summarise
-from pipeline_steps.evaluation.attacks.transfer import Judge, compare_attacked, transfer_matrix
+from pipeline_steps.evaluation.attacks.summary import summarise
+from pipeline_steps.evaluation.attacks.transfer import Judge
 from pipeline_steps.evaluation.attacks.worst_case import worst_case
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.types import Checkpoint, Predictions
-
-_CANDIDATE = "candidate"
 
 
 class Opponent:
@@ -50,13 +47,7 @@ class Opponent:
         """Return the pair under one attack; the worst case has no texts of its own to transfer."""
         theirs = self.results[suite]
         found = () if suite == WORST_CASE else self._transfers(suite, ours, confidence)
-        return AgainstVersion(
-            name=self.name,
-            accuracy=held(theirs, UNDER_ATTACK, confidence),
-            paired=compare_attacked(ours, theirs, confidence),
-            curve=budget_curve(theirs, queries, confidence),
-            transfers=found,
-        )
+        return beside_other(self.name, ours, theirs, found, confidence)
 
     def _transfers(
         self, suite: str, ours: Sequence[AttackResult], confidence: float
@@ -66,16 +57,11 @@ class Opponent:
         if path.exists():
             found = json.loads(path.read_text(encoding="utf-8"))
             return tuple(Transfer.model_validate(transfer) for transfer in found)
-        sides = {_CANDIDATE: self.own, self.name: self.attacks}
-        matrix = transfer_matrix(
-            {_CANDIDATE: ours, self.name: self.results[suite]},
-            {name: _judge(side, suite) for name, side in sides.items()},
-            confidence,
-        )
-        crossed = tuple(t for t in matrix if t.found_on != t.judged_on)
-        content = [transfer.model_dump(mode="json") for transfer in crossed]
+        judges = _judge(self.own, suite), _judge(self.attacks, suite)
+        told = crossed(self.name, ours, self.results[suite], judges, confidence)
+        content = [transfer.model_dump(mode="json") for transfer in told]
         write_text_atomically(path, json.dumps(content))
-        return crossed
+        return told
 
     def _transfers_path(self, suite: str, ours: Sequence[AttackResult], confidence: float) -> Path:
         """Return a file named by all that it tells of: which texts of whom, and under what name."""

@@ -101,6 +101,11 @@ class AttackParams(Section):
     """Also say what moves of the word vectors within a ball do; a bound, no text; null: do not."""
 
     @property
+    def every_seed(self) -> range:
+        """The seeds that each attack is run with."""
+        return range(self.seed, self.seed + self.seeds)
+
+    @property
     def of_one_run(self) -> dict[str, Any]:
         """What one run of one attack depends on, beside its name and its seed."""
         return self.model_dump(mode="json", exclude=_OTHER_KEYS)

@@ -72,7 +72,12 @@ def attack(  # noqa: PLR0913, PLR0917 - options
     stop_early: Annotated[
         bool | None, typer.Option("--stop-early/--all-rows", help="Stop when it is decided.")
     ] = None,
-    against: Annotated[int | None, typer.Option(help="Another version, attacked too.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Another version, or beside --model another model.")
+    ] = None,
+    floor: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Of --model: decided by --stop-early.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page of it to this file.")] = None,
     training_texts: Annotated[
         Path | None, typer.Option(help="Attack training rows, and write their texts here.")
@@ -84,38 +89,31 @@ def attack(  # noqa: PLR0913, PLR0917 - options
 ) -> None:
     """Attack a version, or any --model on --data; what is not given is as params.yaml has it."""
     from flows.commands import judge_model
-    from flows.commands.attack import attack_version
+    from flows.commands.attack import attack_version, version_number
     from flows.commands.attack_lines import lines, recipe_lines
 
     if list_:
         print_result(recipe_lines(), as_json=False)
         raise typer.Exit
     settings = {
-        "recipes": tuple(recipe or ()),
-        "n_examples": examples,
-        "max_queries": max_queries,
-        "max_words": max_words,
-        "seed": seed,
-        "target": target,
-        "bound": bound,
-        "words": words,
-        "goal": goal,
-        "synonyms_from": synonyms_from,
-        "seeds": seeds,
-        "stop_early": stop_early,
-    }
-    of_version: dict[str, Any] = {"version": version, "seeds": seeds, "against": against}
-    of_version |= {"stop_early": stop_early or None, "html": html, "training_texts": training_texts}
-    judge_model.refuse_mixture(options, workspace, of_version)
+        "recipes": tuple(recipe or ()), "n_examples": examples, "max_queries": max_queries,
+        "max_words": max_words, "seed": seed, "target": target, "bound": bound, "words": words,
+        "goal": goal, "synonyms_from": synonyms_from, "seeds": seeds, "stop_early": stop_early,
+    }  # fmt: skip
+    of_version = {"version": version, "training_texts": training_texts}
+    judge_model.refuse_mixture({**options, "floor": floor}, workspace, of_version)
     call = announced(as_json=as_json)
     if options["model"] is not None:
-        _print_judged(judge_model.attack_any(options, settings, call=call), as_json=as_json)
+        beside: dict[str, Any] = {"against": against, "floor": floor, "html": html}
+        judged = judge_model.attack_any(options, settings, call=call, **beside)
+        _print_judged(judged, as_json=as_json)
         return
     if training_texts is not None:
         _write_training_texts(workspace, version, settings, training_texts, as_json=as_json)
         return
     opened = open_workspace(workspace)
-    found = attack_version(opened, version, settings, call=call, against=against, html=html)
+    other = None if against is None else version_number(against)
+    found = attack_version(opened, version, settings, call=call, against=other, html=html)
     print_result(found.model_dump(mode="json") if as_json else lines(found), as_json=as_json)
 
 

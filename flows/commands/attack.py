@@ -22,7 +22,7 @@ from flows.under_attack import under_attack
 from flows.workspace import Workspace, locked
 from pipeline_steps.attack_mistakes import attack_mistakes
 from pipeline_steps.attack_types import AttackCost, AttackResult, UnderAttack
-from pipeline_steps.errors import ConfigurationError
+from pipeline_steps.errors import ConfigurationError, UsageError
 from pipeline_steps.evaluation.attacks.results_file import read_results
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.files import write_text_atomically
@@ -149,6 +149,23 @@ def refuse_mistakes(problem: str, attack: AttackParams, gate: GateParams, base_m
             expected="attacks and settings that go with the problem",
             fix="holdfast attack --list says what each attack does",
         )
+
+
+def version_number(text: str) -> int:
+    """Return the number of another version, as ``--against`` names it.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if not text.isdecimal():
+        raise UsageError(
+            f"--against {text}, and the model is a version of a workspace",
+            expected="the number of another version",
+            fix="give --against N; another model stands beside --model",
+        )
+    return int(text)
 
 
 def attack_settings(params: AttackParams, settings: dict[str, Any]) -> AttackParams:

@@ -10,16 +10,19 @@ from typing import Any
 from flows.commands import attack_lines as attacks
 from flows.commands import evaluate as evaluations
 from flows.commands.raw_columns import named_columns
-from flows.foreign.judging import Asked, Evaluated, attack_model, evaluate_model
+from flows.foreign.attacking import attack_model
+from flows.foreign.judging import Asked, Evaluated, evaluate_model
 from flows.foreign.named import NamedModel, kind_of, pairs_of, registry_of
 from flows.pipeline import Call
 from pipeline_steps import __version__
 from pipeline_steps.errors import ConfigurationError, UsageError, counted
 from pipeline_steps.files import write_text_atomically
 from pipeline_steps.judging_params import EvaluateParams
+from pipeline_steps.reporting.attack_page import render_attack_page
 from pipeline_steps.reporting.model_report import ModelRecord, render_model_report
 
 _FURTHER_ROWS = ("suite", "noise", "rewrite", "behaviour")
+_UNASKED = {"workers": 1}
 _MLFLOW_PATH = "/invocations"
 
 
@@ -34,8 +37,18 @@ def evaluate_any(
     return _reported(found, options["report"])
 
 
-def attack_any(options: Mapping[str, Any], settings: Mapping[str, Any], *, call: Call) -> Evaluated:
+def attack_any(
+    options: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    *,
+    call: Call,
+    against: str | None = None,
+    floor: float | None = None,
+    html: Path | None = None,
+) -> Evaluated:
     """Return the attacks that options of the command line ask for; the report is written.
+
+    ``against``: another model, asked by the same options. ``html``: where a page of it is written.
 
     Raises
     ------
@@ -49,7 +62,12 @@ def attack_any(options: Mapping[str, Any], settings: Mapping[str, Any], *, call:
             expected="rows to attack, and no others",
             fix=f"leave --{beside} out; holdfast evaluate takes it",
         )
-    found = attack_model(_asked(options), settings, EvaluateParams(), call=call)
+    other = None if against is None else _named({**options, "model": against}, "--against")
+    found = attack_model(
+        _asked(options), settings, EvaluateParams(), call=call, other=other, floor=floor
+    )
+    if html is not None and found.under_attack is not None:
+        write_text_atomically(html, render_attack_page(_shown(found.model), found.under_attack))
     return _reported(found, options["report"])
 
 
@@ -65,7 +83,7 @@ def refuse_mixture(
     UsageError
         If they do not go together.
     """
-    given = [name for name, value in options.items() if value not in (None, [], 1)]
+    given = [name for name, value in options.items() if value not in (None, [], _UNASKED.get(name))]
     if options["model"] is None:
         if given:
             raise UsageError(
@@ -127,9 +145,9 @@ def _asked(options: Mapping[str, Any]) -> Asked:
     )
 
 
-def _named(options: Mapping[str, Any]) -> NamedModel:
+def _named(options: Mapping[str, Any], option: str = "--model") -> NamedModel:
     address = options["model"]
-    kind = kind_of(address)
+    kind = kind_of(address, option)
     if kind in ("checkpoint", "directory") or Path(address).is_dir():
         address = str(Path(address).expanduser().resolve())
     forms = {"huggingface", "mlflow", "holdfast"}
@@ -139,10 +157,11 @@ def _named(options: Mapping[str, Any]) -> NamedModel:
         raise ConfigurationError(
             f"--format {form}", expected=" or ".join(sorted(forms)), fix="name one of them"
         )
+    own = kind == "checkpoint" and option != "--model"  # its labels are those of its data
     values = {
         "address": address,
         "kind": kind,
-        "renamed": pairs_of(options["label"] or [], "--label", "MODELS=DATAS"),
+        "renamed": {} if own else pairs_of(options["label"] or [], "--label", "MODELS=DATAS"),
         "headers": pairs_of(options["header"] or [], "--header", "NAME=VARIABLE"),
         "tracking_uri": registry_of(options["tracking_uri"]),
         "format": form,
@@ -168,6 +187,9 @@ def public(found: Evaluated) -> dict[str, Any]:
     model: dict[str, Any] = content["model"]
     model["address"] = _shown(found.model)
     model.pop("tracking_uri")  # may hold a password
+    if found.against is not None:
+        content["against"]["address"] = _shown(found.against)
+        content["against"].pop("tracking_uri")
     return content
 
 
@@ -179,6 +201,7 @@ def _record(found: Evaluated) -> ModelRecord:
         "problem": model.problem,
         "digest": model.digest,
         "labels": ", ".join(model.labels),
+        "the other model": "" if found.against is None else _shown(found.against),
         "labels renamed": ", ".join(f"{a} = {b}" for a, b in model.renamed.items()),
         "Holdfast": __version__,
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from flows.arena import results_path
 from flows.foreign.work import Part, attack_part_path
-from pipeline_steps.attack_types import AttackCost, AttackResult
+from pipeline_steps.attack_types import AttackCost
 from pipeline_steps.evaluation.attacks.results_file import AboutAttack, read_results, write_results
 from pipeline_steps.predictions_file import (
     AnyTable,
@@ -20,9 +20,6 @@ from pipeline_steps.predictions_file import (
     write_predictions,
 )
 from pipeline_steps.types import Predictions
-
-Joined = tuple[Predictions, list[AttackResult], AttackCost]
-"""Predictions under an attack, what became of each row, and what it cost."""
 
 
 def join_predictions(files: Sequence[Path], output: Path) -> Predictions:
@@ -53,17 +50,17 @@ def join_tables(tables: Sequence[AnyTable]) -> AnyTable:
     return replace(first, **arrays, columns=columns)
 
 
-def join_attacks(parts: Sequence[Part], recipe: str, output: Path) -> Joined:
-    """Return the predictions under an attack as one file, its results, and what all parts cost.
+def join_attacks(parts: Sequence[Part], recipe: str, seed: int, output: Path) -> Predictions:
+    """Return the predictions under an attack as one file.
 
-    The results are written beside the predictions. CPU and wall seconds are those of all parts
-    together: with several workers they did not pass one after the other.
+    The results are written beside the predictions, with what all parts cost. CPU and wall seconds
+    are those of all parts together: with several workers they did not pass one after the other.
     """
-    files = [attack_part_path(part, recipe) for part in parts]
+    files = [attack_part_path(part, recipe, seed) for part in parts]
     found = [read_results(results_path(file)) for file in files]
     results = [result for of_part, _ in found for result in of_part]
     cost = AttackCost(n_queries=0)
     for _, about in found:
         cost = cost.plus(about.cost)
     write_results(results_path(output), results, AboutAttack(cost=cost))
-    return join_predictions(files, output), results, cost
+    return join_predictions(files, output)

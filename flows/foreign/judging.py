@@ -5,35 +5,29 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from flows.bounding import bounds
-from flows.commands.attack import Attack, attack_settings, refuse_mistakes
+from flows.commands.attack import Attack
 from flows.commands.evaluate import bounding
 from flows.foreign.behaviour import judged_tests, read_tests
-from flows.foreign.joining import Joined, join_attacks, join_predictions
+from flows.foreign.joining import join_predictions
 from flows.foreign.named import NamedModel
 from flows.foreign.opening import identified, opened_victim, with_labels
 from flows.foreign.rows import Judged, read_judged
 from flows.foreign.shards import run_job
-from flows.foreign.work import ATTACKED_ROWS, PREDICTED_ROWS, Job, Part, parts_of
+from flows.foreign.work import PREDICTED_ROWS, Job, Part, parts_of
 from flows.pipeline import Call
 from flows.stress import Behaviour
 from pipeline_steps.attack_types import UnderAttack
 from pipeline_steps.digests import value_digest
-from pipeline_steps.evaluation.attacks.attack import drawn_rows, others
-from pipeline_steps.evaluation.attacks.measures import attack_metrics
-from pipeline_steps.evaluation.attacks.results_file import AboutAttack
-from pipeline_steps.evaluation.attacks.summary import summarise_all
-from pipeline_steps.evaluation.evaluate import evaluate
 from pipeline_steps.evaluation.stress.suites import Texts, evaluate_all
 from pipeline_steps.evaluation.stress.text_slices import text_profile
 from pipeline_steps.evaluation_types import EvaluationReport
-from pipeline_steps.judging_params import AttackParams, EvaluateParams, GateParams
+from pipeline_steps.judging_params import AttackParams, EvaluateParams
 from pipeline_steps.types import SISTERS, DatasetRef, Predictions, Value
 
 _HELD_OUT = 1_000
@@ -62,7 +56,7 @@ class Asked(Value):
 class Evaluated(Value):
     """What came out: the model as it was found, its rows, and a report for each set of them.
 
-    ``under_attack``: what the attacks say together.
+    ``under_attack``: what the attacks say together. ``against``: the other model, attacked too.
     """
 
     model: NamedModel
@@ -71,6 +65,7 @@ class Evaluated(Value):
     reports: tuple[EvaluationReport, ...] = ()
     attacks: tuple[Attack, ...] = ()
     under_attack: UnderAttack | None = None
+    against: NamedModel | None = None
 
 
 def evaluate_model(
@@ -96,7 +91,7 @@ def evaluate_model(
     """
     model, judged = call(match_model_and_rows, asked)
     attack = bounding(model.problem, AttackParams(), rows_bounded)
-    with _kept(asked.directory) as directory:
+    with kept(asked.directory) as directory:
         tests = _tests(asked.behaviour, model, directory / "rows")
         datasets = [rows.written(directory / "rows") for rows in judged]
         further = [] if tests is None else [tests.dataset]
@@ -113,44 +108,7 @@ def evaluate_model(
         )
         reports += judged_tests(tests, predicted, params.confidence)
         reports += call(bound_model, model, judged[0], attack, params.confidence)
-    return _evaluated(model, judged, reports=tuple(reports))
-
-
-def attack_model(
-    asked: Asked, settings: Mapping[str, Any], params: EvaluateParams, *, call: Call
-) -> Evaluated:
-    """Return what attacks make of a model on rows of the data.
-
-    Parameters
-    ----------
-    asked : Asked
-        Model and rows.
-    settings : mapping
-        Keys of ``attack``; what is ``None`` is as ``params.yaml`` has it by default.
-    params : EvaluateParams
-        Metrics and their intervals.
-
-    Raises
-    ------
-    HoldfastError
-        As :func:`evaluate_model`, or if there is no such attack, or not on such a model.
-    """
-    attack = attack_settings(AttackParams(scout="none"), dict(settings))
-    model, judged = call(match_model_and_rows, asked)
-    refuse_mistakes(model.problem, attack, GateParams(), model.masked_model)
-    clean = judged[0]
-    picked = drawn_rows(clean.rows, attack.n_examples, attack.seed, target=attack.target)
-    drawn = tuple(dict(row) for row in picked)
-    rows = Judged(clean.name, clean.kind, drawn, clean.source, clean.set_aside)
-    rest = tuple(dict(row) for row in others(clean.rows, drawn, attack.seed)[:_HELD_OUT])
-    with _kept(asked.directory) as directory, _notes() as notes:
-        dataset = rows.written(directory / "rows")
-        beside = replace(rows, name="held_out", rows=rest).written(notes)
-        found = call(attack_rows_of, model, (dataset, beside), attack, directory, asked.workers)
-        attacks = tuple(_attack(one, params) for one in found)
-    runs = {one.report.suite: (one.results, AboutAttack(cost=one.cost)) for one in attacks}
-    together = call(summarise_all, runs, params)
-    return _evaluated(model, [rows], attacks=attacks, under_attack=together)
+    return evaluated(model, judged, reports=tuple(reports))
 
 
 def match_model_and_rows(asked: Asked) -> tuple[NamedModel, list[Judged]]:
@@ -183,10 +141,10 @@ def predict_rows(
     model: NamedModel, datasets: Sequence[DatasetRef], directory: Path, workers: int
 ) -> list[Predictions]:
     """Return the model's predictions on each dataset, below ``directory``."""
-    with _notes() as notes:
-        parts = [parts_of(dataset, PREDICTED_ROWS, notes) for dataset in datasets]
+    with notes() as place:
+        parts = [parts_of(dataset, PREDICTED_ROWS, place) for dataset in datasets]
         flat = tuple(part for of_dataset in parts for part in of_dataset)
-        run_job(Job(model=model, parts=flat), notes, workers=workers, progress=_telling(flat))
+        run_job(Job(model=model, parts=flat), place, workers=workers, progress=telling(flat))
         return [
             join_predictions(
                 [part.output for part in of_dataset],
@@ -196,38 +154,8 @@ def predict_rows(
         ]
 
 
-def attack_rows_of(
-    model: NamedModel,
-    datasets: tuple[DatasetRef, DatasetRef],
-    attack: AttackParams,
-    directory: Path,
-    workers: int,
-) -> list[Joined]:
-    """Return predictions, results and cost of each attack, below ``directory``.
-
-    ``datasets``: the rows that are attacked, and others that are not.
-    """
-    dataset, held_out = datasets
-    with _notes() as notes:
-        parts = tuple(parts_of(dataset, ATTACKED_ROWS, notes))
-        job = Job(model=model, parts=parts, attack=attack, held_out=held_out)
-        run_job(job, notes, workers=workers, progress=_telling(parts))
-        return [
-            join_attacks(parts, recipe, directory / "attacks" / f"{recipe}.parquet")
-            for recipe in attack.recipes
-        ]
-
-
-def _attack(found: Joined, params: EvaluateParams) -> Attack:
-    predicted, results, cost = found
-    report = evaluate(predicted, params)
-    metrics = report.metrics + attack_metrics(results, params)
-    return Attack(
-        report=report.model_copy(update={"metrics": metrics}), cost=cost, results=tuple(results)
-    )
-
-
-def _evaluated(model: NamedModel, judged: Sequence[Judged], **found: Any) -> Evaluated:
+def evaluated(model: NamedModel, judged: Sequence[Judged], **found: Any) -> Evaluated:
+    """Return what was found of a model with where its rows come from."""
     return Evaluated(
         model=model,
         sources={rows.name: rows.source for rows in judged},
@@ -246,23 +174,24 @@ def _texts(judged: Sequence[Judged], params: EvaluateParams) -> Texts:
 
 
 @contextmanager
-def _kept(directory: Path | None) -> Iterator[Path]:
+def kept(directory: Path | None) -> Iterator[Path]:
     """Yield the directory that outputs are kept in, or one that vanishes."""
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
         yield directory.resolve()
         return
-    with _notes() as notes:
-        yield notes
+    with notes() as place:
+        yield place
 
 
 @contextmanager
-def _notes() -> Iterator[Path]:
+def notes() -> Iterator[Path]:
+    """Yield a directory that vanishes."""
     with tempfile.TemporaryDirectory(prefix="holdfast-judging-") as name:
         yield Path(name)
 
 
-def _telling(parts: Sequence[Part]) -> Any:
+def telling(parts: Sequence[Part]) -> Any:
     """Return what says, on a terminal's error stream, how many rows are done."""
     from flows.foreign.progress import RowsDone
 

@@ -58,7 +58,7 @@ class NamedModel(Value):
         return Path(self.address)
 
 
-def kind_of(address: str) -> Kind:
+def kind_of(address: str, option: str = "--model") -> Kind:
     """Return what an address names.
 
     Raises
@@ -73,7 +73,7 @@ def kind_of(address: str) -> Kind:
         return "mlflow"
     if not path.is_dir():
         raise ConfigurationError(
-            f"--model {address} is no directory, MLflow URI or HTTP address",
+            f"{option} {address} is no directory, MLflow URI or HTTP address",
             expected="DIR, models:/NAME/VERSION, models:/NAME@ALIAS, runs:/RUN/PATH or http://...",
             fix="check the name; a model of the Hugging Face hub is downloaded first",
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.foreign.shard_worker import JOB, REFUSAL
-from flows.foreign.work import Job, Progress, run_parts
+from flows.foreign.work import Job, Progress, attack_part_path, run_parts
 from flows.tethered import tethered
 from pipeline_steps.errors import WorkerError, error_from_json
 from pipeline_steps.files import write_text_atomically
@@ -86,8 +86,7 @@ def _done(job: Job) -> int:
     """Return how many parts are finished; what is written last of each says so."""
     if job.attack is None:
         return sum(part.output.exists() for part in job.parts)
-    last = f"{job.attack.recipes[-1]}.parquet"
-    return sum((part.output.with_suffix("") / last).exists() for part in job.parts)
+    return sum(attack_part_path(part, *job.attack_runs[-1]).exists() for part in job.parts)
 
 
 def _refuse_failed(job: Job, directory: Path, processes: list[subprocess.Popen[str]]) -> None:

@@ -46,6 +46,12 @@ class Job(Value):
     attack: AttackParams | None = None
     held_out: DatasetRef | None = None
 
+    @property
+    def attack_runs(self) -> list[tuple[str, int]]:
+        """Every attack with every seed, in the order in which they are run on a part."""
+        asked = self.attack or AttackParams()
+        return [(recipe, seed) for recipe in asked.recipes for seed in asked.every_seed]
+
     def of_shard(self, index: int, count: int) -> tuple[Part, ...]:
         """Return the parts of one of several shards; neighbours go to different shards."""
         return self.parts[index::count]
@@ -69,9 +75,9 @@ def run_parts(job: Job, parts: Sequence[Part], progress: Progress) -> None:
     if not parts:
         return
     victim = opened_victim(job.model)
-    held_out = _rows(job.held_out) if job.held_out else ()
+    held_out = rows_of(job.held_out) if job.held_out else ()
     asked = job.attack or AttackParams()
-    services = Services(victim, job.model.masked_model, held_out, asked.target, asked.synonyms_from)
+    services = _services(victim, job.model, held_out, asked)
     for number, (part, rows) in enumerate(_with_rows(parts), start=1):
         if job.attack is None:
             _predict(victim, part, rows, job.model)
@@ -80,9 +86,23 @@ def run_parts(job: Job, parts: Sequence[Part], progress: Progress) -> None:
         progress(number)
 
 
-def attack_part_path(part: Part, recipe: str) -> Path:
+def attack_part_path(part: Part, recipe: str, seed: int) -> Path:
     """Return the predictions of a part under an attack; its results lie beside them."""
-    return part.output.with_suffix("") / f"{recipe}.parquet"
+    return part.output.with_suffix("") / f"{recipe}-seed-{seed}.parquet"
+
+
+def arena_of(
+    model: NamedModel,
+    rows: list[Row],
+    dataset_digest: str,
+    attack: AttackParams,
+    held_out: Sequence[Row],
+) -> Arena:
+    """Return a model and the rows on which it is attacked."""
+    victim = opened_victim(model)
+    services = _services(victim, model, held_out, attack)
+    names = {"checkpoint_digest": model.digest, "dataset_digest": dataset_digest}
+    return Arena(victim, None, rows, attack, names, services)
 
 
 def _with_rows(parts: Sequence[Part]) -> Iterator[tuple[Part, list[Row]]]:
@@ -97,11 +117,18 @@ def _with_rows(parts: Sequence[Part]) -> Iterator[tuple[Part, list[Row]]]:
         yield part, table.slice(part.start, part.stop - part.start).to_pylist()
 
 
-def _rows(dataset: DatasetRef) -> list[Row]:
+def rows_of(dataset: DatasetRef) -> list[Row]:
+    """Return the rows of a dataset."""
     import pyarrow.parquet as pq
 
     rows: list[Row] = pq.read_table(dataset.path).to_pylist()
     return rows
+
+
+def _services(
+    victim: Victim, model: NamedModel, held_out: Sequence[Row], asked: AttackParams
+) -> Services:
+    return Services(victim, model.masked_model, held_out, asked.target, asked.synonyms_from)
 
 
 def _predict(victim: Victim, part: Part, rows: list[Row], model: NamedModel) -> None:
@@ -117,12 +144,12 @@ def _predict(victim: Victim, part: Part, rows: list[Row], model: NamedModel) -> 
 
 
 def _attack(victim: Victim, services: Services, part: Part, rows: list[Row], job: Job) -> None:
-    """Attack the rows of a part by each recipe; only within it is an answer asked once."""
+    """Attack the rows of a part by each recipe and seed; within it an answer is asked once."""
     assert job.attack is not None  # noqa: S101 - whoever calls has looked
     names = {"checkpoint_digest": job.model.digest, "dataset_digest": part.dataset.digest}
     arena = Arena(victim, None, rows, job.attack, names, services)
-    for recipe in job.attack.recipes:
-        path = attack_part_path(part, recipe)
+    for recipe, seed in job.attack_runs:
+        path = attack_part_path(part, recipe, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        arena.attack(recipe, path, seed=job.attack.seed)
+        arena.attack(recipe, path, seed=seed)
     assert results_path(path).exists()  # noqa: S101 - written last

@@ -17,16 +17,17 @@ _DECIDED = "accuracy"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is asked of the accuracy under an attack: a floor, or a margin to the champion's."""
+    """What is asked of the accuracy under an attack: a floor, or a margin to another model's."""
 
     floor: float | None = None
     margin: float | None = None
+    other: str = "the champion"
 
     @property
     def words(self) -> tuple[str, ...]:
         """The bounds as reports write them."""
         floor = () if self.floor is None else (f"floor {self.floor:g}",)
-        margin = () if self.margin is None else (f"margin {self.margin:g} to the champion",)
+        margin = () if self.margin is None else (f"margin {self.margin:g} to {self.other}",)
         return floor + margin
 
 

@@ -48,6 +48,8 @@ def summarise_all(
 ) -> UnderAttack:
     """Return what is said of attacks on the same rows, and of the worst of several of them.
 
+    Attacks that stopped early ended at different rows, so there is no worst of them.
+
     Parameters
     ----------
     runs : mapping
@@ -56,7 +58,7 @@ def summarise_all(
         Confidence and resamples.
     """
     worst = None
-    if len(runs) > 1:
+    if len(runs) > 1 and not any(about.stopped for _, about in runs.values()):
         found = worst_case({name: rows for name, (rows, _) in runs.items()}, params.confidence)
         worst = WorstOfAll(accuracy=found.accuracy, alone=found.alone)
     summaries = (summarise(name, rows, about, params) for name, (rows, about) in runs.items())

@@ -14,9 +14,11 @@ from pipeline_steps.attack_types import (
     said_of_unchangeable,
 )
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS
+from pipeline_steps.evaluation.attacks.pair import OURS
 from pipeline_steps.reporting.summary import value_with_interval
 
 _SHOWN = 3
+_WHOSE = {True: "its texts break this one", False: "this one's texts break it"}
 _COLUMNS = ("attack_success_rate", "mean_queries", "changed_words")
 
 
@@ -93,8 +95,7 @@ def _versus(name: str, versus: AgainstVersion | None) -> list[str]:
         f"{pair.difference:+.3f} [{pair.ci_low:+.3f}, {pair.ci_high:+.3f}]"
     )
     texts = [
-        f"  texts found on {t.found_on} break {t.judged_on}: {value_with_interval(t.wrong)} "
-        f"(n = {t.wrong.n})"
+        f"  {_WHOSE[t.judged_on == OURS]}: {value_with_interval(t.wrong)} (n = {t.wrong.n})"
         for t in versus.transfers
     ]
     return [found, *texts]

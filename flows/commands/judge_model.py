@@ -67,7 +67,8 @@ def attack_any(
         _asked(options), settings, EvaluateParams(), call=call, other=other, floor=floor
     )
     if html is not None and found.under_attack is not None:
-        write_text_atomically(html, render_attack_page(_shown(found.model), found.under_attack))
+        both = " beside ".join(_shown(each) for each in (found.model, found.against) if each)
+        write_text_atomically(html, render_attack_page(both, found.under_attack))
     return _reported(found, options["report"])
 
 
@@ -213,6 +214,7 @@ def _record(found: Evaluated) -> ModelRecord:
         reports=found.reports,
         attacks=tuple(each.report for each in found.attacks),
         under_attack=found.under_attack,
+        failures=found.failures,
     )
 
 

@@ -20,6 +20,7 @@ from flows.foreign.opening import identified, opened_victim, with_labels
 from flows.foreign.rows import Judged, read_judged
 from flows.foreign.shards import run_job
 from flows.foreign.work import PREDICTED_ROWS, Job, Part, parts_of
+from flows.leaning import leanings, surest_mistakes
 from flows.pipeline import Call
 from flows.stress import Behaviour
 from pipeline_steps.attack_types import UnderAttack
@@ -27,7 +28,9 @@ from pipeline_steps.digests import value_digest
 from pipeline_steps.evaluation.stress.suites import Texts, evaluate_all
 from pipeline_steps.evaluation.stress.text_slices import text_profile
 from pipeline_steps.evaluation_types import EvaluationReport
+from pipeline_steps.finding_types import Leaning
 from pipeline_steps.judging_params import AttackParams, EvaluateParams
+from pipeline_steps.predictions_file import read_predictions
 from pipeline_steps.types import SISTERS, DatasetRef, Predictions, Value
 
 _HELD_OUT = 1_000
@@ -57,6 +60,7 @@ class Evaluated(Value):
     """What came out: the model as it was found, its rows, and a report for each set of them.
 
     ``under_attack``: what the attacks say together. ``against``: the other model, attacked too.
+    ``failures``: what the surest mistakes leaned on, where the weights are here.
     """
 
     model: NamedModel
@@ -66,6 +70,7 @@ class Evaluated(Value):
     attacks: tuple[Attack, ...] = ()
     under_attack: UnderAttack | None = None
     against: NamedModel | None = None
+    failures: tuple[Leaning, ...] = ()
 
 
 def evaluate_model(
@@ -108,7 +113,25 @@ def evaluate_model(
         )
         reports += judged_tests(tests, predicted, params.confidence)
         reports += call(bound_model, model, judged[0], attack, params.confidence)
-    return evaluated(model, judged, reports=tuple(reports))
+        failures = call(explain_mistakes, model, judged[0], predicted[0])
+    return evaluated(model, judged, reports=tuple(reports), failures=failures)
+
+
+def explain_mistakes(
+    model: NamedModel, judged: Judged, predictions: Predictions
+) -> tuple[Leaning, ...]:
+    """Return the surest wrong answers with the words that each leaned on; none of other problems.
+
+    A model that runs elsewhere, and one with a prompt, has no gradients to ask for.
+    """
+    if model.served or model.problem != "text_classification":
+        return ()
+    answers = surest_mistakes(read_predictions(predictions))
+    predictor = opened_victim(model).predictor if answers else None
+    if predictor is None or not hasattr(predictor.model, "get_input_embeddings"):
+        return ()
+    rows = {str(row["example_id"]): row for row in judged.rows}
+    return leanings(predictor, rows, answers)
 
 
 def match_model_and_rows(asked: Asked) -> tuple[NamedModel, list[Judged]]:

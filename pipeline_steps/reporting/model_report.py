@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pipeline_steps.attack_types import UnderAttack
 from pipeline_steps.evaluation_types import EvaluationReport
+from pipeline_steps.finding_types import Leaning
 from pipeline_steps.reporting.attack_tables import attack_tables
 from pipeline_steps.reporting.charts import axis_ticks, interval_lanes
 from pipeline_steps.reporting.environment import environment
@@ -32,6 +33,7 @@ class ModelRecord(Reports):
     set_aside: dict[str, dict[str, int]] = Field(default={})
     attacks: tuple[EvaluationReport, ...] = ()
     under_attack: UnderAttack | None = None
+    failures: tuple[Leaning, ...] = ()
 
     @property
     def shown(self) -> tuple[EvaluationReport, ...]:

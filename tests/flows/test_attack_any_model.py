@@ -78,7 +78,10 @@ def test_another_model_is_attacked_on_the_same_rows_and_each_by_the_other_s_text
         assert attack.versus.paired.difference == pytest.approx(difference)
         assert attack.versus.paired.n == 24
     assert found.under_attack.worst.versus.paired.n == 24
-    assert "worst case: the other model" in lines(found)
+    said = lines(found)
+    assert "worst case: the other model" in said
+    assert f"this one's texts break it: {ours.wrong.value:.3f}" in said
+    assert f"its texts break this one: {theirs.wrong.value:.3f}" in said
     assert "this one&#39;s texts break it" in page.read_text(encoding="utf-8")
     content = public(found)
     assert content["against"]["address"] == served.url

@@ -201,6 +201,19 @@ def test_a_report_and_its_numbers_lie_where_they_were_asked_for(
     assert str(model) in page
 
 
+def test_what_its_surest_mistakes_leaned_on_is_told_of_a_model_whose_weights_are_here(
+    data: Path, served: Served, tmp_path: Path
+) -> None:
+    path = save_foreign_model(tmp_path / "m", LABELS)
+    found = evaluated(path, data, report=tmp_path)
+    assert 0 < len(found.failures) <= 8
+    assert all(one.truth != one.predicted for one in found.failures)
+    assert any(weight for _, weight in found.failures[0].stretches)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "What its surest mistakes leaned on" in page
+    assert evaluated(served.url, data).failures == ()
+
+
 def test_an_attack_shows_what_it_broke(model: Path, data: Path, tmp_path: Path) -> None:
     found = attacked(model, data, report=tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.generation_params import GenerationParams
 from pipeline_steps.inference.examples_file import read_examples
 from pipeline_steps.inference.forward import pad
+from pipeline_steps.inference.learners.carried_head import output_layer
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.objective_params import EwcParams
 from pipeline_steps.training import processes
@@ -30,7 +31,7 @@ def consolidated(
 ) -> EWC:
     """Return the penalty on leaving what an old model needs for its data.
 
-    A head with other outputs than the old model's is free.
+    Of a head with other outputs than the old model's, those that both have are held, by name.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def consolidated(
     file = work / f"ewc-{_key(params, old, seed)}.safetensors"
     if not processes.led(file.exists):
         processes.led(lambda: _estimated(params, old, pad_id, seed).save(file))
-    whole = EWC.load(file, params.weight)
+    whole = _placed(EWC.load(file, params.weight), old, model)
     names = _in_common(old, model, whole)
     if not names:
         raise TrainingError(
@@ -108,9 +109,31 @@ def _rows(
         yield Step(old.model, inputs, labels.to(device), learner, n_items=1)
 
 
+def _placed(known: EWC, old: OldModel, model: Any) -> EWC:
+    """Return what is known of the outputs where the new model has them; new ones are free."""
+    theirs, mine = (list(m.config.id2label.values()) for m in (old, model))
+    layer = output_layer(model, len(mine))
+    if old.writes or theirs == mine or layer is None:
+        return known
+    anchor, fisher = dict(known.anchor), dict(known.fisher)
+    for name in (f"{layer[0]}.{part}" for part, _ in layer[1].named_parameters()):
+        if name in fisher and len(fisher[name]) == len(theirs):
+            anchor[name], fisher[name] = (_by_name(t[name], theirs, mine) for t in (anchor, fisher))
+    return EWC(anchor, fisher, known.weight)
+
+
+def _by_name(rows: torch.Tensor, theirs: Sequence[str], mine: Sequence[str]) -> torch.Tensor:
+    """Return the row of each of ``mine``; zeros where it is not among ``theirs``."""
+    both = [name for name in mine if name in theirs]
+    placed = rows.new_zeros((len(mine), *rows.shape[1:]))
+    placed[[mine.index(name) for name in both]] = rows[[theirs.index(name) for name in both]]
+    return placed
+
+
 def _in_common(old: OldModel, model: Any, known: EWC) -> list[str]:
-    """Return the weights that both models have, and mean the same in both."""
+    """Return the weights that both models have."""
     same_outputs = old.writes or old.config.id2label == model.config.id2label
+    by_name = same_outputs or output_layer(model, len(model.config.id2label)) is not None
     body = f"{model.base_model_prefix}."
     return [
         name
@@ -118,5 +141,5 @@ def _in_common(old: OldModel, model: Any, known: EWC) -> list[str]:
         if weight.requires_grad
         and name in known.fisher
         and known.fisher[name].shape == weight.shape
-        and (same_outputs or name.startswith(body))
+        and (by_name or name.startswith(body))
     ]

@@ -67,9 +67,10 @@ def load_old_models(
 
 
 def labels_of_old_model(params: FinetuneParams, models: Mapping[str, OldModel]) -> tuple[str, ...]:
-    """Return what the model of ``finetune.objective.lwf`` can answer, which shall not be lost."""
-    lwf = params.objective.lwf
-    return () if lwf is None else models[lwf.checkpoint].checkpoint.labels
+    """Return what the old models of ``lwf`` and ``ewc`` can answer, which shall not be lost."""
+    asked = (params.objective.lwf, params.objective.ewc)
+    old = [models[section.checkpoint].checkpoint for section in asked if section is not None]
+    return tuple(dict.fromkeys(label for checkpoint in old for label in checkpoint.labels))
 
 
 def record(

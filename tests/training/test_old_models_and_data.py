@@ -201,9 +201,11 @@ def test_labels_that_only_earlier_rows_or_an_old_model_have_are_kept(
     replay = {"replay": {"examples": str(data["text_classification"][0].path), "share": 0.3}}
     found = run(base, rows, tmp_path / "replay", objective=replay)
     assert found.labels == ("minus", "plus", "zero")
-    lwf = {"lwf": {"checkpoint": str(old["text_classification"].path)}}
-    found = run(base, rows, tmp_path / "lwf", objective=lwf)
-    assert found.labels == ("plus", "zero", "minus")
+    for name in ("ewc", "lwf"):
+        examples = data["text_classification"][0].path
+        asked = section(name, old["text_classification"], examples)
+        found = run(base, rows, tmp_path / name, objective=asked)
+        assert found.labels == ("plus", "zero", "minus")
     logits = Predictor.from_checkpoint(found.path).logits(["the good fee"])
     assert logits.shape == (1, 3)
 
@@ -291,6 +293,26 @@ def test_the_fisher_information_is_estimated_once(base, data, old, tmp_path) -> 
     elsewhere = trained.to("meta")
     there = consolidated(asked.objective.ewc, model, elsewhere, work=tmp_path, pad_id=0, seed=0)
     assert {t.device.type for t in (*there.fisher.values(), *there.anchor.values())} == {"meta"}
+
+
+def test_what_is_known_of_an_old_output_holds_it_at_its_new_place(data, old, tmp_path) -> None:
+    """The labels of the new rows come first, so an old one stands elsewhere than it did."""
+    from pipeline_steps.training.consolidation import consolidated
+    from pipeline_steps.training.teaching import load_old_models
+
+    start = old["text_classification"]
+    objective = section("ewc", start, data["text_classification"][1].path)
+    asked = params(start.path, objective=objective)
+    learner = get_learner("text_classification")
+    (model,) = load_old_models(asked, start.problem, learner, torch.device("cpu")).values()
+    trained, _ = learner.build(start.path, ("plus", "zero", "minus"))
+    made = consolidated(asked.objective.ewc, model, trained, work=tmp_path, pad_id=0, seed=0)
+    before, after = model.model.classifier.weight, made.anchor["classifier.weight"]
+    places = [start.labels.index(label) for label in ("plus", "minus")]
+    assert torch.equal(after[[0, 2]], before[places])
+    known = made.fisher["classifier.weight"]
+    assert bool((known[[0, 2]] > 0).any())
+    assert not known[1].any(), "what nobody knew is free"
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def carry_head(model: Any, base: Path, outputs: Sequence[str]) -> set[str]:
         What the model is to put out, by name.
     """
     known = _known_outputs(type(model).__name__, base)
-    layer = _output_layer(model, len(outputs))
+    layer = output_layer(model, len(outputs))
     if layer is None or not known:
         return set()
     name, linear = layer
@@ -53,8 +53,8 @@ def _known_outputs(kind: str, base: Path) -> list[str]:
     return list(config.id2label.values())
 
 
-def _output_layer(model: Any, n_outputs: int) -> tuple[str, torch.nn.Linear] | None:
-    """Return the last matrix outside the body, where it has as many outputs as asked."""
+def output_layer(model: Any, n_outputs: int) -> tuple[str, torch.nn.Linear] | None:
+    """Return the last matrix outside the body and its name, where it has as many outputs."""
     body = f"{model.base_model_prefix}."
     linears = [
         (name, module)

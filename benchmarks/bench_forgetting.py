@@ -164,8 +164,12 @@ def run(
         jobs = [(reference(root / f"{s}-test.parquet"), place / f"{s}.parquet") for s in SUITES]
         said = predict_all(checkpoint, jobs, PredictParams(precision="auto"))
         reports = [evaluate(one, EvaluateParams(bootstrap_resamples=100)) for one in said]
-    scores = [float(report.metric("accuracy").value) for report in reports]
+    scores = [value_of(report) for report in reports]
     return {**dict(zip(SUITES, scores, strict=True)), "cpu": cpu}
+
+
+def value_of(report: Any) -> float:
+    return float(report.metric("accuracy").value)
 
 
 def reference(path: Path) -> Any:

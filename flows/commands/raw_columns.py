@@ -14,7 +14,7 @@ from pipeline_steps.data_preparation.readers import (
     require_columns,
 )
 from pipeline_steps.errors import ConfigurationError, DataError
-from pipeline_steps.problem_defaults import COLUMNS, column_mistakes
+from pipeline_steps.problem_defaults import COLUMNS, OPTIONAL_COLUMNS, column_mistakes
 
 _TEXT_NAMES = (
     *("text", "sentence", "utterance", "query", "message", "content", "question"),
@@ -95,12 +95,20 @@ def find_columns(
         field: given.get(field) or _guess(field, _names(problem, field), present, files[0])
         for field in COLUMNS[problem]
     }
-    columns = ColumnsParams(**{"text": None, "label": None, **given, **needed})
+    further = _further(problem, files)
+    columns = ColumnsParams(**{"text": None, "label": None, **further, **given, **needed})
     _refuse_foreign(problem, columns)
     wanted = [column for column in columns.model_dump().values() if column is not None]
     for file in files:
         require_columns(file, column_names(file), wanted, fix=_NAME_IT)
     return columns
+
+
+def _further(problem: str, files: Sequence[Path]) -> dict[str, str]:
+    """Return the optional fields that every file has a column for, called just as the field is."""
+    optional = OPTIONAL_COLUMNS.get(problem, ())
+    present = [column_names(file) for file in files] if optional else []
+    return {name: name for name in optional if all(name in names for names in present)}
 
 
 def _names(problem: str, field: str) -> Sequence[str]:

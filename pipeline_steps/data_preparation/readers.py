@@ -33,6 +33,14 @@ _ENDINGS = {
     ".conll": "conll",
 }
 
+_CONVERSIONS = {
+    ".json": "rename it to .jsonl if each line is an object; of a list make lines: python -c "
+    "\"import json; [print(json.dumps(row)) for row in json.load(open('{name}'))]\" > rows.jsonl",
+    ".txt": "rename it: .conll if it has a token and its tag on a line, .csv or .tsv if its first "
+    "line names columns",
+}
+"""What helps with endings that are common, and do not say what is in the file."""
+
 
 @dataclass
 class RowReader:
@@ -76,7 +84,9 @@ class RowReader:
         raise DataError(
             f"the format of {self.path} is unknown (ending {ending or 'none'})",
             expected=f"one of {', '.join(_ENDINGS)} (text also .gz), or a datasets directory",
-            fix="set `format` of this source in params.yaml",
+            fix=_CONVERSIONS.get(ending, "set `format` of this source in params.yaml").format(
+                name=self.path.name
+            ),
         )
 
     @property

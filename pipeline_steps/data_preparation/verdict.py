@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline_steps.data_params import ValidateParams
 from pipeline_steps.data_preparation.expectations import ExpectationSuite
+from pipeline_steps.data_preparation.meanings import meaning
 from pipeline_steps.data_preparation.repeats import DUPLICATE_ROW
 from pipeline_steps.data_preparation.selective import SelectiveFinding, selective_values
 from pipeline_steps.data_preparation.tally import COUNTED_COLUMNS, Tally, UnreadRows
@@ -21,6 +23,7 @@ from pipeline_steps.problems.problem import Problem, RemarkingProblem, Repairing
 from pipeline_steps.types import ExpectationFailure, ValidationReport
 
 _EXAMPLES = 5
+_NAMED = 3
 Array = np.ndarray[Any, Any]
 
 
@@ -42,6 +45,7 @@ def report_on(
             *warnings,
             *_remarks(tally),
             *_rare_labels(params, tally),
+            *_labels_alike(tally),
         ),
         quarantined=dict(sorted(tally.set_aside.items())),
         blocked_because=tuple(blocked),
@@ -94,6 +98,18 @@ def _rare_labels(params: ValidateParams, tally: Tally) -> list[ExpectationFailur
     return [_warning("rows_per_label", "label", len(rare), tuple(rare[:_EXAMPLES]))]
 
 
+def _labels_alike(tally: Tally) -> list[ExpectationFailure]:
+    """Return labels that differ in case, blanks, ``_`` and ``-`` alone: one, or really several."""
+    alike = defaultdict(list)
+    for label in sorted(tally.kept_labels):
+        alike[re.sub(r"[\s_-]+", "", label).casefold()].append(label)
+    groups = [labels for labels in alike.values() if len(labels) > 1]
+    if not groups:
+        return []
+    examples = tuple(" / ".join(labels) for labels in groups[:_EXAMPLES])
+    return [_warning("labels_alike", "label", sum(map(len, groups)), examples)]
+
+
 def _remarks(tally: Tally) -> list[ExpectationFailure]:
     """Return what the problem finds odd in rows that are kept."""
     columns = tally.problem.remarks if isinstance(tally.problem, RemarkingProblem) else {}
@@ -123,6 +139,7 @@ def blocking_reasons(params: ValidateParams, suite: ExpectationSuite, tally: Tal
         f"{counted(tally.n_rows, 'row')}, most often: {_most_frequent(tally)}",
     }
     reasons = [words[finding.reason] for finding in suite.check_table(summary)]
+    reasons += _explained(tally) if tally.n_lost and reasons else []
     for name in COUNTED_COLUMNS:
         found = selective_values(
             tally.totals[name],
@@ -147,9 +164,23 @@ def lost_share(tally: Tally) -> float:
 
 
 def _most_frequent(tally: Tally) -> str:
+    return ", ".join(f"{reason} ({n})" for reason, n in _costly(tally)) or "none"
+
+
+def _costly(tally: Tally) -> list[tuple[str, int]]:
     """Return the reasons that cost most rows; a repeat costs none."""
     counts = Counter({r: n for r, n in tally.set_aside.items() if r != DUPLICATE_ROW})
-    return ", ".join(f"{reason} ({n})" for reason, n in counts.most_common(3)) or "none"
+    return counts.most_common(_NAMED)
+
+
+def _explained(tally: Tally) -> list[str]:
+    """Return what the reasons mean that cost most rows, each with the first row that has it."""
+    found = []
+    for reason, _ in _costly(tally):
+        said, rows = meaning(reason), tally.examples.get(reason, ())
+        if said is not None:
+            found.append(f"{reason}: {said}{f'; look at {rows[0]}' if rows else ''}")
+    return found
 
 
 def _selective_reason(name: str, found: SelectiveFinding) -> str:

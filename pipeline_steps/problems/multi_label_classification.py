@@ -41,7 +41,7 @@ class MultiLabelClassification(ReadsTexts):
     keeps_texts_together = False
     repair = "labels_merged"
     flaws: Mapping[str, str] = {"target_missing": "target", "label_empty": "target"}
-    remarks: Mapping[str, str] = {"labels_empty": "target"}
+    remarks: Mapping[str, str] = {"labels_empty": "target", "label_with_comma": "target"}
     outputs = (Field("labels", "strings"), Field("score", "double"), Field("scores", "doubles"))
 
     def read(self, value: Callable[[str], Any]) -> Content:
@@ -59,8 +59,10 @@ class MultiLabelClassification(ReadsTexts):
         return [] if all(labels_of(row["target"])) else ["label_empty"]
 
     def find_remarks(self, row: Mapping[str, Any]) -> Sequence[str]:
-        """Return whether an example has no label: sound, but worth a look."""
-        return [] if labels_of(row["target"]) else ["labels_empty"]
+        """Return whether an example has no label, or one that may be several: worth a look."""
+        found = labels_of(row["target"])
+        checks = {"labels_empty": not found, "label_with_comma": any("," in name for name in found)}
+        return [reason for reason, odd in checks.items() if odd]
 
     def labels_in(
         self,

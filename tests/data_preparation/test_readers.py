@@ -233,3 +233,13 @@ def test_damage_anywhere_is_a_data_error_or_costs_rows_but_is_never_a_crash(
     path.write_bytes(whole[:start] + (b"" if cut else damage + whole[start + len(damage) :]))
     with suppress(DataError):
         assert list(RowReader(path))
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.json", r"json\.load\(open\('a\.json'\)\)"),
+                                            ("a.txt", r"\.conll if it has a token")])  # fmt: skip
+def test_common_endings_without_a_format_say_how_to_convert_them(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    (tmp_path / name).write_text("[]")
+    with pytest.raises(DataError, match=said):
+        list(RowReader(tmp_path / name))

@@ -20,6 +20,7 @@ from builders import (
 
 from pipeline_steps.data_params import SplitParams, SuitesParams, ValidateParams
 from pipeline_steps.data_preparation.ingest import ingest
+from pipeline_steps.data_preparation.meanings import meaning
 from pipeline_steps.data_preparation.repeats import Repeats, find_repeats
 from pipeline_steps.data_preparation.split import split
 from pipeline_steps.data_preparation.suites import build_suites
@@ -27,7 +28,7 @@ from pipeline_steps.data_preparation.validate import validate, validate_examples
 from pipeline_steps.errors import ValidationBlockedError
 from pipeline_steps.params import Params
 from pipeline_steps.problem_defaults import COLUMNS, HEADLINES
-from pipeline_steps.problems.catalog import get_problem
+from pipeline_steps.problems.catalog import PROBLEMS, get_problem
 from pipeline_steps.problems.ner import tokens_and_tags
 
 
@@ -108,6 +109,26 @@ def test_a_sentence_with_an_unknown_type_is_set_aside(tmp_path: Path) -> None:
     report = validate(ValidateParams(labels=("work",), max_quarantined_share=1.0,
                                      selective_min_excess=1.0), "ner", tmp_path)  # fmt: skip
     assert report.quarantined == {"labels_unknown": 40}
+
+
+def test_a_refusal_says_what_a_reason_means_and_where_to_look(tmp_path: Path) -> None:
+    rows = [{"tokens": ["a", str(i)], "tags": ["O", "person"]} for i in range(30)]
+    ingested(tmp_path, "ner", rows)
+    said = r"tag_malformed: tags are O, B-TYPE and I-TYPE.*; look at data/raw/in\.jsonl:1\n"
+    with pytest.raises(ValidationBlockedError, match=said):
+        validate(ValidateParams(), "ner", tmp_path)
+
+
+def test_a_refusal_says_what_a_field_holds_of_rows_that_ingest_could_not_read(tmp_path) -> None:
+    rows = [{"context": f"a {i}", "question": "what?", "answers": "a"} for i in range(30)]
+    ingested(tmp_path, "question_answering", rows)
+    with pytest.raises(ValidationBlockedError, match=r"answers_not_a_list: answers is a list of"):
+        validate(ValidateParams(), "question_answering", tmp_path)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_flaw_of_a_problem_has_a_meaning(problem: str) -> None:
+    assert [flaw for flaw in get_problem(problem).flaws if meaning(flaw) is None] == []
 
 
 def test_texts_without_any_entity_are_refused(tmp_path: Path) -> None:

@@ -356,3 +356,14 @@ def test_too_many_unread_rows_are_refused_with_the_reason_that_cost_them(tmp_pat
     ingest(ingest_params({"path": "raw.jsonl"}), tmp_path)
     with pytest.raises(ValidationBlockedError, match=r"most often: malformed_json \(9\)\n"):
         validate(ValidateParams(), "text_classification", tmp_path)
+
+
+def test_labels_that_differ_in_their_case_alone_are_warned_of(tmp_path: Path) -> None:
+    names = ("card lost", "Card_Lost", "fee", "Fee", "pin")
+    lines = [{**row, "label": names[i % 5]} for i, row in enumerate(rows(40))]
+    write_jsonl(tmp_path / "raw.jsonl", lines)
+    ingest(ingest_params({"path": "raw.jsonl"}), tmp_path)
+    report = validate(ValidateParams(), "text_classification", tmp_path)
+    (found,) = [f for f in report.failures if f.expectation == "labels_alike"]
+    assert (found.count, found.severity) == (4, "warning")
+    assert found.examples == ("Card_Lost / card lost", "Fee / fee")

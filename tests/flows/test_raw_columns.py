@@ -41,6 +41,22 @@ def test_columns_that_cannot_be_guessed_are_asked_for(tmp_path: Path) -> None:
         find_columns([path], {})
 
 
+def test_a_second_text_is_read_where_every_file_calls_it_so(tmp_path: Path) -> None:
+    both, one = tmp_path / "both.csv", tmp_path / "one.csv"
+    both.write_text("text,text_pair,label\na,b,c\n")
+    one.write_text("text,label\na,c\n")
+    assert find_columns([both], {}).text_pair == "text_pair"
+    assert find_columns([both, one], {}).text_pair is None
+    assert find_columns([both], {"text_pair": "label"}).text_pair == "label"
+
+
+def test_the_reply_of_a_dialogue_may_stand_in_a_column_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.write_text('{"messages": [{"role": "user", "content": "hi"}], "target": "hello"}\n')
+    found = find_columns([path], {}, "dialogue")
+    assert (found.messages, found.target) == ("messages", "target")
+
+
 def test_every_file_must_have_the_columns(tmp_path: Path) -> None:
     rows = tmp_path / "mine.csv"
     rows.write_text(CSV)

@@ -100,6 +100,13 @@ def test_merged_and_empty_labels_are_warned_of_and_kept(tmp_path) -> None:
     assert (warnings["labels_merged"], warnings["labels_empty"]) == (2, 1)
 
 
+def test_a_comma_is_no_separator_and_is_warned_of(tmp_path) -> None:
+    rows = [{"text": f"text {i}", "labels": "a;b" if i % 4 else "a, b"} for i in range(40)]
+    report = validated(tmp_path, rows)
+    assert report.quarantined == {}
+    assert warnings_of(report)["label_with_comma"] == 10
+
+
 def test_a_row_with_an_unknown_label_is_set_aside(tmp_path) -> None:
     rows = [{"text": f"text {i}", "labels": ["a", "b"][: i % 3]} for i in range(60)]
     rows[4]["labels"], rows[8]["labels"] = ["a", "c"], ["d"]

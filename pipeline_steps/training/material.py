@@ -20,7 +20,12 @@ from pipeline_steps.training.criterion import criterion_of
 from pipeline_steps.training.data import EncodedDataset
 from pipeline_steps.training.inputs import Inputs
 from pipeline_steps.training.normalising import tokenizer_for
-from pipeline_steps.training.replaying import earlier_examples, labels_to_learn, with_earlier
+from pipeline_steps.training.replaying import (
+    earlier_examples,
+    labels_to_learn,
+    refuse_foreign_examples,
+    with_earlier,
+)
 from pipeline_steps.training.rewording import rewordings_of
 from pipeline_steps.training.teaching import OldModel, labels_of_old_model, load_old_models
 
@@ -59,6 +64,7 @@ def gathered(inputs: Inputs, device: torch.device) -> Material:
     params, problem = inputs.params, _learner(inputs)
     tokenizer = tokenizer_for(inputs)
     train_examples, valid_examples = (read_examples(d.path) for d in (inputs.train, inputs.valid))
+    refuse_foreign_examples(params, train_examples)
     earlier = earlier_examples(params)
     old_models = load_old_models(params, inputs.problem, problem, device)
     old_labels = labels_of_old_model(params, old_models)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.batching import bucket_length
 from pipeline_steps.inference.examples_file import ExampleRows, read_examples
@@ -132,6 +134,41 @@ def earlier_examples(params: FinetuneParams) -> ExampleRows | None:
     """Return the examples of ``finetune.objective.replay``, where there is one."""
     replay = params.objective.replay
     return None if replay is None else read_examples(Path(replay.examples))
+
+
+def refuse_foreign_examples(params: FinetuneParams, train: ExampleRows) -> None:
+    """Refuse earlier examples that are of another problem than the training rows.
+
+    Raises
+    ------
+    TrainingError
+        With every file that has rows of another form.
+    """
+    mine = _form(train)
+    mistakes: list[str] = []
+    for name in ("replay", "ewc"):
+        section = getattr(params.objective, name)
+        rows = None if section is None else read_examples(Path(section.examples))
+        if rows is not None and len(rows) and _form(rows) != mine:
+            mistakes.append(
+                f"finetune.objective.{name}.examples: {section.examples} has {_form(rows)}"
+            )
+    if mistakes:
+        raise TrainingError(
+            "\n  - ".join(["earlier examples are of another problem:", *mistakes]),
+            expected=f"rows as those of training: {mine}",
+            fix="name data/splits/train.parquet of an earlier workspace of the same problem",
+        )
+
+
+def _form(rows: ExampleRows) -> str:
+    """Return what the first row has beside its texts, in words."""
+    if not len(rows):
+        return "no rows"
+    target = sorted(json.loads(rows.targets[0])) if rows.targets[0] else []
+    label = [] if rows.labels[0] is None else ["a label"]
+    parts = [*label, *(f"{name} in the target" for name in target)]
+    return ", ".join(parts) or "neither label nor target"
 
 
 def labels_to_learn(

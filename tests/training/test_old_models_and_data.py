@@ -252,6 +252,18 @@ def test_a_teacher_of_another_problem_is_refused(base, data, old, tmp_path) -> N
         run(base, data, tmp_path, objective=objective)
 
 
+def test_earlier_examples_of_another_problem_are_refused_all_at_once(
+    base, data, old, tmp_path
+) -> None:
+    """Tagged sentences have no label; that was a traceback, or nothing at all."""
+    tagged = data["ner"][0].path
+    asked = section("ewc", old["text_classification"], tagged)
+    objective = {**asked, "replay": {"examples": str(tagged)}}
+    said = r"replay\.examples: .* has tags in the target, tokens in the target\n.*ewc\.examples"
+    with pytest.raises(TrainingError, match=said):
+        run(base, data, tmp_path, objective=objective)
+
+
 def test_what_is_not_there_is_named_all_at_once(base, data, tmp_path) -> None:
     objective = {
         "distillation": {"teachers": ["no/such"]},

@@ -46,7 +46,7 @@ def watch(data: Path, work: Path, name: str, side: str) -> None:
     state = start_watch(reference, policy) if policy else None
     for i in range(N_ROWS // WINDOW):
         window = window_of(rows(drawn[i * WINDOW : (i + 1) * WINDOW]), i)
-        if policy:
+        if policy and state:
             judge_window(window, state, reference, reference, policy)
         else:
             preset_flags(frame_of(window.rows), before)

@@ -20,6 +20,7 @@ from prefect.blocks.notifications import AppriseNotificationBlock
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger, emit_event
 from prefect.exceptions import ObjectAlreadyExists
@@ -43,6 +44,7 @@ from flows.pipeline import say
 from flows.retraining.recording import RetrainResult
 from flows.workspace import Workspace
 from pipeline_steps.drift_types import RetrainVerdict
+from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.types import Value
 
 CONFIRMED = "drift.confirmed"
@@ -197,10 +199,48 @@ def _deployment(of: Flow[Any, Any], name: str, **settings: Any) -> RunnerDeploym
     return made
 
 
-def server_address() -> str | None:
-    """Return the address of the Prefect server that is set, ``None`` where none is."""
+def checked_cron(asked: str) -> str:
+    """Return a schedule that Prefect can read.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not one.
+    """
+    try:
+        return CronSchedule(cron=asked).cron
+    except ValueError as error:
+        raise ConfigurationError(
+            f"no schedule: {asked!r}",
+            expected="cron in UTC (minute, hour, day, month, day of the week), or never",
+            fix="such as '7 3 * * 1' for Mondays at 3:07",
+        ) from error
+
+
+def check_server() -> None:
+    """Ask the Prefect server that is set whether it answers.
+
+    Raises
+    ------
+    ConfigurationError
+        If none is set, nothing answers there, or what answers is no Prefect server.
+    """
     address: str | None = PREFECT_API_URL.value()
-    return address
+    if not address:
+        raise ConfigurationError(
+            "PREFECT_API_URL is not set: schedules and events need a server that stays",
+            expected="the address of a Prefect server, such as http://127.0.0.1:4200/api",
+            fix="prefect server start, then PREFECT_API_URL=http://127.0.0.1:4200/api "
+            "holdfast deploy",
+        )
+    with get_client(sync_client=True) as client:
+        wrong = client.api_healthcheck()
+    if wrong is not None:
+        raise ConfigurationError(
+            f"no Prefect server answers at {address}: {wrong}",
+            expected="a server that runs, at the address in PREFECT_API_URL",
+            fix="prefect server start; its address ends in /api",
+        ) from wrong
 
 
 def apply(found: Sequence[RunnerDeployment], pool: str | None) -> list[str]:

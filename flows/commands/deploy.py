@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flows.workspace import Workspace
-from pipeline_steps.errors import ConfigurationError
 
 
 def deploy(workspace: Workspace, *, monitor: str, retrain: str, pool: str) -> list[str]:
@@ -21,21 +20,14 @@ def deploy(workspace: Workspace, *, monitor: str, retrain: str, pool: str) -> li
     Raises
     ------
     ConfigurationError
-        If no server is set, or it does not answer.
+        If a schedule cannot be read, no server is set, or it does not answer.
     """
-    from flows.deployments import Schedules, apply, deployments, server_address
+    from flows.deployments import Schedules, apply, check_server, checked_cron, deployments
 
-    if not server_address():
-        raise ConfigurationError(
-            "PREFECT_API_URL is not set: schedules and events need a server that stays",
-            expected="the address of a Prefect server, such as http://127.0.0.1:4200/api",
-            fix="prefect server start, then PREFECT_API_URL=http://127.0.0.1:4200/api "
-            "holdfast deploy",
-        )
+    asked = {"monitor": monitor, "retrain": retrain}
+    schedules = Schedules(
+        **{name: None if at == "never" else checked_cron(at) for name, at in asked.items()}
+    )
+    check_server()
     name = workspace.params.register_.model_name
-    schedules = Schedules(monitor=_cron(monitor), retrain=_cron(retrain))
     return apply(deployments(workspace.root, schedules, pool=pool, model_name=name), pool)
-
-
-def _cron(asked: str) -> str | None:
-    return None if asked == "never" else asked

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from http_servers import posting
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.commands.deploy import deploy
 from flows.monitor import MonitorResult
@@ -134,3 +135,19 @@ def test_a_command_that_comes_at_a_bad_time_or_is_mistyped_is_told_to_nobody(
 def test_deploying_needs_a_server_that_stays(workspace: Workspace) -> None:
     with pytest.raises(ConfigurationError, match="PREFECT_API_URL is not set"):
         deploy(workspace, monitor="never", retrain="never", pool="holdfast")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/api", "127.0.0.1/api"])
+def test_deploying_to_a_server_that_does_not_answer_says_so(
+    workspace: Workspace, address: str
+) -> None:
+    with (
+        temporary_settings({PREFECT_API_URL: address}),
+        pytest.raises(ConfigurationError, match=f"no Prefect server answers at {address}"),
+    ):
+        deploy(workspace, monitor="never", retrain="never", pool="holdfast")
+
+
+def test_a_schedule_that_is_none_is_refused_before_a_server_is_asked(workspace: Workspace) -> None:
+    with pytest.raises(ConfigurationError, match="no schedule: 'every night'"):
+        deploy(workspace, monitor="every night", retrain="never", pool="holdfast")

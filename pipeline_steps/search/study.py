@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +62,8 @@ class Study:
 
     The sampler is a tree-structured Parzen estimator (Bergstra et al. 2011), several dimensions
     together (Falkner et al. 2018). Its randomness is drawn anew for each trial from the seed and
-    the number of trials that have ended: a search that was interrupted goes on as if it had not
-    been. Pruning is by the median of earlier trials at the same evaluation (Golovin et al. 2017).
+    the trial's place in the search: a search that was interrupted goes on as if it had not been.
+    Pruning is by the median of earlier trials at the same evaluation (Golovin et al. 2017).
 
     Parameters
     ----------
@@ -79,17 +79,18 @@ class Study:
 
     def __init__(self, url: str, name: str, params: TuneParams, worker: str) -> None:
         optuna = _load_optuna()
+        from pipeline_steps.search.sampler import ByPlace
+
         self.params = params
         self.worker = worker
-        self._n_startup = min(_MAX_STARTUP, max(2, params.n_trials // _STARTUP_SHARE))
-        pruner = optuna.pruners.MedianPruner(
-            n_startup_trials=self._n_startup, n_warmup_steps=_WARM_UP
-        )
+        n_startup = min(_MAX_STARTUP, max(2, params.n_trials // _STARTUP_SHARE))
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=n_startup, n_warmup_steps=_WARM_UP)
         self._study = optuna.create_study(
             storage=optuna.storages.RDBStorage(url),
             study_name=name,
             direction="maximize",
             load_if_exists=True,
+            sampler=ByPlace(params.seed, n_startup),
             pruner=pruner if params.prune else optuna.pruners.NopPruner(),
         )
 
@@ -109,13 +110,12 @@ class Study:
 
     def ask(self) -> Asked | None:
         """Return the next values to try; ``None`` where the budget is used up."""
-        trials = self._study.get_trials(deepcopy=False)
-        again = {number for trial in trials for number in trial.user_attrs.get(_AGAIN, ())}
-        begun = [t for t in trials if t.number not in again and t.state.name != "WAITING"]
-        if len(begun) >= self.params.n_trials:
+        if self._n_begun() >= self.params.n_trials:
             return None
-        self._study.sampler = self._sampler(len(begun))
         trial = self._study.ask()
+        if place(self._study, trial.number) >= self.params.n_trials:
+            self._give_back(trial.number)
+            return None
         trial.set_user_attr(_WORKER, self.worker)
         values = {
             key: _suggested(trial, key, dimension) for key, dimension in self.params.space.items()
@@ -145,8 +145,6 @@ class Study:
 
     def ended(self) -> list[Told]:
         """Return all trials that have ended, in the order of their numbers, those cut off aside."""
-        trials = self._study.get_trials(deepcopy=False)
-        again = {number for trial in trials for number in trial.user_attrs.get(_AGAIN, ())}
         return [
             Told(
                 number=trial.number,
@@ -155,8 +153,8 @@ class Study:
                 values={key: _value(key, v, self.params.space) for key, v in trial.params.items()},
                 notes={k: v for k, v in trial.user_attrs.items() if k not in (_WORKER, _AGAIN)},
             )
-            for trial in trials
-            if trial.state.is_finished() and trial.number not in again
+            for trial in counted(self._study.get_trials(deepcopy=False))
+            if trial.state.is_finished()
         ]
 
     def best(self) -> Told | None:
@@ -164,18 +162,29 @@ class Study:
         complete = [trial for trial in self.ended() if trial.score is not None]
         return max(complete, key=lambda trial: (trial.score, -trial.number), default=None)
 
+    def _n_begun(self) -> int:
+        return len(counted(self._study.get_trials(deepcopy=False)))
+
+    def _give_back(self, number: int) -> None:
+        """Let a trial not count: another process took the last one of the budget meanwhile."""
+        self._trial(number).set_user_attr(_AGAIN, [number])
+        self._study.tell(number, state=_load_optuna().trial.TrialState.FAIL)
+
     def _trial(self, number: int) -> Any:
         optuna = _load_optuna()
         trial_id = self._study.get_trials(deepcopy=False)[number]._trial_id  # noqa: SLF001
         return optuna.trial.Trial(self._study, trial_id)
 
-    def _sampler(self, n_begun: int) -> Any:
-        return _load_optuna().samplers.TPESampler(
-            n_startup_trials=self._n_startup,
-            multivariate=True,
-            constant_liar=True,  # others at work count, so that two do not try the same
-            seed=(self.params.seed * 1_000_003 + n_begun) % 2**32,
-        )
+
+def counted(trials: Sequence[Any]) -> list[Any]:
+    """Return the trials that use up the budget: those cut off and those still to begin aside."""
+    replaced = {number for trial in trials for number in trial.user_attrs.get(_AGAIN, ())}
+    return [t for t in trials if t.number not in replaced and t.state.name != "WAITING"]
+
+
+def place(study: Any, number: int) -> int:
+    """Return how many counted trials have a lower number: no two counted trials share a place."""
+    return sum(t.number < number for t in counted(study.get_trials(deepcopy=False)))
 
 
 def _suggested(trial: Any, key: str, dimension: Dimension) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,44 @@ def test_the_trials_of_others_are_left_alone(study) -> None:
     assert len(run(mine)) == 7
     study().tell(theirs.number, 0.1)
     assert len(mine.ended()) == 8
+
+
+def at_once(several: list[Study], monkeypatch: pytest.MonkeyPatch) -> list[Asked | None]:
+    """Return what each study gives that has looked at the budget before any other began."""
+    looked, begun = threading.Barrier(len(several)), Study._n_begun
+
+    def n_begun(study: Study) -> int:
+        n = begun(study)
+        looked.wait(timeout=30)
+        return n
+
+    monkeypatch.setattr(Study, "_n_begun", n_begun)
+    with ThreadPoolExecutor(len(several)) as pool:
+        found = list(pool.map(Study.ask, several))
+    monkeypatch.undo()
+    return found
+
+
+@pytest.mark.parametrize("n_before", [0, 4])
+def test_two_that_ask_at_the_same_moment_try_different_values(
+    study, monkeypatch: pytest.MonkeyPatch, n_before: int
+) -> None:
+    run(study(), n_before)
+    one, other = at_once([study(worker="a"), study(worker="b")], monkeypatch)
+    assert one is not None
+    assert other is not None
+    assert one.values != other.values
+
+
+def test_the_budget_is_kept_where_two_ask_for_the_last_trial(
+    study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(study(), 7)
+    found = at_once([study(worker="a"), study(worker="b")], monkeypatch)
+    [last] = [asked for asked in found if asked is not None]
+    study().tell(last.number, 0.1)
+    assert len(study().ended()) == 8
+    assert study().ask() is None
 
 
 def test_a_trial_below_the_median_is_stopped_and_a_better_one_is_not(study) -> None:

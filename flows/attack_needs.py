@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from flows.answerable import answerable
 from flows.attack_goals import goal_of
 from flows.prepare_data import Datasets
-from flows.stress import labels_in
 from flows.universal_triggers import refuse_without_rows
 from flows.workspace import Workspace
 from pipeline_steps.errors import MissingDependencyError
@@ -34,7 +34,7 @@ def refuse_unattackable(workspace: Workspace, datasets: Datasets) -> None:
         return
     refuse_missing_lists(attack)
     if attack.target is not None:
-        labels = tuple(sorted(labels_in(datasets.train.path)))
+        labels = tuple(sorted(answerable(workspace, datasets)))
         goal_of(get_problem(params.problem), labels, attack)
     if "universal_trigger" in attack.recipes:
         refuse_without_rows(_rows_beside(datasets.test, attack))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.answerable import answerable
 from flows.prepare_data import Datasets
 from flows.workspace import Workspace
 from pipeline_steps.digests import file_digest, value_digest
@@ -19,7 +20,6 @@ from pipeline_steps.evaluation.stress.scaling import SUITE as CALIBRATION
 from pipeline_steps.evaluation.stress.suites import Texts
 from pipeline_steps.evaluation.stress.text_marks import TextMarks, asks_for_marks
 from pipeline_steps.evaluation.stress.text_slices import text_profile
-from pipeline_steps.problems.catalog import get_problem
 from pipeline_steps.types import SISTERS, DatasetRef
 
 _PROFILE_ROWS = 100_000  # more texts would not change which words are frequent
@@ -121,34 +121,12 @@ def _declared(workspace: Workspace, datasets: Datasets) -> BehaviourFile | None:
             expected=f"a problem that behavioural tests can ask: {', '.join(EXPECTATIONS)}",
             fix="set evaluate.behaviour to null",
         )
-    return load_behaviour(path, _known(datasets.train.path, problem), problem)
-
-
-def _known(path: Path, problem: str) -> frozenset[str]:
-    """Return the labels, or the types of entities, in an examples file."""
-    import pyarrow.parquet as pq
-
-    asked = get_problem(problem)
-    if asked.has_label:
-        return labels_in(path)
-    found: set[str] = set()
-    columns = ["label", "target"]
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
-        found.update(asked.labels_in(*(batch.column(name).to_pylist() for name in columns)))
-    return frozenset(found)
+    return load_behaviour(path, answerable(workspace, datasets), problem)
 
 
 def _behaviour_path(workspace: Workspace) -> Path | None:
     name = workspace.params.evaluate.behaviour
     return None if name is None else workspace.root / name
-
-
-def labels_in(path: Path) -> frozenset[str]:
-    """Return the labels of an examples file."""
-    import pyarrow.parquet as pq
-
-    column = pq.read_table(path, columns=["label"])["label"]
-    return frozenset(label for label in column.unique().to_pylist() if label is not None)
 
 
 def _texts(path: Path, most: int | None = None) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from pipeline_steps.section import Positive, Section, Share
 
 _Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+ALL_LINEAR = "all-linear"
+"""What peft calls all linear layers but the head."""
+
+
+def _names_or_the_word(value: Any) -> Any:
+    """Return the value with peft's word as peft writes it, in which it takes any case."""
+    if isinstance(value, str) and value.lower() == ALL_LINEAR:
+        return ALL_LINEAR
+    is_list = isinstance(value, list | tuple) and value and all(isinstance(n, str) for n in value)
+    if value is None or is_list:
+        return value
+    raise ValueError(f"a list of names such as [query, value], the word {ALL_LINEAR}, or null")
+
+
+_Targets = Annotated[
+    tuple[str, ...] | Literal["all-linear"] | None, BeforeValidator(_names_or_the_word)
+]
 
 
 class FullTuning(Section):
@@ -54,8 +71,8 @@ class LoraTuning(Section):
     """Scale: the update is multiplied by alpha over what scaling says."""
     dropout: _Dropout = 0.0
     """Share of inputs dropped before the update, while training."""
-    target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Last parts of the names of the adapted matrices; null: attention's query and value."""
+    target_modules: _Targets = None
+    """Last parts of the adapted matrices' names, or all-linear; null: attention's query, value."""
     scaling: Literal["rank", "sqrt_rank"] = "rank"
     """Divide alpha by the rank, or by its root (rsLoRA, Kalajdzievski 2023)."""
     decomposed: bool = False
@@ -75,8 +92,8 @@ class AdaLoraTuning(Section):
     """Scale: the update is multiplied by alpha over the rank."""
     dropout: _Dropout = 0.0
     """Share of inputs dropped before the update, while training."""
-    target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Last parts of the names of the adapted matrices; null: attention's query and value."""
+    target_modules: _Targets = None
+    """Last parts of the adapted matrices' names, or all-linear; null: attention's query, value."""
     warm_share: Share = 0.1
     """Share of the steps before the first rank is taken."""
     final_share: Share = 0.5
@@ -98,8 +115,8 @@ class QLoraTuning(Section):
     """Scale: the update is multiplied by alpha over what scaling says."""
     dropout: _Dropout = 0.0
     """Share of inputs dropped before the update, while training."""
-    target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Last parts of the names of the adapted matrices; null: attention's query and value."""
+    target_modules: _Targets = None
+    """Last parts of the adapted matrices' names, or all-linear; null: attention's query, value."""
     scaling: Literal["rank", "sqrt_rank"] = "rank"
     """Divide alpha by the rank, or by its root (rsLoRA, Kalajdzievski 2023)."""
 

@@ -29,6 +29,7 @@ METHODS: dict[str, Tuning] = {
     "top layer": TopLayers(1),
     "bitfit": BitFit(),
     "lora": LowRank(rank=4, alpha=8),
+    "lora everywhere": LowRank(rank=4, alpha=8, target_modules="all-linear"),
     "rslora": LowRank(rank=4, alpha=8, scaling="sqrt_rank"),
     "dora": LowRank(rank=4, alpha=8, decomposed=True),
     "adalora": AdaptiveRank(initial_rank=4, target_rank=2, alpha=8),

@@ -58,6 +58,14 @@ def test_a_mistake_inside_a_list_is_named_once_where_it_is() -> None:
             "finetune.tuning.rnak: unknown key; did you mean 'rank'?",
         ),
         ({"tuning": {"kind": "lora", "rank": 0}}, "finetune.tuning.rank: Input should be greater"),
+        (
+            {"tuning": {"kind": "lora", "target_modules": "query"}},
+            "such as [query, value], the word all-linear, or null (received 'query')",
+        ),
+        (
+            {"tuning": {"kind": "adalora", "target_modules": []}},
+            "finetune.tuning.target_modules: a list of names",
+        ),
         ({"tuning": {"rank": 3}}, "finetune.tuning: Unable to extract tag"),
         ({"tuning": {"kind": "head", "rank": 3}}, "known keys: kind"),
         ({"method": "lora"}, "finetune.method: unknown key"),

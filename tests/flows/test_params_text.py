@@ -41,19 +41,21 @@ def test_every_parameter_is_described(section: type[Section]) -> None:
         *(
             Params(
                 ingest=IngestParams(sources=(SourceParams(path="a.csv"),)),
-                finetune={"tuning": {"kind": kind}},
+                finetune={"tuning": tuning},
             )
-            for kind in (
-                "head",
-                "top_layers",
-                "bitfit",
-                "lora",
-                "ia3",
-                "houlsby",
-                "pfeiffer",
-                "prompt",
-                "prefix",
-                "in_context",
+            for tuning in (
+                {"kind": "head"},
+                {"kind": "top_layers"},
+                {"kind": "bitfit"},
+                {"kind": "lora"},
+                {"kind": "lora", "target_modules": ("query", "value")},
+                {"kind": "lora", "target_modules": "all-linear"},
+                {"kind": "ia3"},
+                {"kind": "houlsby"},
+                {"kind": "pfeiffer"},
+                {"kind": "prompt"},
+                {"kind": "prefix"},
+                {"kind": "in_context"},
             )
         ),
     ],

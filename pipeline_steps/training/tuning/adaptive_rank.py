@@ -35,8 +35,9 @@ class AdaptiveRank:
         Scale of the update.
     dropout : float
         Share of inputs dropped before the update, while training.
-    target_modules : tuple of str or None
-        Last parts of the names of the matrices to adapt; None: the attention's query and value.
+    target_modules : tuple of str or "all-linear" or None
+        Last parts of the names of the matrices to adapt, or all but the head's; None: the
+        attention's query and value.
     warm_share, final_share : float
         Shares of the steps before the first rank is taken, and after the last.
     interval : int
@@ -56,7 +57,7 @@ class AdaptiveRank:
     target_rank: int = 8
     alpha: int = 32
     dropout: float = 0.0
-    target_modules: tuple[str, ...] | None = None
+    target_modules: tuple[str, ...] | str | None = None
     warm_share: float = 0.1
     final_share: float = 0.5
     interval: int = 10

@@ -12,11 +12,13 @@ from pipeline_steps.inference.anatomy import linears
 from pipeline_steps.inference.unmerged.bottleneck import sub_layer_ends
 from pipeline_steps.training.tuning.method import seeded
 from pipeline_steps.training.tuning.targets import (
+    all_linear,
     head_modules,
     key_and_value,
     named_targets,
     query_and_value,
 )
+from pipeline_steps.tuning_params import ALL_LINEAR
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class LowRank:
         2024).
     dropout : float
         Share of inputs dropped before the update, while training.
-    target_modules : tuple of str or None
-        Last parts of the names of the matrices to adapt; None: the attention's query and value.
+    target_modules : tuple of str or "all-linear" or None
+        Last parts of the names of the matrices to adapt, or all but the head's; None: the
+        attention's query and value.
     seed : int
         Same seed, same initial update.
 
@@ -54,7 +57,7 @@ class LowRank:
     scaling: Literal["rank", "sqrt_rank"] = "rank"
     decomposed: bool = False
     dropout: float = 0.0
-    target_modules: tuple[str, ...] | None = None
+    target_modules: tuple[str, ...] | str | None = None
     seed: int = 0
 
     def apply(self, model: torch.nn.Module, head_names: Sequence[str]) -> torch.nn.Module:
@@ -123,9 +126,11 @@ class Rescaling:
 
 
 def chosen_targets(
-    model: torch.nn.Module, names: Sequence[str] | None, head_names: Collection[str]
+    model: torch.nn.Module, names: Sequence[str] | str | None, head_names: Collection[str]
 ) -> list[str]:
     """Return the full names of the matrices to adapt.
+
+    ``names`` are last parts of names, or the word for all of them.
 
     Raises
     ------
@@ -134,6 +139,8 @@ def chosen_targets(
     """
     if names is None:
         return query_and_value(model)
+    if names == ALL_LINEAR:
+        return all_linear(model, head_names)
     return named_targets(model, names, head_names)
 
 

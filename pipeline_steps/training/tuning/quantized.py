@@ -40,7 +40,7 @@ class QuantizedLowRank:
     alpha: int = 32
     scaling: Literal["rank", "sqrt_rank"] = "rank"
     dropout: float = 0.0
-    target_modules: tuple[str, ...] | None = None
+    target_modules: tuple[str, ...] | str | None = None
     seed: int = 0
 
     def apply(self, model: torch.nn.Module, head_names: Sequence[str]) -> torch.nn.Module:

@@ -8,6 +8,7 @@ import torch
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.anatomy import layer_lists, linears
+from pipeline_steps.tuning_params import ALL_LINEAR
 
 _QUERY = frozenset({"query", "q_lin", "query_proj", "q_proj", "q"})
 _KEY = frozenset({"key", "k_lin", "key_proj", "k_proj", "k"})
@@ -60,14 +61,33 @@ def named_targets(
     TrainingError
         If one of the names is that of no matrix outside the head.
     """
-    head = head_modules(head_names)
-    candidates = [
-        name for name in linears(model) if not any(f"{name}.".startswith(f"{h}.") for h in head)
-    ]
+    candidates = _outside_head(model, head_names)
     absent = [name for name in names if not any(_ends_with(c, name) for c in candidates)]
     if absent:
         raise _unknown(model, f"names {', '.join(absent)}, which this model lacks")
     return [c for c in candidates if any(_ends_with(c, name) for name in names)]
+
+
+def all_linear(model: torch.nn.Module, head_names: Collection[str]) -> list[str]:
+    """Return the full names of all matrices but the head's and the one that writes tokens.
+
+    It is what peft's ``all-linear`` means; asked itself, peft knows the head only by its name, and
+    only of a model whose task type it is told.
+
+    Raises
+    ------
+    TrainingError
+        If there is none.
+
+    References
+    ----------
+    Dettmers et al. (2023). QLoRA. NeurIPS, section 4: full tuning is matched only so.
+    """
+    output = getattr(model, "get_output_embeddings", lambda: None)()
+    found = [n for n in _outside_head(model, head_names) if model.get_submodule(n) is not output]
+    if not found:
+        raise _unknown(model, f"is {ALL_LINEAR}, and no linear layer stands outside the head")
+    return found
 
 
 def head_modules(head_names: Collection[str]) -> list[str]:
@@ -79,6 +99,13 @@ def head_modules(head_names: Collection[str]) -> list[str]:
     ['classifier']
     """
     return sorted({name.rpartition(".")[0] for name in head_names})
+
+
+def _outside_head(model: torch.nn.Module, head_names: Collection[str]) -> list[str]:
+    head = head_modules(head_names)
+    return [
+        name for name in linears(model) if not any(f"{name}.".startswith(f"{h}.") for h in head)
+    ]
 
 
 def _in_layers(model: torch.nn.Module, leaves: Collection[str]) -> list[str]:
@@ -97,7 +124,7 @@ def _unknown(model: torch.nn.Module, received: str) -> TrainingError:
     leaves = sorted({name.rpartition(".")[2] for name in linears(model)})
     return TrainingError(
         f"finetune.tuning.target_modules {received}",
-        expected=f"names among {', '.join(leaves)}",
+        expected=f"{ALL_LINEAR}, or names among {', '.join(leaves)}",
         fix="choose the modules to adapt from these in finetune.tuning.target_modules",
     )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from tiny_writers import save_tiny_writer
 from tuned_models import (
     ARCHITECTURES,
     METHODS,
@@ -15,13 +19,27 @@ from tuned_models import (
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.anatomy import embedding_parameters, layer_lists
+from pipeline_steps.inference.learners.language_model import build_writer
 from pipeline_steps.training.tuning.adapters import houlsby, norm_parameters, pfeiffer
 from pipeline_steps.training.tuning.low_rank import LowRank, Rescaling
 from pipeline_steps.training.tuning.prompts import PrefixTuning, PromptTuning
 from pipeline_steps.training.tuning.quantized import refuse_without_four_bits
 from pipeline_steps.training.tuning.reinitialisation import reinitialise_top
 from pipeline_steps.training.tuning.selection import Full, TopLayers
-from pipeline_steps.training.tuning.targets import key_and_value, query_and_value
+from pipeline_steps.training.tuning.targets import all_linear, key_and_value, query_and_value
+
+
+def adapted_by(model: torch.nn.Module) -> set[str]:
+    """Return the matrices that peft put low-rank updates beside."""
+    names = {name for name, module in model.named_modules() if hasattr(module, "lora_A")}
+    return {name.removeprefix("base_model.model.") for name in names}
+
+
+def peft_all_linear(model: torch.nn.Module) -> torch.nn.Module:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="fan_in_fan_out")  # GPT-2's, said and mended
+        return get_peft_model(model, LoraConfig(r=2, target_modules="all-linear"))
+
 
 LAYER_LISTS = {
     "bert": ["bert.encoder.layer"],
@@ -193,6 +211,31 @@ def test_unknown_targets_are_refused_with_those_that_exist(bases) -> None:
     model, head = with_head(bases["bert"])
     with pytest.raises(TrainingError, match=r"names Wqkv, which this model lacks[\s\S]*query"):
         LowRank(target_modules=("query", "Wqkv")).apply(model, head)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_all_linear_is_what_peft_means_by_it_without_the_head(architecture, bases) -> None:
+    model, head = with_head(bases[architecture])
+    ours = adapted_by(LowRank(target_modules="all-linear", rank=2).apply(model, head))
+    theirs = adapted_by(peft_all_linear(with_head(bases[architecture])[0]))
+    heads = {name.rpartition(".")[0] for name in head}
+    assert ours == {name for name in theirs if name not in heads}
+    assert len(ours) >= 2 * 4
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "t5", "t5-untied", "bart", "marian", "llama"])
+def test_all_linear_leaves_out_the_matrix_that_writes_tokens_as_peft_does(
+    architecture, tmp_path
+) -> None:
+    base = save_tiny_writer(tmp_path / "base", architecture)
+    ours = adapted_by(LowRank(target_modules="all-linear", rank=2).apply(build_writer(base), ()))
+    assert ours == adapted_by(peft_all_linear(build_writer(base)))
+    assert not [name for name in ours if "lm_head" in name]
+
+
+def test_all_linear_of_a_model_without_any_is_refused() -> None:
+    with pytest.raises(TrainingError, match="no linear layer stands outside the head"):
+        all_linear(torch.nn.Sequential(torch.nn.Linear(2, 2)), ["0.weight", "0.bias"])
 
 
 def test_adapters_in_unknown_layers_are_refused(bases) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_steps.data_params import ValidateParams
 from pipeline_steps.problems.catalog import get_problem
-from pipeline_steps.problems.problem import Problem
+from pipeline_steps.problems.problem import DemandingProblem, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,7 @@ COLUMN_OF = {
 
 What else a problem expects of a row (``flaws``) weighs less.
 """
+NEEDED_LABEL_ABSENT = "needed_label_absent"
 _ROW_KEY = "row"
 
 
@@ -74,7 +75,7 @@ class ExpectationSuite:
         self._problem, self._params = get_problem(problem), params
         self._order = [*COLUMN_OF, *self._problem.flaws]
         self._rows = _row_expectations(self._problem, params)
-        self._table = _table_expectations(params, self._problem.min_labels)
+        self._table = _table_expectations(params, self._problem)
         self._context = gx.get_context(mode="ephemeral")
         variables: Any = self._context.variables
         variables.progress_bars = {"globally": False}
@@ -114,7 +115,8 @@ class ExpectationSuite:
         Parameters
         ----------
         summary : mapping
-            One number for each of ``n_rows``, ``n_labels`` and ``quarantined_share``.
+            One number for each of ``n_rows``, ``n_labels``, ``n_with_needed_label`` and
+            ``quarantined_share``.
         """
         import pandas as pd
 
@@ -216,14 +218,18 @@ def _text_expectations(params: ValidateParams) -> dict[str, Any]:
     }
 
 
-def _table_expectations(params: ValidateParams, min_labels: int) -> dict[str, Any]:
+def _table_expectations(params: ValidateParams, problem: Problem) -> dict[str, Any]:
     from great_expectations import expectations
 
     gxe: Any = expectations
 
     bounds: dict[str, dict[str, Any]] = {
         "too_few_rows": {"column": "n_rows", "min_value": params.min_rows},
-        "too_few_labels": {"column": "n_labels", "min_value": min_labels},
+        "too_few_labels": {"column": "n_labels", "min_value": problem.min_labels},
+        NEEDED_LABEL_ABSENT: {
+            "column": "n_with_needed_label",
+            "min_value": int(isinstance(problem, DemandingProblem)),
+        },
         "too_much_quarantined": {
             "column": "quarantined_share",
             "max_value": params.max_quarantined_share,

@@ -12,14 +12,19 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline_steps.data_params import ValidateParams
-from pipeline_steps.data_preparation.expectations import ExpectationSuite
+from pipeline_steps.data_preparation.expectations import NEEDED_LABEL_ABSENT, ExpectationSuite
 from pipeline_steps.data_preparation.meanings import meaning
 from pipeline_steps.data_preparation.repeats import DUPLICATE_ROW
 from pipeline_steps.data_preparation.selective import SelectiveFinding, selective_values
 from pipeline_steps.data_preparation.tally import COUNTED_COLUMNS, Tally, UnreadRows
 from pipeline_steps.digests import file_digest
 from pipeline_steps.errors import counted
-from pipeline_steps.problems.problem import Problem, RemarkingProblem, RepairingProblem
+from pipeline_steps.problems.problem import (
+    DemandingProblem,
+    Problem,
+    RemarkingProblem,
+    RepairingProblem,
+)
 from pipeline_steps.types import ExpectationFailure, ValidationReport
 
 _EXAMPLES = 5
@@ -129,8 +134,15 @@ def blocking_reasons(params: ValidateParams, suite: ExpectationSuite, tally: Tal
     """Return why the file as a whole is refused, all reasons at once; none: it is not."""
     labels = sorted(tally.kept_labels)
     share = lost_share(tally)
-    summary = {"n_rows": tally.n_kept, "n_labels": len(labels), "quarantined_share": share}
+    n_needed, none_of_it = _needed(tally)
+    summary = {
+        "n_rows": tally.n_kept,
+        "n_labels": len(labels),
+        "n_with_needed_label": n_needed,
+        "quarantined_share": share,
+    }
     words = {
+        NEEDED_LABEL_ABSENT: none_of_it,
         "too_few_rows": f"{_left(tally.n_kept, 'row')}; {params.min_rows} are needed (min_rows)",
         "too_few_labels": f"{_left(len(labels), 'label', labels)}; "
         f"{tally.problem.name} needs {tally.problem.min_labels}",
@@ -151,6 +163,14 @@ def blocking_reasons(params: ValidateParams, suite: ExpectationSuite, tally: Tal
         weighty = [finding for finding in found if finding.n_rows >= needed]
         reasons += [_selective_reason(name, finding) for finding in weighty[:_EXAMPLES]]
     return reasons
+
+
+def _needed(tally: Tally) -> tuple[int, str]:
+    """Return how often kept rows show what the problem cannot do without, and words for never."""
+    problem = tally.problem
+    if not isinstance(problem, DemandingProblem):
+        return 0, ""
+    return tally.kept_labels[problem.needed_label], problem.none_of_it
 
 
 def _left(n: int, noun: str, names: Sequence[str] = ()) -> str:

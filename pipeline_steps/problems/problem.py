@@ -163,6 +163,21 @@ class RepairingProblem(Problem, Protocol):
 
 
 @runtime_checkable
+class DemandingProblem(Problem, Protocol):
+    """A problem that nothing is learnt of where no row shows a certain one of its labels."""
+
+    @property
+    def needed_label(self) -> str:
+        """The label, one of those that ``labels_in`` gives."""
+        ...
+
+    @property
+    def none_of_it(self) -> str:
+        """What is said of rows none of which shows it."""
+        ...
+
+
+@runtime_checkable
 class AttackableProblem(Protocol):
     """A problem that says more of what an attack may change than noise is put on."""
 

@@ -40,6 +40,8 @@ class QuestionAnswering:
     }
     inputs = (Field("question"), Field("context"))
     outputs = (Field("answer"), Field("start", "long"), Field("score", "double"))
+    needed_label = ANSWER
+    none_of_it = "no question that is left has an answer: a model would learn to give none"
 
     def read(self, value: Callable[[str], Any]) -> Content:
         """Return context, question and answers of a raw row."""

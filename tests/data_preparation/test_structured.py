@@ -126,6 +126,13 @@ def test_a_refusal_says_what_a_field_holds_of_rows_that_ingest_could_not_read(tm
         validate(ValidateParams(), "question_answering", tmp_path)
 
 
+def test_questions_of_which_none_has_an_answer_are_refused(tmp_path: Path) -> None:
+    rows = structured_rows("question_answering", 40)
+    ingested(tmp_path, "question_answering", [{**row, "answers": []} for row in rows])
+    with pytest.raises(ValidationBlockedError, match="no question that is left has an answer"):
+        validate(ValidateParams(), "question_answering", tmp_path)
+
+
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_every_flaw_of_a_problem_has_a_meaning(problem: str) -> None:
     assert [flaw for flaw in get_problem(problem).flaws if meaning(flaw) is None] == []

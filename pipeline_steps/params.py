@@ -5,7 +5,6 @@ The sections are named as the steps. :func:`load_params` reports all mistakes at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -30,13 +29,12 @@ from pipeline_steps.monitoring_params import MonitorParams
 from pipeline_steps.noise_mistakes import noise_mistakes
 from pipeline_steps.objective_mistakes import objective_mistakes
 from pipeline_steps.problem_defaults import (
-    HEADLINES,
-    WRITING,
     column_mistakes,
     tuning_mistakes,
     with_defaults,
 )
 from pipeline_steps.retrain_params import RetrainParams
+from pipeline_steps.scoring_mistakes import scoring_mistakes
 from pipeline_steps.search_params import TuneParams, space_mistakes
 from pipeline_steps.section import Section
 from pipeline_steps.serve_params import ServeParams
@@ -108,14 +106,10 @@ class Params(Section):
             in_context=self.finetune.tuning.kind == "in_context",
         )
         mistakes += tuning_mistakes(self.problem, self.finetune.tuning.kind)
-        metric, known = self.finetune.early_stopping_metric, (*HEADLINES[self.problem], "loss")
-        if metric not in known:
-            mistakes.append(f"finetune.early_stopping_metric: {metric!r} is none of {known}")
+        mistakes += scoring_mistakes(self.problem, self.finetune)
         mistakes += objective_mistakes(self.problem, self.finetune) or space_mistakes(
             self.problem, self.finetune, self.tune.space
         )
-        if self.problem in WRITING and not self.finetune.generation.validation_rows:
-            mistakes += self._missed_without_decoding()
         if self.gate.min_slice_rows < self.evaluate.min_slice_rows:
             mistakes.append(
                 f"gate.min_slice_rows: {self.gate.min_slice_rows} is below "
@@ -125,17 +119,6 @@ class Params(Section):
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
-
-    def _missed_without_decoding(self) -> Iterator[str]:
-        """Yield what needs scores of written texts, where none is written for validation."""
-        none = "finetune.generation.validation_rows is 0"
-        if self.finetune.early_stopping_metric != "loss":
-            yield f"{none}: there is no {self.finetune.early_stopping_metric}"
-        if self.finetune.n_runs > 1:
-            yield (
-                f"{none}, and the {self.finetune.n_runs} runs of finetune.n_runs are compared by "
-                f"{HEADLINES[self.problem][0]}; set it to 1 or more, or finetune.n_runs to 1"
-            )
 
     @model_validator(mode="after")
     def _fractions_leave_rows_to_train_on(self) -> Params:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.forward import best_device
+from pipeline_steps.problem_defaults import tuning_mistakes
+from pipeline_steps.scoring_mistakes import scoring_mistakes
 from pipeline_steps.training.tuning.quantized import refuse_without_four_bits
+from pipeline_steps.types import DatasetRef
 
 _WITH_ADAPTER = ("houlsby", "pfeiffer", "prompt", "prefix")
 
@@ -16,8 +19,9 @@ def refuse_combinations(params: FinetuneParams, problem: str) -> None:
     Raises
     ------
     TrainingError
-        Naming the first pair that does not go together.
+        With all that does not fit the problem, or the first pair that does not go together.
     """
+    _refuse_mistakes(params, problem)
     if params.tuning.kind == "qlora":
         refuse_without_four_bits(best_device())
     if params.combine != "best":
@@ -26,6 +30,36 @@ def refuse_combinations(params: FinetuneParams, problem: str) -> None:
         _refuse_way_back(params)
     if params.few_shot is not None:
         _refuse_few_shot(params, problem)
+
+
+def refuse_without_rows(train: DatasetRef, valid: DatasetRef) -> None:
+    """Refuse datasets without a row: nothing would be learnt, or nothing would say how well.
+
+    Raises
+    ------
+    TrainingError
+        Naming the first that has none.
+    """
+    for dataset, what in ((train, "learn from"), (valid, "choose the best epoch by")):
+        if not dataset.n_examples:
+            raise TrainingError(
+                f"the dataset {dataset.name} ({dataset.path}) has no rows",
+                expected=f"rows to {what}",
+                fix="raise its share under split in params.yaml, or name a file with more rows",
+            )
+
+
+def _refuse_mistakes(params: FinetuneParams, problem: str) -> None:
+    """Refuse what `params.yaml` is refused for: a caller of the function has written none."""
+    mistakes = tuning_mistakes(problem, params.tuning.kind)
+    if params.tuning.kind != "in_context":  # nothing is watched
+        mistakes += scoring_mistakes(problem, params)
+    if mistakes:
+        raise TrainingError(
+            "\n  - ".join([f"finetune does not fit the problem {problem}:", *mistakes]),
+            expected="a tuning and a watched score that this problem has",
+            fix="change what is named above",
+        )
 
 
 def _refuse_soup(params: FinetuneParams) -> None:

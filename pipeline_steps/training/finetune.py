@@ -21,7 +21,7 @@ from pipeline_steps.inference.tokenization import be_quiet
 from pipeline_steps.training import processes
 from pipeline_steps.training.arguments import training_arguments
 from pipeline_steps.training.attempts import train_steadily
-from pipeline_steps.training.combinations import refuse_combinations
+from pipeline_steps.training.combinations import refuse_combinations, refuse_without_rows
 from pipeline_steps.training.data import Collator, EncodedDataset
 from pipeline_steps.training.further import further_digests
 from pipeline_steps.training.hidden_states import projection_names
@@ -97,6 +97,7 @@ def finetune(
     set_seed(params.seed)
     if params.tuning.kind == "in_context":
         return write_prompted(inputs, params.tuning, output)
+    refuse_without_rows(train, valid)
     ready = _having_read(inputs, work)
     if params.n_runs > 1:
         checkpoint = train_several(

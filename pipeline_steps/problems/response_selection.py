@@ -44,7 +44,7 @@ class ResponseSelection:
         ),
         **TURN_FLAWS,
     }  # fmt: skip
-    inputs = (Field("messages"), Field("candidates", "strings"))
+    inputs = (Field("messages", "messages"), Field("candidates", "strings"))
     outputs = (Field("reply"), Field("place", "long"), Field("score", "double"))
 
     def read(self, value: Callable[[str], Any]) -> Content:

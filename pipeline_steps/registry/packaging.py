@@ -68,6 +68,7 @@ def _schema(fields: Sequence[Field]) -> Any:
         "double": DataType.double,
         "strings": Array(DataType.string),
         "doubles": Map(DataType.double),
+        "messages": DataType.string,  # its items have columns under several names
     }
     return Schema([ColSpec(kinds[f.kind], f.name, required=f.required) for f in fields])
 

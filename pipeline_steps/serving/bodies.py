@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -9,10 +10,12 @@ from typing import Annotated, Any, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
     ValidationError,
+    WithJsonSchema,
     create_model,
 )
 
@@ -32,6 +35,10 @@ _Storable = Field(pattern=r"^[^\x00]*$")
 _UNASKED = frozenset({"target_missing", "target_empty", "right_outside"})
 """What a row to be answered need not have."""
 _NAMED = 5
+_MESSAGES: dict[str, Any] = {
+    "description": "Who says what, as a list, or as this list in a text.",
+    "anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "string"}],
+}
 _CLOCKS_APART = timedelta(minutes=5)
 
 
@@ -213,6 +220,11 @@ def _row_model(problem: Problem, max_characters: int) -> type[BaseModel]:
     return create_model("Row", __config__=_STRICT, **fields)
 
 
+def _as_json(value: Any) -> Any:
+    """Return a conversation that is a list as the JSON that the registered model reads."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+
 def _type_of(field: ProblemField, max_characters: int) -> Any:
     text = Annotated[str, Field(max_length=max_characters)]
     kinds: dict[str, Any] = {
@@ -220,5 +232,6 @@ def _type_of(field: ProblemField, max_characters: int) -> Any:
         "long": Annotated[int, Field(ge=0)],
         "double": float,
         "strings": Annotated[list[text], Field(min_length=1, max_length=max_characters)],
+        "messages": Annotated[text, BeforeValidator(_as_json), WithJsonSchema(_MESSAGES)],
     }
     return kinds[field.kind]

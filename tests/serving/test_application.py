@@ -511,6 +511,16 @@ def test_every_problem_reads_its_own_requests(problem: str) -> None:
     assert "$ref" not in json.dumps(body.schema())
 
 
+@pytest.mark.parametrize("problem", ["dialogue", "response_selection"])
+def test_a_conversation_may_be_sent_as_the_list_that_it_is(problem: str) -> None:
+    body = PredictBody(problem, ServeParams())
+    (request,) = [get_problem(problem).request(r) for r in structured_examples(problem, 1)]
+    as_list = {**request, "messages": json.loads(request["messages"])}
+    assert body.read(json.dumps({"inputs": [as_list]}).encode())[0] == [request]
+    shown = body.schema()["properties"]["inputs"]["items"]["properties"]["messages"]
+    assert [one["type"] for one in shown["anyOf"]] == ["array", "string"]
+
+
 @pytest.mark.parametrize(
     ("problem", "row", "said"),
     [
@@ -529,6 +539,11 @@ def test_every_problem_reads_its_own_requests(problem: str) -> None:
             {"messages": json.dumps([{"role": "user", "content": "\ud800"}])},
             "half of a surrogate pair",
         ),
+        ("dialogue", {"messages": ["hello"]}, "inputs.0"),
+        ("dialogue", {"messages": [{"role": "user"}]}, "inputs.0"),
+        ("dialogue", {"messages": [{"role": "king", "content": "hello"}]}, "role_unknown"),
+        ("dialogue", {"messages": {"role": "user", "content": "hello"}}, "valid string"),
+        ("dialogue", {"messages": [{"role": "user", "content": "a" * 99_999}]}, "at most"),
         ("dialogue", {"messages": "[" * 19_000}, "where a list was expected"),
     ],
 )

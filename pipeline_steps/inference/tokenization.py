@@ -45,21 +45,37 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     Raises
     ------
     CheckpointError
-        If there is none, or none that knows how to pad.
+        If there is none, or one without words.
     """
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"no tokenizer can be loaded from {path}: {error}",
-            expected="tokenizer files beside the weights",
-            fix="save the tokenizer there with save_pretrained, or name another base model",
-        ) from error
+        raise _no_tokenizer(path, str(error)) from error
+    if not _has_words(tokenizer):
+        raise _no_tokenizer(path, "it would know no words")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return with_normaliser(tokenizer, load_normaliser(path))
+
+
+def _no_tokenizer(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"no tokenizer can be loaded from {path}: {why}",
+        expected="tokenizer files beside the weights",
+        fix="save the tokenizer there with save_pretrained, or name another model",
+    )
+
+
+def _has_words(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether any text can be read.
+
+    Where the files are missing, transformers makes a tokenizer that knows special tokens alone: to
+    it all texts of so many words are one.
+    """
+    known = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
+    return any(character.isalnum() for token in known for character in token)
 
 
 def with_normaliser(

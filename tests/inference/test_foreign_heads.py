@@ -38,6 +38,19 @@ def ask_for_token_types(path: Path) -> None:
     (path / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+def test_a_model_whose_tokenizer_was_not_copied_is_refused(
+    tmp_path: Path, architecture: str
+) -> None:
+    """Transformers makes a tokenizer of special tokens, to which all texts are alike."""
+    path = save_foreign_model(tmp_path / "m", ("no", "yes"), architecture=architecture)
+    for file in path.iterdir():
+        if file.name not in ("config.json", "model.safetensors"):
+            file.unlink()
+    with pytest.raises(CheckpointError, match=r"no tokenizer can be loaded.*no words"):
+        load_foreign(path, "text_classification", renamed={})
+
+
 def test_tags_are_those_of_the_model_wherever_it_has_its_outside(tmp_path: Path) -> None:
     path = save_foreign_model(tmp_path / "m", TAGS, problem="ner")
     words = ["my", "card", "is", "bad"]

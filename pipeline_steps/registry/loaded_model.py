@@ -103,14 +103,33 @@ def _load(uri: str, tracking_uri: str | None) -> Any:
         mlflow.set_registry_uri(tracking_uri)
     try:
         # Standard output is for results.
-        with explained(str(tracking_uri)), contextlib.redirect_stdout(sys.stderr):
+        with explained(str(tracking_uri or uri)), contextlib.redirect_stdout(sys.stderr):
             return mlflow.pyfunc.load_model(uri)
+    except RegistryError as error:
+        raise _not_loaded(uri, tracking_uri if remote else None, error) from error
     except ImportError as error:
         raise MissingDependencyError(
             f"{uri} needs a library that is not here: {error}",
             expected="the libraries of the model's requirements.txt",
             fix="install them, or serve the model and give its address: --model http://...",
         ) from error
+
+
+def _not_loaded(uri: str, tracking_uri: str | None, error: RegistryError) -> RegistryError:
+    """Return what to mend of the name, which is wrong more often than the registry is."""
+    said = f"{uri} cannot be loaded: {error.received}"
+    if tracking_uri is None:
+        return RegistryError(
+            said,
+            expected="a model directory with the flavour python_function, as MLflow saves it",
+            fix="mend the path, or save the model again",
+        )
+    return RegistryError(
+        said,
+        expected="a model that this registry has, as models:/NAME/VERSION, models:/NAME@ALIAS or "
+        "runs:/RUN/PATH",
+        fix="mend the name; or start the registry's server, or name another: --tracking-uri URI",
+    )
 
 
 def _refuse_no_registry(uri: str, tracking_uri: str | None) -> None:

@@ -478,6 +478,25 @@ def test_a_registered_version_is_judged_by_its_uri_and_by_its_directory(
     assert said[1]["not_measured"]
 
 
+@pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
+@pytest.mark.parametrize("name", ["models:/nobody/1", "models:/{}@nobody", "runs:/abc"])
+def test_a_name_that_the_registry_has_not_is_to_be_mended_and_not_the_server(
+    name: str, trained: tuple[Path, dict[str, Any]], data: Path
+) -> None:
+    uri = f"sqlite:///{trained[0]}/.holdfast/mlflow.db"
+    with pytest.raises(RegistryError, match=r"cannot be loaded[\s\S]*mend the name") as refused:
+        evaluated(name.format(trained[0].name), data, tracking_uri=uri)
+    assert "--tracking-uri" in refused.value.fix
+    assert "HOLDFAST_MLFLOW_TRACKING_URI" not in refused.value.fix
+
+
+@pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
+def test_a_directory_with_mlmodel_that_cannot_be_asked_is_named(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text("flavors: {}\n", encoding="utf-8")
+    with pytest.raises(RegistryError, match=r"cannot be loaded: .*python_function"):
+        evaluated(tmp_path, data)
+
+
 def test_a_registry_that_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="and none is named"):
         evaluated("models:/m/1", data)

@@ -76,7 +76,10 @@ def _of_attack(attack: AttackSummary) -> list[str]:
     found = []
     if attack.seeds:
         each = ", ".join(f"{m.name} {m.value:.3f}" for m in attack.seeds)
-        found.append(f"{attack.name}: {each}; the worst of them on each row is reported")
+        found.append(
+            f"{attack.name}: {each}; the worst of them on each row is reported, with the queries "
+            "of all"
+        )
     if attack.stopped is not None:
         stopped = attack.stopped
         bounds = ", ".join(stopped.against) or "no bound"

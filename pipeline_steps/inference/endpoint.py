@@ -125,7 +125,8 @@ class Endpoint:
         fixes = {
             401: "name a variable that holds what it wants: --header Authorization=VARIABLE",
             403: "name a variable that holds what it wants: --header Authorization=VARIABLE",
-            404: "check the path of the address, such as /invocations of an MLflow server",
+            404: "check the path of the address, such as /predict of holdfast serve "
+            "and /invocations of an MLflow server",
             422: "where holdfast serve answers: --format holdfast; or see the server's own message",
             429: "ask with fewer workers or fewer rows at a time (--workers, --batch-rows)",
             503: "wait until the server has loaded its model, then run the command again",

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SMALLEST_P = 0.0001
 _NAMES = {
     "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
     "weighted_f1": "weighted F1",
     "entity_f1": "entity F1",
     "nll": "NLL",
@@ -48,6 +50,19 @@ def metric_name(name: str) -> str:
     ('entity F1', 'token accuracy')
     """
     return _NAMES.get(name, name.replace("_", " "))
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value as a page shows it, which is never 0; empty where there is none.
+
+    Examples
+    --------
+    >>> p_value(3e-12), p_value(0.0321), p_value(None)
+    ('< 0.0001', '0.0321', '')
+    """
+    if p is None:
+        return ""
+    return f"< {_SMALLEST_P}" if p < _SMALLEST_P else f"{p:.4f}"
 
 
 def _bounds(metric: MetricValue | None) -> str:
@@ -84,6 +99,7 @@ def environment() -> Environment:
         "bounds": _bounds,
         "breakable": _breakable,
         "metric": metric_name,
+        "p_value": p_value,
         "onto": transfer_onto,
     }
     made.filters.update(filters)

@@ -126,6 +126,7 @@ def test_where_attacks_stopped_and_what_their_seeds_did_is_told(record) -> None:
     text = read(page).text
     for words in ("Where attacks stopped", "floor 0.3", "Seed by seed", "seed 1", "worst of all"):
         assert words in text
+    assert "queries are those of all seeds together" in text
     assert "worst case" not in text.partition("What these numbers do not see")[0]
 
 

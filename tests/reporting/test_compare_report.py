@@ -49,6 +49,14 @@ def test_a_comparison_names_what_differs_and_only_that(record: RunRecord) -> Non
     assert "It never was champion." in page
 
 
+def test_a_small_p_value_is_not_written_as_none_at_all(record: RunRecord) -> None:
+    paired = paired_difference()
+    small = tuple(d.model_copy(update={"p_value": 3e-12}) for d in paired.differences)
+    page = rendered(*versions(record), paired.model_copy(update={"differences": small}))
+    assert "&lt; 0.0001" in page
+    assert "0.0000" not in page
+
+
 def test_versions_that_were_judged_on_other_rows_are_said_to_be(record: RunRecord) -> None:
     first, second = versions(record)
     moved = tuple(r.model_copy(update={"dataset_digest": "other"}) for r in second.reports)

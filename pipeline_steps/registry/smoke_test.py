@@ -88,8 +88,9 @@ def smoke_test(
 def _run(directory: Path, timeout: float) -> int | None:
     """Return the exit code of the fresh process, or ``None`` if it was ended for its slowness."""
     with (directory / _LOG).open("wb") as log:
+        # -B: a model that lies on this machine is imported where it lies, and stays as it is.
         process = subprocess.Popen(  # noqa: S603 - this Python, no shell
-            [sys.executable, "-P", str(_SCRIPT), str(directory)],
+            [sys.executable, "-B", "-P", str(_SCRIPT), str(directory)],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -24,6 +24,7 @@ from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.learners.catalog import get_learner
 from pipeline_steps.params import parse_params
 from pipeline_steps.problems.multi_label_classification import MultiLabelClassification, labels_of
+from pipeline_steps.stability_params import FewShotParams
 from pipeline_steps.training.combinations import refuse_combinations
 from pipeline_steps.training.objectives.consistency import RDrop
 from pipeline_steps.training.objectives.step import Step
@@ -211,6 +212,6 @@ def test_ways_of_learning_that_need_one_label_are_refused() -> None:
     values = {"problem": PROBLEM, "ingest": {"sources": [{"path": "a.csv"}]}}
     with pytest.raises(ConfigurationError, match=f"{PROBLEM} has none such; rdrop and smart work"):
         parse_params({**values, "finetune": contrastive}, source="params.yaml")
-    few = FinetuneParams.model_validate({"few_shot": {}})
+    few = FinetuneParams(few_shot=FewShotParams(), early_stopping_metric="micro_f1")
     with pytest.raises(TrainingError, match=f"few_shot and the problem {PROBLEM}"):
         refuse_combinations(few, PROBLEM)

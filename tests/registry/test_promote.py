@@ -136,7 +136,11 @@ def ledger_url(tmp_path: Path) -> str:
 
 
 @pytest.mark.usefixtures("fresh_smoke_tests")
-def test_the_first_version_becomes_champion(stocked: Tracker, ledger: Ledger, answers) -> None:
+def test_the_first_version_becomes_champion_and_its_artifact_stays_as_it_is(
+    stocked: Tracker, stocked_registry: Path, ledger: Ledger, answers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     stocked.set_alias(MODEL, "challenger", 1)
     phases: list[str] = []
     done = promote_version(stocked, ledger, 1, answers, champion=None, at_boundary=phases.append)
@@ -155,6 +159,7 @@ def test_the_first_version_becomes_champion(stocked: Tracker, ledger: Ledger, an
         "previous": None,
     }
     assert ledger.verify() == []
+    assert not list((stocked_registry.parent / "artifacts").rglob("__pycache__"))
 
 
 @pytest.mark.slow

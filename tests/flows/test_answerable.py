@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from builders import write_examples
+from registry_builders import make_checkpoint
 
 from flows.answerable import answerable
 from flows.attack_needs import refuse_unattackable
@@ -59,6 +60,18 @@ def test_a_label_of_the_earlier_rows_alone_can_be_tested_and_aimed_at(
     assert answerable(workspace, new_rows) == {"minus", "plus", "rest"}
     refuse_unanswerable(workspace, new_rows)
     refuse_unattackable(workspace, new_rows)
+
+
+def test_labels_of_an_old_model_whose_answers_are_kept_count_too(
+    tmp_path: Path, new_rows: Datasets
+) -> None:
+    section = {"checkpoint": str(make_checkpoint(tmp_path / "old", 0).path)}
+    for objective in ({"lwf": section}, {"ewc": {**section, "examples": "earlier.parquet"}}):
+        values = {
+            "ingest": {"sources": [{"path": "raw.jsonl"}]}, "finetune": {"objective": objective}
+        }  # fmt: skip
+        workspace = Workspace(tmp_path, parse_params(values, source="the test"), Settings())
+        assert answerable(workspace, new_rows) == {"minus", "plus", "a", "b"}
 
 
 @pytest.mark.parametrize("earlier", [("plus",), ()])

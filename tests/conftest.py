@@ -51,6 +51,9 @@ _ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Test",
     "GIT_COMMITTER_EMAIL": "test@example.org",
     "GIT_CONFIG_NOSYSTEM": "1",
+    # Tests share the artifacts of a registry; a model that is loaded where it lies would be compiled
+    # there, and the files of an artifact would depend on the order of the tests.
+    "PYTHONDONTWRITEBYTECODE": "1",
     # Threads that spin while they wait make small models on a busy machine many times slower.
     "OMP_WAIT_POLICY": "passive",
     "TOKENIZERS_PARALLELISM": "false",

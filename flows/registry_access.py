@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_steps.errors import CheckpointError
+from pipeline_steps.errors import CheckpointError, RegistryError
 from pipeline_steps.types import Checkpoint, ModelVersion
 
 if TYPE_CHECKING:
@@ -83,6 +83,20 @@ def champion_version(workspace: Workspace) -> ModelVersion | None:
     name = workspace.params.register_.model_name
     number = open_ledger(workspace).champion(name)
     return None if number is None else open_tracker(workspace).version(name, number)
+
+
+def no_champion(workspace: Workspace, expected: str) -> RegistryError:
+    """Return the error that no version is champion yet, with what the gate said last, if it did."""
+    from pipeline_steps.registry.verdicts import VERDICT
+
+    name = workspace.params.register_.model_name
+    verdicts = [e for e in open_ledger(workspace).entries(name) if e.event == VERDICT]
+    if not verdicts:
+        received, fix = f"{name} has no champion yet", "holdfast train"
+    else:
+        received = f"{name} has no champion yet: the gate's last verdict is {verdicts[-1].reason}"
+        fix = "mend what the verdict names (holdfast ledger log), then: holdfast train"
+    return RegistryError(received, expected=expected, fix=fix)
 
 
 def checkpoint_of(workspace: Workspace, version: ModelVersion) -> Checkpoint:

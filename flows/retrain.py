@@ -143,6 +143,7 @@ def _run(
         answer="RETRAIN",
         reason=entry.reason,
         dataset=version,
+        left_out=material.left_out,
         run=run,
         repair=repair,
         report=str(retrain_directory(workspace, name) / REPORT),

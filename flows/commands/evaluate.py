@@ -10,10 +10,10 @@ from flows.bounding import bound_rows
 from flows.candidate import evaluate_suites, predict_suites
 from flows.pipeline import Call
 from flows.prepare_data import prepare_data
-from flows.registry_access import champion_version, checkpoint_of, open_tracker
+from flows.registry_access import champion_version, checkpoint_of, no_champion, open_tracker
 from flows.stress import refuse_unanswerable
 from flows.workspace import Workspace, locked
-from pipeline_steps.errors import ConfigurationError, RegistryError
+from pipeline_steps.errors import ConfigurationError
 from pipeline_steps.evaluation_types import EvaluationReport
 from pipeline_steps.judging_params import AttackParams, BallParams, CertifyParams
 from pipeline_steps.reporting.summary import further_lines, metrics_lines
@@ -105,10 +105,8 @@ def asked_version(workspace: Workspace, number: int | None) -> ModelVersion:
         return open_tracker(workspace).version(name, number)
     champion = champion_version(workspace)
     if champion is None:
-        raise RegistryError(
-            f"{name} has no champion yet",
-            expected="a version that the gate let pass, or --version with another one's number",
-            fix="holdfast train",
+        raise no_champion(
+            workspace, "a version that the gate let pass, or --version with another one's number"
         )
     return champion
 

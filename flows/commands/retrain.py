@@ -7,7 +7,8 @@ from pathlib import Path
 
 from flows.pipeline import Call, say
 from flows.retrain import resume_triggers, retrain
-from flows.retraining.recording import RetrainResult
+from flows.retraining.left_out import describe_left_out
+from flows.retraining.recording import RetrainResult, moved_by
 from flows.retraining.triggers import Trigger, drift_trigger, interrupted, never_run
 from flows.workspace import Workspace
 from pipeline_steps.errors import BusyError, HoldfastError, UsageError
@@ -85,10 +86,10 @@ def lines(result: RetrainResult) -> list[str]:
     found = [f"{result.trigger}: {done}"]
     if result.repair is not None:
         repair = result.repair
-        found.append(
-            f"{repair.verdict}: {repair.axis} {_number(repair.before)} before, "
-            f"{_number(repair.after)} after, on {repair.n} held-back rows ({repair.reason})"
-        )
+        found.append(f"{repair.verdict}: {repair.axis} {moved_by(repair, 3)} ({repair.reason})")
+    if result.dataset is not None and result.left_out:
+        learnt = describe_left_out(result.dataset.n_train, result.left_out)
+        found.append(f"new rows learnt from: {learnt}; see data/quarantine/")
     if result.run is not None:
         found.append(f"version {result.run.version}: {result.run.verdict}")
     if result.report is not None:
@@ -102,7 +103,3 @@ def _trigger(workspace: Workspace, name: str | None, labelled: Path | None) -> T
     if labelled is not None:
         return Trigger(kind="labelled", labelled=labelled.resolve())
     return Trigger(kind="scheduled")
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"

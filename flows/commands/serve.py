@@ -6,10 +6,10 @@ from pathlib import Path
 
 from flows.listening import listening
 from flows.pipeline import say
+from flows.registry_access import no_champion
 from flows.serving import RegistryVersions, open_traffic_log, refuse_without_libraries, serve_here
 from flows.serving_processes import serve_from_several
 from flows.workspace import Workspace
-from pipeline_steps.errors import RegistryError
 
 
 def run_serve(root: Path, host: str, port: int, workers: int) -> None:
@@ -26,7 +26,8 @@ def run_serve(root: Path, host: str, port: int, workers: int) -> None:
     """
     refuse_without_libraries()
     workspace = Workspace.open(root)
-    _refuse_without_champion(workspace)
+    if RegistryVersions(workspace).champion() is None:
+        raise no_champion(workspace, "a version that the gate let pass")
     open_traffic_log(workspace).close()  # made before several workers would make it
     with listening(host, port, workers) as sockets:
         address = f"http://{host}:{sockets[0].getsockname()[1]}"
@@ -39,13 +40,3 @@ def run_serve(root: Path, host: str, port: int, workers: int) -> None:
             serve_here(workspace, sockets[0], on_start=announce)
             return
         serve_from_several(workspace, sockets, announce)
-
-
-def _refuse_without_champion(workspace: Workspace) -> None:
-    versions = RegistryVersions(workspace)
-    if versions.champion() is None:
-        raise RegistryError(
-            f"{versions.name} has no champion yet",
-            expected="a version that the gate let pass",
-            fix="holdfast train",
-        )

@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 from flows.prepare_data import Datasets
 from flows.registry_access import checkpoint_of, open_tracker
 from flows.retraining.dataset_version import DatasetVersion
+from flows.retraining.left_out import describe_left_out, left_out
 from flows.workspace import Workspace
 from pipeline_steps.data_preparation.additions import EARLIER, WINDOW
 from pipeline_steps.data_preparation.earlier_rows import keep_earlier
 from pipeline_steps.data_preparation.held_back import held_back_rows
 from pipeline_steps.digests import file_digest
-from pipeline_steps.errors import DataError, counted
+from pipeline_steps.errors import DataError
 from pipeline_steps.files import atomic_directory
 from pipeline_steps.gate_params import policy_values
 from pipeline_steps.params import Params, parse_params
@@ -29,10 +30,14 @@ _ORIGINS = Path("data/ingested/origins.parquet")
 
 
 class Material(Value):
-    """Datasets to learn from and judge on, and what may come again of the earlier rows."""
+    """Datasets to learn from and judge on, and what may come again of the earlier rows.
+
+    ``left_out`` counts the new rows that the data stages set aside, by reason.
+    """
 
     datasets: Datasets
     earlier: DatasetRef
+    left_out: dict[str, int]
 
 
 def retrain_directory(workspace: Workspace, name: str) -> Path:
@@ -58,9 +63,10 @@ def retrain_material(workspace: Workspace, datasets: Datasets, version: DatasetV
     train, valid = (pq.read_table(dataset.path) for dataset in (datasets.train, datasets.valid))
     is_new = pa.array([i in names for i in train["example_id"].to_pylist()], type=pa.bool_())
     new, earlier = train.filter(is_new), train.filter(pc.invert(is_new))
+    aside = left_out(workspace.root, version.train, names)
     if not len(new):
         raise DataError(
-            f"none of {counted(version.n_train, 'new row')} is left to learn from",
+            f"no new row is left to learn from: {describe_left_out(version.n_train, aside)}",
             expected="new rows that pass validation and repeat no held-out row",
             fix="see why they were set aside: data/quarantine/",
         )
@@ -78,7 +84,9 @@ def retrain_material(workspace: Workspace, datasets: Datasets, version: DatasetV
     directory = _written(retrain_directory(workspace, version.name) / "material", parts)
     refs = {name: reference(directory, name) for name in parts}
     changed = {"train": refs["train"], "valid": refs["valid"]}
-    return Material(datasets=datasets.model_copy(update=changed), earlier=refs["earlier"])
+    return Material(
+        datasets=datasets.model_copy(update=changed), earlier=refs["earlier"], left_out=aside
+    )
 
 
 def retrain_params(workspace: Workspace, material: Material, champion: int) -> Params:

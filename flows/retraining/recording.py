@@ -8,6 +8,7 @@ from typing import Any
 from flows.registry_access import open_ledger
 from flows.results import TrainResult, read_reports
 from flows.retraining.dataset_version import DatasetVersion
+from flows.retraining.left_out import describe_left_out
 from flows.retraining.material import retrain_directory, window_axis
 from flows.workspace import Workspace
 from pipeline_steps.files import write_text_atomically
@@ -28,7 +29,7 @@ class RetrainResult(Value):
     """What ``holdfast retrain --json`` prints; the fields are a contract.
 
     ``answer`` is RETRAIN, WAIT, REFUSE or NO_NEW_EVIDENCE; what follows ``reason`` is null where
-    nothing was retrained.
+    nothing was retrained. ``left_out`` counts new rows that the data stages set aside, by reason.
     """
 
     trigger: str
@@ -36,6 +37,7 @@ class RetrainResult(Value):
     reason: str
     reused: bool = False
     dataset: DatasetVersion | None = None
+    left_out: dict[str, int] | None = None
     run: TrainResult | None = None
     repair: Repair | None = None
     report: str | None = None
@@ -70,7 +72,7 @@ def record_retrain(workspace: Workspace, entry: LedgerEntry, result: RetrainResu
         ticket=entry.evidence["ticket"],
         admitted_at=entry.created_at,
         reason=entry.reason,
-        n_train=result.dataset.n_train,
+        learnt_from=describe_left_out(result.dataset.n_train, result.left_out or {}),
         n_window=result.dataset.n_window,
         dataset_digest=result.dataset.digest,
         champion=int(entry.evidence["champion"]),
@@ -98,12 +100,16 @@ def _elsewhere(decision: GateDecision, axis: str) -> Iterator[GateCheck]:
 
 def _sentence(record: RetrainRecord) -> str:
     repair = record.repair
-    moved = f"{_number(repair.before)} to {_number(repair.after)} on {repair.n} held-back rows"
-    return f"{repair.verdict}: {repair.axis} {moved}; version {record.version}: {record.gate}"
+    moved = f"{moved_by(repair, 4)}; version {record.version}: {record.gate}"
+    return f"{repair.verdict}: {repair.axis} {moved}; new rows learnt from: {record.learnt_from}"
 
 
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
+def moved_by(repair: Repair, digits: int) -> str:
+    """Return the metric before and after; before is not known where nothing was compared."""
+    after = "undefined" if repair.after is None else f"{repair.after:.{digits}f}"
+    if repair.before is None:
+        return f"{after} on {repair.n} held-back rows, not compared with the champion"
+    return f"{repair.before:.{digits}f} to {after} on {repair.n} held-back rows"
 
 
 def _evidence(result: RetrainResult) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def _of_cost(facts: Facts, budget: Budget, worth: Worth, left: float) -> Iterato
         yield (
             RetrainVerdict.REFUSE,
             "longer than a week's minutes",
-            f"a retrain takes {minutes:.0f} minutes, a week has {budget.minutes_a_week:.0f}",
+            f"a retrain takes {minutes:.0f} minutes, a week has {budget.minutes_a_week:g}",
         )
     if minutes > left or not left:
         yield (

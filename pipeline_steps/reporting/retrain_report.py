@@ -22,7 +22,7 @@ class RetrainRecord(Value):
     ticket: str | None
     admitted_at: str
     reason: str
-    n_train: int
+    learnt_from: str
     n_window: int
     dataset_digest: str
     champion: int

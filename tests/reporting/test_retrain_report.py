@@ -22,7 +22,7 @@ def record(**changes: Any) -> RetrainRecord:
     values: dict[str, Any] = {
         "model_name": "desk", "trigger": "retrain-1", "kind": "drift", "ticket": "drift-1",
         "admitted_at": "2026-11-26T03:21:28.063002+00:00", "reason": "463 new labelled rows",
-        "n_train": 236, "n_window": 227, "dataset_digest": "abc", "champion": 1, "version": 2,
+        "learnt_from": "236", "n_window": 227, "dataset_digest": "abc", "champion": 1, "version": 2,
         "gate": Verdict.PROMOTE, "repair": repair, "elsewhere": (check,), "seconds": 20.0,
         "run_report": "/runs/r/report.html",
     }  # fmt: skip

@@ -20,9 +20,11 @@ import pytest
 from registry_builders import TEXTS, make_checkpoint
 from served_workspaces import add_version, make_served_workspace, move_champion, served
 
+from flows.registry_access import open_ledger
 from flows.serving import forget_some, open_traffic_log
 from flows.workspace import Workspace
 from pipeline_steps.monitoring.traffic import LoggedPrediction, TrafficLog
+from pipeline_steps.registry.verdicts import record_verdict
 from pipeline_steps.types import Checkpoint
 
 CLI = [sys.executable, "-c", "from flows.cli import main; main()"]
@@ -238,6 +240,15 @@ def test_without_a_champion_or_a_free_port_it_says_so(tmp_path: Path) -> None:
     command = [*CLI, "serve", "-w", str(workspace.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "has no champion yet" in done.stderr) == (5, True)
+    assert "to fix it: holdfast train" in done.stderr
+    record_verdict(
+        open_ledger(workspace), workspace.params.register_.model_name,
+        actor="a test", reason="REJECT: clean/accuracy 0.41 is below 0.60",
+        evidence={"candidate_digest": "c", "verdict": "REJECT"},
+    )  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "the gate's last verdict is REJECT: clean/accuracy 0.41 is below 0.60" in done.stderr
+    assert "holdfast ledger log" in done.stderr
 
 
 def test_a_port_that_is_taken_is_refused(workspace: Workspace) -> None:

@@ -49,6 +49,15 @@ def listens(place: socket.socket) -> bool:
     return bool(place.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
+def listen_on(place: socket.socket) -> None:
+    """Let connections in at a socket, and leave the port free for the next service once it ended.
+
+    Not when it is bound: another service could then listen there until the first worker does.
+    """
+    place.listen(_BACKLOG)
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its connections inherit it
+
+
 def listen_no_more(place: socket.socket) -> None:
     """Let connections go to the other workers' sockets until this one is listened on again.
 
@@ -56,6 +65,7 @@ def listen_no_more(place: socket.socket) -> None:
     """
     if not _SHARED_OUT:
         return
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     try:
         place.shutdown(socket.SHUT_RDWR)
     except OSError as error:

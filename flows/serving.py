@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.listening import listen_on
 from flows.pipeline import say
 from flows.registry_access import checkpoint_of, open_ledger, open_tracker
 from flows.serving_precision import settled
@@ -188,6 +189,7 @@ def serve_here(
     server = Server(build_application(service, problem, watch, queue, shared))
     if workers > 1:  # one that takes a dead worker's place must not refuse what others can answer
         watch.look()
+        listen_on(listening)
     server.run(listening, on_start)
     if service.failed:
         raise service.error or HoldfastError(

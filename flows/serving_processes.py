@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,7 +66,7 @@ class _Crew:
         self.shared = shared
         self.on_start = on_start
         self.announced = False
-        self.stopping = False
+        self.stopping = threading.Event()
         self.deaths: list[float] = []
         self.in_vain = 0
         self._tether, self._held = os.pipe()
@@ -75,14 +76,13 @@ class _Crew:
         """Keep the processes running until :meth:`stop`, then wait for them."""
         try:
             self._members = [self._start(place) for place in self.sockets]
-            while not self.stopping:
-                time.sleep(_NAP)
+            while not self.stopping.wait(_NAP):
                 self._announce()
                 self._replace_the_dead()
         finally:
             self.stop()
             for place in self.sockets:
-                place.close()  # so that nobody is let in whom no worker will meet
+                place.close()  # at once: whoever is let in after the workers' last look is cut off
             for member in self._members:
                 member.wait()
             os.close(self._tether)
@@ -90,7 +90,7 @@ class _Crew:
 
     def stop(self) -> None:
         """Ask all processes to end in order."""
-        self.stopping = True
+        self.stopping.set()
         for member in self._members:
             member.terminate()
 
@@ -112,7 +112,7 @@ class _Crew:
 
     def _replace_the_dead(self) -> None:
         for place, member in enumerate(self._members):
-            if member.poll() is None or self.stopping:
+            if member.poll() is None or self.stopping.is_set():
                 continue
             listen_no_more(self.sockets[place])
             self._count_death(member)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from flows.listening import listen_no_more, listening, listens
+from flows.listening import listen_no_more, listen_on, listening, listens
 from pipeline_steps.errors import UsageError
 
 N_CLIENTS = 60
@@ -83,12 +83,29 @@ def test_all_sockets_are_closed_in_the_end() -> None:
 
 
 @only_linux
-def test_several_workers_begin_where_one_has_just_ended() -> None:
-    with listening("127.0.0.1", 0, 1) as sockets:
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_service_begins_where_one_has_just_ended(before: int, workers: int) -> None:
+    with listening("127.0.0.1", 0, before) as sockets:
         address = sockets[0].getsockname()
+        listen_on(sockets[0])
         with socket.create_connection(address):
             sockets[0].accept()[0].close()  # who closes first keeps the port for a minute
-    with listening("127.0.0.1", address[1], 2) as sockets:
-        sockets[1].listen(N_CLIENTS)
+    with listening("127.0.0.1", address[1], workers) as sockets:
+        listen_on(sockets[-1])
         socket.create_connection(address).close()
-        assert accepted(sockets[1]) == 1
+        assert accepted(sockets[-1]) == 1
+
+
+@only_linux
+def test_a_port_is_refused_while_one_of_several_workers_is_replaced() -> None:
+    with listening("127.0.0.1", 0, 2) as sockets:
+        for each in sockets:
+            listen_on(each)
+        listen_no_more(sockets[0])
+        port = sockets[0].getsockname()[1]
+        with (
+            pytest.raises(UsageError, match=f"port {port} cannot be listened on"),
+            listening("127.0.0.1", port, 1),
+        ):
+            pass

@@ -34,7 +34,8 @@ def fit_temperature(logits: Array, truth: Array, confidence: float) -> Temperatu
     The mean negative log-likelihood of ``logits / T`` is convex in 1 / T; its root is found by
     Newton steps inside a bracket that is halved where a step would leave it. There is no finite
     temperature where every row is right by its largest logit (surer is always more likely), and
-    none where the logits say nothing of the truth.
+    none where the logits say nothing of the truth: where the interval would be wider than the range
+    that is searched.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ def fit_temperature(logits: Array, truth: Array, confidence: float) -> Temperatu
     slopes, curvature = _slopes(kept, right, inverse)
     deviation = math.sqrt(float(np.mean(slopes**2)) / len(kept)) / (curvature * inverse)
     half = two_sided_z(confidence) * deviation
+    if half > math.log(_HOTTEST / _COLDEST):
+        return None
     value = 1.0 / inverse
     return Temperature(value, value * math.exp(-half), value * math.exp(half), len(kept))
 

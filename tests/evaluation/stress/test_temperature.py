@@ -64,6 +64,8 @@ def test_two_labels_by_hand() -> None:
         (np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([1, 0])),  # all wrong
         (np.zeros((3, 2)), np.array([0, 1, 0])),  # says nothing
         (np.zeros((2, 2)), np.array([-1, -1])),  # no row with a known truth
+        # Next to nothing: the interval would be from 0 to infinity.
+        (np.array([[1e-3, 0.0]] * 20 + [[1e-5, 0.0]]), np.array([0, 1] * 10 + [0])),
     ],
 )
 def test_where_there_is_no_temperature_there_is_none(logits, truth) -> None:

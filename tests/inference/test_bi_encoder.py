@@ -30,6 +30,8 @@ from pipeline_steps.problems.conversation import Message
 from pipeline_steps.problems.problem import Content
 from pipeline_steps.problems.response_selection import target_of
 from pipeline_steps.training.finetune import finetune
+from pipeline_steps.training.objectives.consistency import RDrop
+from pipeline_steps.training.objectives.step import Step
 from pipeline_steps.types import DatasetRef
 
 LEARNER = get_learner("response_selection", selector="bi")
@@ -187,3 +189,27 @@ def test_replies_that_are_not_there_count_for_nothing_in_the_divergence(base) ->
     filled = [place for place in range(9) if place != 5]  # the third of the second row is absent
     mine, other = ours[:, filled].log_softmax(-1), theirs[:, filled].log_softmax(-1)
     assert told.item() == pytest.approx((other.exp() * (other - mine)).sum().item() / 3, rel=1e-5)
+
+
+def test_rdrop_without_dropout_is_the_loss_of_one_pass(base) -> None:
+    """Of the doubled batch each half is ranked among its own replies."""
+    _, encoded, targets = encoded_rows(base)
+    labels = LEARNER.as_tensor(targets)
+    inputs = {**pad(encoded.token_ids, 0), **LEARNER.more_inputs(labels, 0)}
+    step = Step(LEARNER.build(base, ())[0].eval(), inputs, labels, LEARNER, n_items=5)
+    with torch.no_grad():
+        assert float(RDrop(4.0)(step)) == pytest.approx(float(step.loss), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fgm", "pgd", "freelb", "smart", "rdrop", "l2sp"])
+def test_every_objective_that_is_offered_is_learnt(base, tmp_path, name: str) -> None:
+    path = write_examples(tmp_path / "rows.parquet", structured_examples("response_selection", 6))
+    data = DatasetRef(name="rows", split="train", path=path, digest=file_digest(path), n_examples=6)
+    params = FinetuneParams(
+        base_model=str(base), epochs=1, batch_tokens=96, precision="fp32", max_length=32, stride=8,
+        early_stopping_metric="recall_at_1", objective={name: {}},
+    )  # fmt: skip
+    out, work = tmp_path / "out", tmp_path / "work"
+    made = finetune(data, data, params, out, work=work, problem="response_selection")
+    parts = made.training["history"][-1]
+    assert any(key.startswith("train_") and np.isfinite(value) for key, value in parts.items())

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -94,6 +94,8 @@ class _Scoring:
 @dataclass(frozen=True)
 class BiEncoderLearner(ResponseSelectionLearner):
     """A body of transformers without a head, run on conversations and on replies apart."""
+
+    compares_rows: ClassVar[bool] = True
 
     def build(self, base: Path, labels: Sequence[str]) -> tuple[torch.nn.Module, tuple[str, ...]]:  # noqa: ARG002
         """Return the base as it is: nothing is new."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from pipeline_steps.training.objectives.outputs import halves
+from pipeline_steps.training.objectives.outputs import halves, own_blocks
 from pipeline_steps.training.objectives.step import Step
 
 
@@ -35,11 +35,16 @@ class RDrop:
     def __call__(self, step: Step) -> torch.Tensor:
         """Return the loss of the doubled batch."""
         doubled = _doubled(step)
-        first, second = halves(doubled.outputs)
+        among_themselves = getattr(step.problem, "compares_rows", False)
+        first, second = (own_blocks if among_themselves else halves)(doubled.outputs)
         divergence = step.problem.divergence
         there = divergence(first, second, step.labels, step.n_items)
         back = divergence(second, first, step.labels, step.n_items)
-        return doubled.loss + self.alpha / 4 * (there + back)
+        loss = doubled.loss
+        if among_themselves:
+            losses = [step.problem.loss(p, step.labels, step.n_items) for p in (first, second)]
+            loss = torch.stack(losses).mean()
+        return loss + self.alpha / 4 * (there + back)
 
 
 def _doubled(step: Step) -> Step:

@@ -46,3 +46,12 @@ def halves(outputs: Any) -> tuple[Any, Any]:
         mapped_logits(outputs, lambda logits: logits.chunk(2)[0]),
         mapped_logits(outputs, lambda logits: logits.chunk(2)[1]),
     )
+
+
+def own_blocks(outputs: Any) -> tuple[Any, Any]:
+    """Return the halves of a batch that has a column for each row, without each other's columns."""
+    first, second = halves(outputs)
+    return (
+        mapped_logits(first, lambda logits: logits.chunk(2, dim=-1)[0]),
+        mapped_logits(second, lambda logits: logits.chunk(2, dim=-1)[1]),
+    )

@@ -20,7 +20,11 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 class TrainableProblem(Protocol):
-    """What an objective asks of the problem: how far outputs are from labels, and from outputs."""
+    """What an objective asks of the problem: how far outputs are from labels, and from outputs.
+
+    One that compares the rows of a batch with each other, so that its outputs have columns for
+    every row, says so in an attribute ``compares_rows``, taken for false where it is absent.
+    """
 
     def loss(self, outputs: Any, labels: torch.Tensor, n_items: int) -> torch.Tensor:
         """Return the summed loss over ``n_items``."""

@@ -101,7 +101,7 @@ class _Way:
 
     def _logits(self, moves: torch.Tensor, times: int) -> torch.Tensor:
         ids, mask = (tokens.repeat(times, 1) for tokens in (self.batch.ids, self.batch.mask))
-        with moved_vectors(self.table, moves):
+        with moved_vectors(self.model, moves):
             logits: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).logits
         return logits.float()
 

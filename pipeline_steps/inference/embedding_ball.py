@@ -125,7 +125,7 @@ class _Rows:
         return broken_within(self._scores, shape, self.free, self.truth, ball)
 
     def _scores(self, moves: torch.Tensor) -> torch.Tensor:
-        with moved_vectors(self.table, moves):
+        with moved_vectors(self.model, moves):
             logits: torch.Tensor = self.model(**self.inputs).logits
         return logits
 

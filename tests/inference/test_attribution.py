@@ -12,7 +12,12 @@ from foreign_models import save_foreign_model
 from tiny_models import save_tokenizer
 from tiny_predictors import predictor
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForSequenceClassification,
+    BartConfig,
+    PreTrainedTokenizerFast,
+    T5Config,
+)
 
 from pipeline_steps.inference.attribution import word_attributions
 from pipeline_steps.inference.flips import word_flips
@@ -22,6 +27,17 @@ from pipeline_steps.inference.predictor import Predictor
 from pipeline_steps.inference.readings import Reading
 from pipeline_steps.inference.saliency import word_saliencies
 
+ENCODER_DECODERS = {
+    "t5": T5Config(
+        vocab_size=64, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, pad_token_id=0,
+        eos_token_id=3, decoder_start_token_id=0,
+    ),
+    "bart": BartConfig(
+        vocab_size=64, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, scale_embedding=True,
+        max_position_embeddings=64, pad_token_id=0, eos_token_id=3, decoder_start_token_id=0,
+    ),
+}  # fmt: skip
 SENTENCE = "the good card was very bad"
 
 
@@ -42,7 +58,7 @@ def answers(asked: Predictor, reading: Reading, *, blank: bool) -> np.ndarray[An
     added = torch.isin(ids, torch.tensor([2, 3]))  # [CLS], [SEP]
     with torch.no_grad():
         moves = -table(ids) * ~added[..., None] * float(blank)
-        with moved_vectors(table, moves):
+        with moved_vectors(asked.model, moves):
             logits = asked.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     found: np.ndarray[Any, Any] = logits[0].log_softmax(dim=-1).numpy()
     return found
@@ -99,6 +115,29 @@ def test_a_word_that_the_model_does_not_look_at_is_given_nothing(tmp_path: Path)
     given = dict(zip(SENTENCE.split(), found.words, strict=True))
     assert given["very"] == 0.0
     assert min(abs(value) for word, value in given.items() if word != "very") > 0.0
+
+
+@pytest.mark.parametrize("architecture", sorted(ENCODER_DECODERS))
+def test_where_a_decoder_reads_the_text_again_its_words_count_there_too(
+    tmp_path: Path, architecture: str
+) -> None:
+    asked = predictor(tmp_path)
+    torch.manual_seed(1)
+    config = ENCODER_DECODERS[architecture]
+    asked.model = AutoModelForSequenceClassification.from_config(config).eval()
+    table: Any = asked.model.get_input_embeddings()  # type: ignore[operator]
+    table.weight.data[1] = 0.0
+    ids = torch.tensor(asked.encode([SENTENCE]).token_ids)
+    written = ~torch.isin(ids, torch.tensor([2, 3]))
+    with torch.no_grad():
+        blank = asked.model(input_ids=torch.where(written, 1, ids)).logits  # 1: its vector is 0
+        with moved_vectors(asked.model, -table(ids) * written[..., None]):
+            moved = asked.model(input_ids=ids).logits
+    assert torch.equal(moved, blank)
+    reading = Reading(SENTENCE, None, 1, words_of(SENTENCE))
+    (found,), (lengths,) = word_attributions(asked, [reading]), word_saliencies(asked, [reading])
+    assert np.abs(found.words).min() > 0.0
+    assert lengths.min() > 0.0
 
 
 def test_a_model_with_token_types_is_asked_with_them(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def follow_hidden_states(
 ) -> HiddenDistillation:
     """Return the objective; a model of another width than its teacher's is given a projection.
 
-    Where a text is ``written`` the layers are those that write.
+    Where a text is ``written`` the layers are those that write, else of an encoder with a decoder
+    those of the encoder.
 
     Raises
     ------

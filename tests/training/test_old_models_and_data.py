@@ -14,8 +14,9 @@ from builders import write_examples
 from killed_training import kill_training
 from objective_runs import PROBLEMS, params, run, weights
 from safetensors.torch import load_file
-from tiny_models import save_tiny_model, with_other_words
-from transformers import BertConfig, BertModel
+from tiny_models import save_tiny_model, save_tokenizer, with_other_words
+from transformers import AutoModel, BertConfig, BertModel
+from tuned_models import OTHERS
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.examples_file import read_examples
@@ -280,6 +281,17 @@ def test_hidden_layers_that_are_not_there_are_refused(base, data, old, tmp_path)
     hidden = {"teacher": str(old["text_classification"].path), "layers": [[0, 0], [2, 9]]}
     with pytest.raises(TrainingError, match=r"hidden\.layers names \[\[2, 9\]\]"):
         run(base, data, tmp_path, objective={"hidden": hidden})
+
+
+def test_of_an_encoder_with_a_decoder_that_labels_the_encoders_states_are_followed(
+    data, tmp_path
+) -> None:
+    AutoModel.from_config(OTHERS["t5"]).save_pretrained(tmp_path / "t5")
+    save_tokenizer(tmp_path / "t5")
+    teacher = run(tmp_path / "t5", data, tmp_path / "teacher", seed=7)
+    objective = {"hidden": {"teacher": str(teacher.path)}}
+    trained = run(tmp_path / "t5", data, tmp_path / "student", objective=objective)
+    assert trained.training["history"][-1]["train_HiddenDistillation"] > 0.0
 
 
 def test_the_fisher_information_is_estimated_once(base, data, old, tmp_path) -> None:

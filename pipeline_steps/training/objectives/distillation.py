@@ -60,7 +60,7 @@ class HiddenDistillation:
     A text counts with the mean over its tokens, where labels are by token each token counts; the
     sum is divided by ``n_items``. Where a text is written its tokens count: the states are those
     that they are told from, of the decoder where there is an encoder, too (Shleifer and Rush 2020,
-    arXiv 2010.13002, section 2.2).
+    arXiv 2010.13002, section 2.2). Where one labels a text it is the encoder that has read it.
 
     Parameters
     ----------
@@ -146,8 +146,9 @@ def make_projection(
 
 def _states(outputs: Any, whose: str, *, of_decoder: bool) -> Any:
     states = getattr(outputs, "hidden_states", None)
-    if states is None and of_decoder:
-        states = getattr(outputs, "decoder_hidden_states", None)
+    if states is None:
+        name = "decoder_hidden_states" if of_decoder else "encoder_hidden_states"
+        states = getattr(outputs, name, None)
     if states is None:
         raise TrainingError(
             f"the {whose}'s pass kept no hidden states",

@@ -187,6 +187,11 @@ def _untrained(params: FinetuneParams) -> Iterator[str]:
 
 
 def _hardware_mistakes(params: FinetuneParams) -> Iterator[str]:
+    if params.tuning.kind == "prefix" and params.hardware.gradient_checkpointing:
+        yield (
+            "finetune.hardware.gradient_checkpointing: it drops the past keys and values that the "
+            "tuning prefix is made of; set it to false, or finetune.tuning.kind to prompt or lora"
+        )
     moving = [name for name in _PERTURBING if name in params.objective.chosen()]
     if moving and params.hardware.compile:
         yield (

@@ -118,17 +118,20 @@ def refuse_other_reading(kind: str, base: Path, tokenizer: PreTrainedTokenizerBa
     config = config_of(base)
     name = config.model_type
     hides = name in modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    if kind == "mlm" and (not hides or tokenizer.mask_token_id is None):
+    hides = hides and tokenizer.mask_token_id is not None
+    if kind == "mlm" and not hides:
         received = f"{name} cannot be asked for hidden tokens"
     elif kind == "clm" and not is_decoder_alone(config):
         received = f"{name} reads in both directions, so the next token is no question to it"
     else:
         return
+    others = ["mlm"] * hides + ["clm"] * is_decoder_alone(config)
     raise TrainingError(
         f"finetune.pretraining.kind is {kind}: {received}",
         expected="mlm for an encoder with a mask token, clm for a decoder alone; an "
         "encoder-decoder would have to restore spans, which is not offered",
-        fix="set finetune.pretraining.kind to the other one, or finetune.pretraining to null",
+        fix="".join(f"set finetune.pretraining.kind to {other}, or " for other in others)
+        + "set finetune.pretraining to null",
     )
 
 

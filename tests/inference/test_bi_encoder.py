@@ -201,15 +201,24 @@ def test_rdrop_without_dropout_is_the_loss_of_one_pass(base) -> None:
         assert float(RDrop(4.0)(step)) == pytest.approx(float(step.loss), abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["fgm", "pgd", "freelb", "smart", "rdrop", "l2sp"])
-def test_every_objective_that_is_offered_is_learnt(base, tmp_path, name: str) -> None:
-    path = write_examples(tmp_path / "rows.parquet", structured_examples("response_selection", 6))
+def learnt(base, root, **settings):
+    path = write_examples(root / "rows.parquet", structured_examples("response_selection", 6))
     data = DatasetRef(name="rows", split="train", path=path, digest=file_digest(path), n_examples=6)
     params = FinetuneParams(
         base_model=str(base), epochs=1, batch_tokens=96, precision="fp32", max_length=32, stride=8,
-        early_stopping_metric="recall_at_1", objective={name: {}},
+        early_stopping_metric="recall_at_1", **settings,
     )  # fmt: skip
-    out, work = tmp_path / "out", tmp_path / "work"
-    made = finetune(data, data, params, out, work=work, problem="response_selection")
-    parts = made.training["history"][-1]
+    out, work = root / "out", root / "work"
+    return finetune(data, data, params, out, work=work, problem="response_selection")
+
+
+@pytest.mark.parametrize("name", ["fgm", "pgd", "freelb", "smart", "rdrop", "l2sp"])
+def test_every_objective_that_is_offered_is_learnt(base, tmp_path, name: str) -> None:
+    parts = learnt(base, tmp_path, objective={name: {}}).training["history"][-1]
     assert any(key.startswith("train_") and np.isfinite(value) for key, value in parts.items())
+
+
+def test_a_student_of_some_layers_is_learnt_and_answers(base, tmp_path) -> None:
+    student = Predictor.from_checkpoint(learnt(base, tmp_path, student_layers=[0]).path)
+    assert student.model.config.num_hidden_layers == 1
+    assert len(student.table(some_rows(2)).example_ids) == 2

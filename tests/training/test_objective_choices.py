@@ -154,6 +154,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("text_classification", {"objective": {"freelb": {}, "rdrop": {}}}, "each replace the clean"),
     (
+        "ner",
+        {"tuning": {"kind": "prefix"}, "hardware": {"gradient_checkpointing": True}},
+        r"gradient_checkpointing: it drops the past keys[\s\S]*to prompt or lora",
+    ),
+    (
         "text_classification",
         {"tuning": {"kind": "prompt"}, "objective": {"freelb": {}}},
         r"freelb: with the tuning prompt[\s\S]*works with every other",

@@ -11,6 +11,7 @@ from killed_training import kill_training
 from objective_runs import params, run, weights
 from safetensors.torch import load_file, save_file
 from tiny_models import save_tiny_model, save_tokenizer
+from tiny_writers import save_tiny_writer
 from tuned_models import OTHERS
 
 from pipeline_steps.errors import CheckpointError, TrainingError
@@ -130,15 +131,20 @@ def test_a_reading_that_is_killed_ends_with_the_same_weights(base, data, tmp_pat
 @pytest.mark.parametrize(
     ("kind", "architecture", "message"),
     [
-        ("clm", "bert", "bert reads in both directions"),
-        ("mlm", "gpt2", "gpt2 cannot be asked for hidden tokens"),
+        ("clm", "bert", r"bert reads in both directions[\s\S]*kind to mlm, or"),
+        ("mlm", "gpt2", r"gpt2 cannot be asked for hidden tokens[\s\S]*kind to clm, or"),
+        (
+            "clm",
+            "t5",
+            r"t5 reads in both directions[\s\S]*to fix it: set finetune.pretraining to null",
+        ),
     ],
 )
 def test_a_base_that_cannot_read_that_way_is_refused(
     kind, architecture, message, data, tmp_path
 ) -> None:
-    make = decoder if architecture == "gpt2" else save_tiny_model
-    base = make(tmp_path / "base")
+    make = {"gpt2": decoder, "bert": save_tiny_model, "t5": lambda p: save_tiny_writer(p, "t5")}
+    base = make[architecture](tmp_path / "base")
     with pytest.raises(TrainingError, match=f"pretraining.kind is {kind}: {message}"):
         run(base, data, tmp_path, pretraining={"kind": kind})
 

@@ -70,7 +70,13 @@ def refuse_incompatible(
     mistakes = [
         *_clashes(objectives),
         *_unmet(objectives, "perturbs_embeddings", reads_token_ids, "there are no token ids"),
-        *_unmet(objectives, "needs_dropout", has_dropout, "the model has no dropout"),
+        *_unmet(
+            objectives,
+            "needs_dropout",
+            has_dropout,
+            "the model has no dropout, so that two passes are alike; smart asks for steady answers "
+            "without it",
+        ),
         *_unmet(objectives, "needs_one_label", one_label_per_text, "texts have no single label"),
     ]
     if mistakes:

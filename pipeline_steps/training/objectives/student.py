@@ -50,6 +50,8 @@ def student_from_layers(teacher: Any, layers: Sequence[int]) -> Any:
             fix="correct the layers of the student in params.yaml",
         )
     student = type(teacher)(_shortened(teacher.config, layers))
+    if getattr(teacher, "pooler", student) is None:  # a bi-encoder has taken it out
+        student.pooler = None
     try:
         student.load_state_dict(_renamed(teacher.state_dict(), stack, layers))
     except RuntimeError as error:

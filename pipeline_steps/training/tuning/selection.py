@@ -92,8 +92,10 @@ class TopLayers:
             raise TrainingError(
                 f"the top {self.n_layers} layers shall learn, and {type(model).__name__} "
                 f"has {len(layers)}",
-                expected=f"a number from 1 to {len(layers) - 1}",
-                fix="lower finetune.tuning.n_layers, or set finetune.tuning.kind to full or head",
+                expected=f"a number from 1 to {len(layers) - 1}"
+                if len(layers) > 1
+                else "a base model of two layers or more",
+                fix="lower finetune.tuning.n_layers, or set finetune.tuning.kind to full",
             )
         return len(layers) - self.n_layers
 
@@ -123,7 +125,7 @@ class BitFit:
             raise TrainingError(
                 f"{type(model).__name__} has no biases in its body, which BitFit would train",
                 expected="a base model with biases, such as BERT, RoBERTa or DeBERTa",
-                fix="set finetune.tuning.kind to lora or head",
+                fix="set finetune.tuning.kind to lora",
             )
         train_only(model, biases | head)
         return model

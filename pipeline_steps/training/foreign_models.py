@@ -53,6 +53,7 @@ def _mistakes(
 ) -> Iterator[str]:
     if key.startswith("objective.distillation"):
         yield from _said_by(lambda: refuse_other_labels(old.checkpoint.labels, material.labels))
+    yield from _of_another_kind(key, old)
     texts = material.train_examples.texts[:_COMPARED_TEXTS]
     if not _reads_alike(old.tokenizer, material.tokenizer, texts):
         yield f"the tokenizer of {old.checkpoint.path} gives other token ids than that of the base"
@@ -60,6 +61,18 @@ def _mistakes(
         yield from _written_otherwise(old, params, material, model)
         if key.startswith(_ANSWERING):
             yield from _other_width(old, model)
+
+
+def _of_another_kind(key: str, old: OldModel) -> Iterator[str]:
+    """Yield why a model that was tuned in an unusual way cannot be asked for this."""
+    path, kind = old.checkpoint.path, old.checkpoint.parameters.get("tuning", {}).get("kind")
+    if kind == "prompt" and key == "objective.hidden.teacher":
+        yield f"{path} was tuned by prompt: its states hold learnt vectors beside those of the text"
+    if kind == "in_context" and not key.startswith("objective.distillation"):
+        yield (
+            f"{path} was made by in_context: it scores words for labels and has no outputs of its "
+            "own; it may be a teacher of objective.distillation"
+        )
 
 
 def _said_by(check: Callable[[], None]) -> Iterator[str]:

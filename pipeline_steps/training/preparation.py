@@ -63,6 +63,12 @@ def refuse_too_long(model: torch.nn.Module, lengths: Iterable[int]) -> None:
     """
     limit = most_positions(model)
     longest = max(lengths, default=0)
+    if limit is not None and limit < 1:
+        raise TrainingError(
+            f"the learnt tokens leave no position of {type(model).__name__} for text",
+            expected=f"at least {1 - limit} learnt tokens less",
+            fix="lower finetune.tuning.n_tokens, or name another finetune.base_model",
+        )
     if limit is not None and longest > limit:
         raise TrainingError(
             f"the longest row has {longest} tokens, and {type(model).__name__} {limit} positions"

@@ -100,6 +100,7 @@ def prompted_classifier(
     of language models. ICML.
     """
     _refuse_pairs(rows)
+    _refuse_foreign_words(params, labels)
     kind = _kind_of(base)
     words = [_words_of(label, params) for label in labels]
     shown = _shown(rows, labels, params.shots, seed)
@@ -210,6 +211,16 @@ def _refuse_other_problem(problem: str) -> None:
             f"finetune.tuning.kind is in_context, and the problem {problem}",
             expected="text_classification: labels are scored, one for a text",
             fix="set finetune.tuning.kind to full",
+        )
+
+
+def _refuse_foreign_words(params: InContextTuning, labels: Sequence[str]) -> None:
+    foreign = sorted(set(params.label_words or ()) - set(labels))
+    if foreign:
+        raise TrainingError(
+            f"finetune.tuning.label_words has words for {', '.join(foreign)}, which no row has",
+            expected=f"labels of the training rows: {', '.join(labels)}",
+            fix="correct the names in finetune.tuning.label_words, or take them out",
         )
 
 

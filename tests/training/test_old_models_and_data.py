@@ -294,6 +294,21 @@ def test_of_an_encoder_with_a_decoder_that_labels_the_encoders_states_are_follow
     assert trained.training["history"][-1]["train_HiddenDistillation"] > 0.0
 
 
+def test_states_that_stand_beside_learnt_vectors_are_followed_by_nobody(
+    base, data, tmp_path
+) -> None:
+    teacher = run(base, data, tmp_path / "teacher", tuning={"kind": "prompt", "n_tokens": 4})
+    with pytest.raises(TrainingError, match="tuned by prompt: its states hold learnt vectors"):
+        run(base, data, tmp_path / "no", objective={"hidden": {"teacher": str(teacher.path)}})
+
+
+def test_the_states_of_a_teacher_that_learnt_from_pairs_are_followed(base, data, tmp_path) -> None:
+    teacher = run(base, data, tmp_path / "teacher", few_shot={"n_iterations": 1})
+    objective = {"hidden": {"teacher": str(teacher.path)}}
+    trained = run(base, data, tmp_path / "student", objective=objective)
+    assert trained.training["history"][-1]["train_HiddenDistillation"] > 0.0
+
+
 def test_the_fisher_information_is_estimated_once(base, data, old, tmp_path) -> None:
     """A training that goes on after a kill reads it, to where the model is."""
     from pipeline_steps.training.consolidation import consolidated

@@ -124,6 +124,31 @@ def logits(found: Any, tokenizer: Any, texts: list[str]) -> torch.Tensor:
         return found(inputs["input_ids"], inputs["attention_mask"]).logits
 
 
+@pytest.mark.parametrize(
+    "objective",
+    [
+        lambda path, rows: {"hidden": {"teacher": path}},
+        lambda path, rows: {"lwf": {"checkpoint": path}},
+        lambda path, rows: {"ewc": {"checkpoint": path, "examples": rows}},
+    ],
+)
+def test_a_prompted_model_is_a_teacher_of_answers_alone(tmp_path: Path, objective: Any) -> None:
+    asked = run(save_language_model(tmp_path / "lm", "bert"), tmp_path / "asked")
+    rows = [examples(tmp_path / f"{name}.parquet", 40, seed) for seed, name in enumerate("ab")]
+    params = FinetuneParams(
+        base_model=str(save_tiny_model(tmp_path / "base")), precision="fp32", epochs=1,
+        objective=objective(str(asked.path), str(rows[0].path)),
+    )  # fmt: skip
+    with pytest.raises(TrainingError, match=r"was made by in_context.*teacher of objective\.dist"):
+        finetune(*rows, params, tmp_path / "out", work=tmp_path / "work")
+
+
+def test_words_for_a_label_that_no_row_has_are_refused(tmp_path: Path) -> None:
+    base = save_language_model(tmp_path / "base", "gpt2")
+    with pytest.raises(TrainingError, match=r"words for pluss, which no row has[\s\S]*minus, plus"):
+        run(base, tmp_path, label_words={**WORDS, "pluss": "fine"})
+
+
 def test_a_causal_models_score_is_the_log_likelihood_of_the_labels_tokens(tmp_path: Path) -> None:
     base = save_language_model(tmp_path / "base", "gpt2")
     words = {"minus": "very bad", "plus": "good"}

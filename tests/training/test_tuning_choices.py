@@ -130,6 +130,14 @@ def test_layers_drawn_anew_change_the_result(base, datasets, tmp_path) -> None:
     ("settings", "message"),
     [
         ({"tuning": {"kind": "lora", "target_modules": ["c_attn"]}}, "which this model lacks"),
+        (
+            {"tuning": {"kind": "lora", "target_modules": ["classifier"]}},
+            r"lacks outside of its head[\s\S]*among dense, key, query, value",
+        ),
+        (
+            {"tuning": {"kind": "prompt", "n_tokens": 70}},
+            "no position[\\s\\S]*7 learnt tokens less",
+        ),
         ({"tuning": {"kind": "top_layers", "n_layers": 2}}, "a number from 1 to 1"),
         ({"tuning": {"kind": "lora"}, "reinitialise_layers": 1}, "would stay random"),
         ({"reinitialise_layers": 3}, "a number from 1 to 2"),

@@ -46,9 +46,14 @@ def attach_mean_pooling(model: Any, spec: MeanPoolingSpec) -> list[torch.nn.Modu
         )
     head, inner = model.get_submodule(spec.head), body(model)
 
-    def forward(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SequenceClassifierOutput:
-        states = inner(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return SequenceClassifierOutput(logits=head(sentence_vectors(states, attention_mask)))
+    def forward(
+        input_ids: torch.Tensor, attention_mask: torch.Tensor, **asked: Any
+    ) -> SequenceClassifierOutput:
+        read = inner(input_ids=input_ids, attention_mask=attention_mask, **asked)
+        return SequenceClassifierOutput(
+            logits=head(sentence_vectors(read.last_hidden_state, attention_mask)),
+            hidden_states=read.hidden_states,
+        )
 
     model.forward = forward
     return []

@@ -64,7 +64,11 @@ def named_targets(
     candidates = _outside_head(model, head_names)
     absent = [name for name in names if not any(_ends_with(c, name) for c in candidates)]
     if absent:
-        raise _unknown(model, f"names {', '.join(absent)}, which this model lacks")
+        raise _unknown(
+            model,
+            f"names {', '.join(absent)}, which this model lacks outside of its head",
+            candidates,
+        )
     return [c for c in candidates if any(_ends_with(c, name) for name in names)]
 
 
@@ -120,8 +124,11 @@ def _in_layers(model: torch.nn.Module, leaves: Collection[str]) -> list[str]:
     return found
 
 
-def _unknown(model: torch.nn.Module, received: str) -> TrainingError:
-    leaves = sorted({name.rpartition(".")[2] for name in linears(model)})
+def _unknown(
+    model: torch.nn.Module, received: str, candidates: Collection[str] | None = None
+) -> TrainingError:
+    known = linears(model) if candidates is None else candidates
+    leaves = sorted({name.rpartition(".")[2] for name in known})
     return TrainingError(
         f"finetune.tuning.target_modules {received}",
         expected=f"{ALL_LINEAR}, or names among {', '.join(leaves)}",

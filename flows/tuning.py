@@ -10,7 +10,7 @@ from flows.pipeline import Call
 from flows.prepare_data import Datasets
 from flows.registry_access import open_tracker
 from flows.training_plan import plan_training
-from flows.tuning_trial import SCORES, run_trial
+from flows.tuning_trial import SCORES, end_trial_run, run_trial
 from flows.workspace import Workspace
 from pipeline_steps.digests import value_digest
 from pipeline_steps.errors import ConfigurationError
@@ -93,7 +93,7 @@ def _refuse_unlearnt(kind: str, space: Mapping[str, object]) -> None:
     What the prompt is made of can be searched, and so can the kind itself.
     """
     idle = [key for key in space if not key.startswith(_OF_PROMPTS)]
-    if kind == "in_context" and idle and "tuning.kind" not in space:
+    if kind == "in_context" and idle and not {"tuning", "tuning.kind"} & set(space):
         raise ConfigurationError(
             f"tune.space holds {', '.join(idle)}, and with finetune.tuning in_context nothing "
             "learns: every trial would be the same model",
@@ -128,7 +128,8 @@ def run_trials(
 ) -> None:
     """Run trials until the budget is used up; those that a kill had cut off come first."""
     study = open_study(workspace, name, worker)
-    study.take_over()
+    for number in study.take_over():
+        end_trial_run(workspace, mlflow_run_id, number)
     while (asked := study.ask()) is not None:
         call(run_trial, workspace, datasets, study, asked, mlflow_run_id)
 

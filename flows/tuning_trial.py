@@ -154,6 +154,14 @@ def _start_trial_run(workspace: Workspace, datasets: Datasets, asked: Asked, par
     )
 
 
+def end_trial_run(workspace: Workspace, parent: str, number: int) -> None:
+    """Close the run in MLflow of a trial that was cut off: it is tried again under a new number."""
+    tracker = open_tracker(workspace)
+    run = tracker.find_run(f"{parent}-{number}")
+    if run is not None:
+        tracker.finish_run(run.mlflow_run_id, "KILLED")
+
+
 def _keep_the_best(
     workspace: Workspace, datasets: Datasets, study: Study, outdone: AbstractSet[str]
 ) -> None:

@@ -66,7 +66,8 @@ def tune(
     result = run_tune(
         open_workspace(workspace), call=announced(as_json=as_json), n_workers=workers, apply=apply
     )
-    print_result(result.model_dump(mode="json") if as_json else describe(result), as_json=as_json)
+    said = result.model_dump(mode="json") if as_json else describe(result, applied=apply)
+    print_result(said, as_json=as_json)
 
 
 def _all_datasets(datasets: Any) -> list[Any]:

@@ -72,8 +72,11 @@ def write_values(path: Path, result: TuneResult) -> None:
         yaml.dump(content, file)
 
 
-def describe(result: TuneResult) -> str:
-    """Return the search in a few lines: the score to beat, the best trials, what to do next."""
+def describe(result: TuneResult, *, applied: bool = False) -> str:
+    """Return the search in a few lines: the score to beat, the best trials, what to do next.
+
+    ``applied``: the best values were to be written into ``params.yaml``.
+    """
     counts = [sum(t.state == state for t in result.trials) for state in ("pruned", "fail")]
     done = f"{counts[0]} stopped early, {counts[1]} failed"
     lines = [
@@ -81,7 +84,9 @@ def describe(result: TuneResult) -> str:
         f"score on the valid rows ({result.metric}); present parameters: {result.present:.4f}",
         *best_lines(result.trials),
     ]
-    if improves(result):
+    if improves(result) and applied:
+        advice = "params.yaml has the best values now: holdfast train finds their checkpoint"
+    elif improves(result):
         advice = "holdfast tune --apply writes the best values into params.yaml"
     else:
         advice = "no trial beats the present parameters: leave them"

@@ -94,8 +94,8 @@ class Study:
             pruner=pruner if params.prune else optuna.pruners.NopPruner(),
         )
 
-    def take_over(self) -> int:
-        """Return how many trials of this worker a kill had cut off; they are tried again, first.
+    def take_over(self) -> tuple[int, ...]:
+        """Return which trials of this worker a kill had cut off; they are tried again, first.
 
         Only for who knows that no other process of the same name is at work.
         """
@@ -106,7 +106,7 @@ class Study:
             again = [*trial.user_attrs.get(_AGAIN, []), trial.number]
             self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
             self._study.enqueue_trial(trial.params, user_attrs={_AGAIN: again})
-        return len(cut_off)
+        return tuple(trial.number for trial in cut_off)
 
     def ask(self) -> Asked | None:
         """Return the next values to try; ``None`` where the budget is used up."""

@@ -91,7 +91,7 @@ def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(study) -> None:
     run(study("b"), 5)
     study("b").ask()  # and then the process was killed
     opened = study("b")
-    assert opened.take_over() == 1
+    assert len(opened.take_over()) == 1
     run(opened)
     found = [(t.values, t.score) for t in opened.ended()]
     assert sorted(map(repr, found)) == sorted(map(repr, undisturbed))
@@ -111,7 +111,7 @@ def test_a_trial_cut_off_twice_counts_once(study) -> None:
 def test_the_trials_of_others_are_left_alone(study) -> None:
     theirs = study(worker="another machine").ask()
     mine = study()
-    assert mine.take_over() == 0
+    assert mine.take_over() == ()
     assert len(run(mine)) == 7
     study().tell(theirs.number, 0.1)
     assert len(mine.ended()) == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -158,7 +159,9 @@ def wrapped(model: torch.nn.Module, config: Any, seed: int) -> torch.nn.Module:
     """
     from peft import get_peft_model
 
-    with seeded(seed):
+    with seeded(seed), warnings.catch_warnings():
+        # peft 0.21 asks transformers 5.23 by an old name: nothing that a user could mend.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
         return get_peft_model(model, config)  # type: ignore[no-any-return]
 
 

@@ -277,3 +277,9 @@ def test_qlora_is_refused_without_bitsandbytes(monkeypatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(TrainingError, match="pip install bitsandbytes"):
         refuse_without_four_bits(torch.device("cuda"))
+
+
+def test_what_peft_asks_by_an_old_name_is_said_to_nobody(bases) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LowRank().apply(*with_head(bases["bert"]))

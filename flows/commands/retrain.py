@@ -89,7 +89,7 @@ def lines(result: RetrainResult) -> list[str]:
         found.append(f"{repair.verdict}: {repair.axis} {moved_by(repair, 3)} ({repair.reason})")
     if result.dataset is not None and result.left_out:
         learnt = describe_left_out(result.dataset.n_train, result.left_out)
-        found.append(f"new rows learnt from: {learnt}; see data/quarantine/")
+        found.append(f"learnt from {learnt}; see data/quarantine/")
     if result.run is not None:
         found.append(f"version {result.run.version}: {result.run.verdict}")
     if result.report is not None:

@@ -80,6 +80,7 @@ def _go_on(
         return
     confirmed = ticket.status == "harm"
     unanswered = len(waiting_rows(store, requests))
+    labelled = {row.prediction.prediction_id for row in recent if row.label is not None}
     new = draw_requests(
         ticket,
         [(row.prediction.prediction_id, row.sequence) for row in recent],
@@ -89,8 +90,11 @@ def _go_on(
         if confirmed
         else params.label_cap,
         unanswered=unanswered,
+        labelled=labelled,
     )
     store.put_ticket(ticket, new)
+    if any(request.prediction_id in labelled for request in new):  # judged at once
+        _go_on(workspace, store, version, training, ticket)
 
 
 def harm_line(workspace: Workspace, training: Reference) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -183,8 +183,12 @@ def draw_requests(
     at_a_time: int,
     label_cap: int,
     unanswered: int,
+    labelled: Collection[str] = (),
 ) -> list[LabelRequest]:
     """Return the next rows to ask labels for: uniformly among the rows after the alarm.
+
+    Those whose label has come already ask nobody: they are drawn like the others, and more with
+    them until as many as may wait for an answer do.
 
     Parameters
     ----------
@@ -197,22 +201,37 @@ def draw_requests(
         Requests of one ticket in all; skipped ones do not count.
     unanswered : int
         Requests that wait for an answer.
+    labelled : collection of str
+        Prediction ids of candidates that have a label.
     """
     asked = {request.prediction_id for request in earlier}
     used = sum(not request.skipped for request in earlier)
-    n = min(at_a_time - unanswered, label_cap - used)
     left = [
-        (value_digest([ticket.ticket, prediction_id]), prediction_id, sequence)
+        prediction_id
         for prediction_id, sequence in candidates
         if sequence > ticket.alarm_sequence and prediction_id not in asked
     ]
+    left.sort(key=lambda name: value_digest([ticket.ticket, name]))
+    drawn = _until_enough_wait(left[: max(label_cap - used, 0)], labelled, at_a_time - unanswered)
+    places = dict(candidates)
     first = max((request.position for request in earlier), default=-1) + 1
     return [
         LabelRequest(
-            ticket=ticket.ticket, prediction_id=prediction_id, position=first + i, sequence=sequence
+            ticket=ticket.ticket, prediction_id=name, position=first + i, sequence=places[name]
         )
-        for i, (_, prediction_id, sequence) in enumerate(sorted(left)[: max(n, 0)])
+        for i, name in enumerate(drawn)
     ]
+
+
+def _until_enough_wait(names: Sequence[str], labelled: Collection[str], wanted: int) -> list[str]:
+    """Return the first names: so many that ``wanted`` of them have no label."""
+    found: list[str] = []
+    for name in names:
+        if wanted <= 0:
+            break
+        found.append(name)
+        wanted -= name not in labelled
+    return found
 
 
 def _joined(ticket: Ticket, new: Ticket) -> Ticket:

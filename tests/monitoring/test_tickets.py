@@ -137,6 +137,23 @@ def test_labels_are_asked_for_a_few_at_a_time_after_the_alarm_and_never_twice(re
     assert len(draw_requests(opened, rows, asked, at_a_time=99, label_cap=25, unanswered=0)) == 9
 
 
+def test_rows_whose_label_has_come_ask_nobody_and_are_drawn_like_the_others(report) -> None:
+    opened = ticket(report)
+    rows = [(f"p{i}", i) for i in range(400)]
+    ten, all_ = (
+        draw_requests(opened, rows, [], at_a_time=n, label_cap=60, unanswered=0) for n in (10, 60)
+    )
+    known = {request.prediction_id for request in all_[:50:2]}
+    some = draw_requests(opened, rows, [], at_a_time=10, label_cap=60, unanswered=0, labelled=known)
+    assert some == all_[:20]
+    assert ten == all_[:10]
+    known = {name for name, _ in rows}
+    for waiting, drawn in ((0, all_), (10, [])):
+        assert draw_requests(
+            opened, rows, [], at_a_time=10, label_cap=60, unanswered=waiting, labelled=known
+        ) == drawn  # fmt: skip
+
+
 def test_the_draw_is_uniform_over_the_rows(report) -> None:
     rows = [(f"p{i}", i) for i in range(1_000)]
     drawn = []

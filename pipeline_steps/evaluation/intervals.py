@@ -91,6 +91,47 @@ def bias_corrected_interval(
     return min(float(low), estimate), max(float(high), estimate)
 
 
+def allowing_for_unseen(
+    ends: tuple[float, float],
+    estimate: float,
+    correct: np.ndarray[Any, Any],
+    confidence: float,
+    *,
+    most: float,
+) -> tuple[float, float]:
+    """Return an interval that allows for mistakes (or hits) of which the rows happen to show none.
+
+    Resamples of rows that are all right say that a mistake cannot be. Wilson's interval says how
+    frequent it may be all the same; the value moves by ``most``, the largest there is, if all rows
+    turn, and in proportion if some do. The ends stay where the rows show both.
+
+    Parameters
+    ----------
+    ends : tuple of float
+        Lower and upper end as the resamples have them.
+    estimate : float
+        The value that they lie around.
+    correct : ndarray (n,) bool
+        Whether each row was right.
+    confidence : float
+        Coverage, two-sided.
+    most : float
+        The largest value; the smallest is 0.
+
+    Examples
+    --------
+    >>> ends = allowing_for_unseen((0.0, 0.001), 0.001, np.ones(20, bool), 0.95, most=1.0)
+    >>> round(ends[0], 3), round(ends[1], 3)
+    (0.0, 0.162)
+    """
+    hits, n = int(correct.sum()), len(correct)
+    if hits not in (0, n):
+        return ends
+    low, high = wilson_interval(hits, n, confidence)
+    margin = most * (high - low)
+    return max(0.0, min(ends[0], estimate - margin)), max(ends[1], min(estimate + margin, most))
+
+
 def two_sided_z(confidence: float) -> float:
     """Return the normal quantile of a two-sided interval with this coverage."""
     return _NORMAL.inv_cdf((1.0 + confidence) / 2.0)

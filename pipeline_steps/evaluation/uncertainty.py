@@ -14,13 +14,19 @@ from typing import Any
 import numpy as np
 
 from pipeline_steps.evaluation.calibration import calibration_interval
-from pipeline_steps.evaluation.intervals import bias_corrected_interval, wilson_interval
+from pipeline_steps.evaluation.intervals import (
+    allowing_for_unseen,
+    bias_corrected_interval,
+    wilson_interval,
+)
 from pipeline_steps.evaluation.scored import ScoredRows, point_metrics
 from pipeline_steps.evaluation_types import MetricValue
 from pipeline_steps.judging_params import EvaluateParams
 
 Array = np.ndarray[Any, Any]
 _CHUNK = 64
+_MOST_BRIER = 2.0
+_ALIKE = 1e-12
 
 
 def metric_values(
@@ -30,7 +36,10 @@ def metric_values(
 
     One that is infinite or not a number is undefined (``None``). A share of rows (accuracy)
     carries the Wilson interval, the calibration error one of its own
-    (:func:`calibration_interval`), the rest the bias-corrected bootstrap percentiles.
+    (:func:`calibration_interval`), the rest the bias-corrected bootstrap percentiles. Where no
+    resample differs from the next (no entity found, say), a score is as uncertain as a share of
+    the rows that tell it. Without a mistake, or a hit, the Brier score allows for those unseen
+    (:func:`allowing_for_unseen`); the NLL cannot, because a mistake may cost it anything.
     """
     points = point_metrics(rows)
     names = names or tuple(rows.directions)
@@ -87,8 +96,24 @@ def _interval(
     without = hits in (0, n) and value == hits / n
     if name in rows.shares or (name in rows.averages and without):
         return wilson_interval(hits, n, params.confidence)
-    if name == "ece":
-        return calibration_interval(rows, value, resampled[name], params.confidence, params.seed)
     found = resampled[name]
+    if name == "ece":
+        return calibration_interval(rows, value, found, params.confidence, params.seed)
     defined = found[~np.isnan(found)]  # a resample may hold no entity at all
-    return bias_corrected_interval(value, defined, params.confidence)
+    if rows.directions[name] and np.ptp(defined) <= _ALIKE:
+        n = _telling_rows(rows, name)
+        return wilson_interval(value * n, n, params.confidence)
+    ends = bias_corrected_interval(value, defined, params.confidence)
+    if name == "brier":
+        return allowing_for_unseen(ends, value, rows.correct, params.confidence, most=_MOST_BRIER)
+    return ends
+
+
+def _telling_rows(rows: ScoredRows, name: str) -> int:
+    """Return how many rows have the metric where they stand alone, and 1 where none has."""
+    n = len(rows)
+    each = (
+        rows.weighted(np.eye(min(_CHUNK, n - start), n, start))[name]
+        for start in range(0, n, _CHUNK)
+    )
+    return max(1, sum(int((~np.isnan(values)).sum()) for values in each))

@@ -11,6 +11,7 @@ import pytest
 from pipeline_steps.errors import DataError
 from pipeline_steps.evaluation.compare import compare
 from pipeline_steps.evaluation.evaluate import evaluate
+from pipeline_steps.evaluation.intervals import wilson_interval
 from pipeline_steps.judging_params import EvaluateParams
 from pipeline_steps.predictions_file import StructuredTable, read_predictions, write_predictions
 from pipeline_steps.types import Predictions
@@ -176,3 +177,23 @@ def test_a_score_that_is_no_number_is_refused(save) -> None:
 def test_no_answers_at_all_are_refused(save) -> None:
     with pytest.raises(DataError, match="predictions of 0 rows"):
         evaluate(save([], truth=[]), PARAMS)
+
+
+def test_a_score_of_which_no_resample_differs_is_as_uncertain_as_a_share_of_its_rows(save) -> None:
+    """No entity found, sentences without one right: F1 was 0 in [0, 0], precision 1 in [1, 1]."""
+    nothing = evaluate(save([["O", "O", "O"]] * 30), PARAMS)
+    half = [["B-x", "I-x", "O"], ["O", "O", "O"], ["O", "O", "O"]] * 10
+    exact = evaluate(save(half, digest="other"), PARAMS)
+    for report, name, ends in (
+        (nothing, "entity_f1", wilson_interval(0, 20, 0.95)),  # of 30 rows 20 have an entity
+        (exact, "entity_precision", wilson_interval(20, 20, 0.95)),
+    ):
+        found = report.metric(name)
+        assert found is not None
+        assert (found.ci_low, found.ci_high) == pytest.approx(ends)
+
+
+def test_words_that_are_all_right_leave_room_for_one_that_is_not(save) -> None:
+    found = evaluate(save(TRUTH), PARAMS).metric("token_accuracy")
+    assert found is not None
+    assert (found.ci_low, found.ci_high) == pytest.approx(wilson_interval(30, 30, 0.95))

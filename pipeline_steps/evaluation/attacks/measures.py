@@ -12,6 +12,8 @@ from pipeline_steps.evaluation.uncertainty import bootstrap_weights
 from pipeline_steps.evaluation_types import MetricValue
 from pipeline_steps.judging_params import EvaluateParams
 
+_FEWEST = 2
+
 
 def attack_metrics(
     results: Sequence[AttackResult], params: EvaluateParams
@@ -72,9 +74,12 @@ def _share(name: str, hits: int, n: int, params: EvaluateParams, *, better: bool
 
 
 def _mean(name: str, values: Sequence[float], params: EvaluateParams) -> MetricValue:
-    """Return a mean with its bootstrap interval; the more an attacker needs, the better."""
-    if not values:
-        return MetricValue(name=name, value=None, n=0)
+    """Return a mean with its bootstrap interval; the more an attacker needs, the better.
+
+    One row alone says nothing of how others differ: it has no interval.
+    """
+    if len(values) < _FEWEST:
+        return MetricValue(name=name, value=values[0] if values else None, n=len(values))
     found = np.array(values)
     weights = np.concatenate(
         list(bootstrap_weights(len(found), params.bootstrap_resamples, params.seed))

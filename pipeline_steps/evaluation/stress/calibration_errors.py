@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from pipeline_steps.evaluation.answers import AnsweredRows
+from pipeline_steps.evaluation.intervals import allowing_for_unseen
 from pipeline_steps.evaluation.metrics import calibration_bins, softmax
 from pipeline_steps.evaluation.outcomes import Outcomes
 from pipeline_steps.evaluation.stress.naming import renamed
@@ -54,8 +55,9 @@ def classwise_ece(
 ) -> MetricValue:
     """Return the mean over labels of the binned error of that label's probability.
 
-    The interval lays the spread of 200 resamples around the estimate. A label that is rare adds
-    little, because it is given little probability: read it beside the ECE, not instead.
+    The interval lays the spread of 200 resamples around the estimate, and allows for mistakes that
+    no row shows. A label that is rare adds little, because it is given little probability: read it
+    beside the ECE, not instead.
 
     Parameters
     ----------
@@ -81,7 +83,9 @@ def classwise_ece(
         _mean_over_labels(weights, gaps, width)
         for weights in bootstrap_weights(n, resamples, params.seed)
     ]
-    low, high = _around(value, np.concatenate(errors), params.confidence)
+    ends = _around(value, np.concatenate(errors), params.confidence)
+    right = logits.argmax(axis=1) == truth  # a row that turns moves two labels
+    low, high = allowing_for_unseen(ends, value, right, params.confidence, most=2.0 / width)
     return MetricValue(
         name=name, value=value, n=n, ci_low=low, ci_high=high, greater_is_better=False
     )

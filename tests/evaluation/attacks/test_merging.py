@@ -114,3 +114,11 @@ def test_told_are_the_least_changed_breaks_and_the_hardest_fought_that_held() ->
         result("e", "unknown", n_queries=0),
     ]
     assert [r.example_id for r in told_examples(rows)] == ["b", "a", "d", "c"]
+
+
+def test_one_broken_row_has_no_interval_of_what_was_changed() -> None:
+    """Its only resample is itself: the interval had no width."""
+    found = attack_metrics(results("broken", "unknown"), EvaluateParams(bootstrap_resamples=50))
+    changed = next(metric for metric in found if metric.name == "changed_words")
+    assert (changed.n, changed.ci_low, changed.ci_high) == (1, None, None)
+    assert changed.value is not None

@@ -26,7 +26,7 @@ from pipeline_steps.reporting.severities import (
     severity_chart,
     severity_curves,
 )
-from pipeline_steps.reporting.summary import unchanged_lines
+from pipeline_steps.reporting.summary import no_temperature, unchanged_lines
 from pipeline_steps.worst_groups import Group, not_attacked, worst_groups, worst_suite
 
 CALIBRATION = (
@@ -76,7 +76,8 @@ class StressTables:
     churned: tuple[PairedComparison, ...]
     averages: tuple[SuiteAverage, ...]
     grouped: tuple[Grouped, ...]
-    calibration: tuple[str, ...] = CALIBRATION
+    calibration: tuple[str, ...]
+    no_temperature: str
     selective: tuple[str, ...] = SELECTIVE
 
 
@@ -85,7 +86,7 @@ def stress_tables(record: Reports) -> StressTables:
     main = record.main
     steepest = _steepest(record)
     curves = [report for report in (main, steepest) if report is not None]
-    calibration = record.of_kind("calibration")
+    temperature = next((r.temperature for r in record.of_kind("calibration")), None)
     gaps = tuple(r for r in record.suites if any(m.name.endswith(_GAP) for m in r.metrics))
     names = dict.fromkeys(m.name for r in gaps for m in r.metrics if m.name.endswith(_GAP))
     compared = sorted(record.comparisons, key=lambda c: c.suite != main.suite)
@@ -93,7 +94,7 @@ def stress_tables(record: Reports) -> StressTables:
         reliability=reliability_chart(main),
         risk=risk_chart([report.risk_coverage for report in curves]),
         steepest=None if steepest is None else steepest.suite,
-        temperature=calibration[0].temperature if calibration else None,
+        temperature=temperature,
         outside=tuple(row for report in record.of_kind("out_of_scope") for row in _scores(report)),
         gaps=gaps,
         gap_names=tuple(names),
@@ -104,7 +105,15 @@ def stress_tables(record: Reports) -> StressTables:
         churned=tuple(c for c in compared if c.churn is not None),
         averages=tuple(a for report in record.of_kind("average") for a in report.averages),
         grouped=tuple(row for r in not_attacked(record.suites) for row in _grouped(r)),
+        calibration=_calibration(temperature),
+        no_temperature=no_temperature(0 if temperature is None else temperature.n),
     )
+
+
+def _calibration(temperature: MetricValue | None) -> tuple[str, ...]:
+    """Return the measures of sureness; without a temperature nothing is scaled."""
+    known = temperature is not None and temperature.value is not None
+    return tuple(name for name in CALIBRATION if known or not name.endswith("_scaled"))
 
 
 def is_listed(name: str) -> bool:

@@ -87,9 +87,19 @@ def value_with_interval(metric: MetricValue | None) -> str:
 
 
 def _temperature(report: EvaluationReport) -> str:
-    value = value_with_interval(report.metric("temperature"))
+    found = report.metric("temperature")
     before, after = (_point(report.metric(name)) for name in ("ece", "ece_scaled"))
-    return f"temperature on valid: {value}; ece there {before}, scaled {after}"
+    if found is None or found.value is None:
+        return f"temperature on valid: {no_temperature(report.n)}; ece there {before}"
+    return f"temperature on valid: {value_with_interval(found)}; ece there {before}, scaled {after}"
+
+
+def no_temperature(n: int) -> str:
+    """Return why there is no temperature, where the fit found none on n valid rows."""
+    return (
+        f"there is none, because every one of {counted(n, 'row')} is right (surer would always be "
+        "better) or the logits say nothing of the truth; nothing is scaled"
+    )
 
 
 def _out_of_scope(report: EvaluationReport) -> str:

@@ -181,3 +181,35 @@ def test_averages_over_suites_and_groups_stand_beside_the_worst(record) -> None:
     assert "different rows" in page
     assert "mean of groups" in page
     assert "<script>" not in page
+
+
+def test_where_no_temperature_fits_it_is_said_why_and_nothing_scaled_is_shown(
+    stressed: RunRecord,
+) -> None:
+    """The line said "temperature on valid: undefined"."""
+    none = MetricValue(name="temperature", value=None, n=40, greater_is_better=False)
+    reports = tuple(
+        report.model_copy(update={"metrics": (none, metric("ece", 0.11)), "temperature": none})
+        if report.kind == "calibration"
+        else report
+        for report in stressed.reports
+    )
+    why = "there is none, because every one of 40 rows is right (surer would always be better)"
+    said = "\n".join(further_lines(reports))
+    assert f"temperature on valid: {why}" in said
+    assert "undefined" not in said
+    page = render_report(stressed.model_copy(update={"reports": reports}))
+    assert f"A temperature for the valid rows: {why}" in page
+    assert 'data-label="ECE scaled"' not in page
+    assert 'data-label="ECE scaled"' in render_report(stressed)
+
+
+def test_wide_tables_of_all_suites_scroll_inside_on_a_phone(stressed: RunRecord) -> None:
+    """As cards, a value a line, they made a page of 25,000 pixels at a phone's width."""
+    page = render_report(stressed)
+    wide = re.findall(
+        r'<div class="scroll" tabindex="0"><table>(.*?)</table></div>', page, re.DOTALL
+    )
+    heads = [re.findall(r"<th[^>]*>([^<]*)</th>", table)[-1] for table in wide]
+    assert heads == ["ECE", "classwise ECE", "risk at 90 % coverage", "rows unchanged"]
+    assert ".scroll { overflow-x: auto; }" in page

@@ -113,8 +113,8 @@ def _result(attacked: Attacked) -> AttackResult:
     return AttackResult(
         example_id=passage.example_id,
         status=attacked.status,
-        original=passage.text({}),
-        perturbed=passage.text(attacked.edits),
+        original=passage.whole({}),
+        perturbed=passage.whole(attacked.edits),
         truth=attacked.clean.truth,
         clean_prediction=attacked.clean.predicted,
         prediction=attacked.last.predicted,

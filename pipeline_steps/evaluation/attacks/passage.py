@@ -103,6 +103,11 @@ class Passage:
         texts = self._changed_pieces(edits)
         return " ".join(texts.get(place, text) for place, text in self.pieces.items())
 
+    def whole(self, edits: Edits) -> str:
+        """Return the row with words replaced as people read it, with what stays: answers, names."""
+        row = self.changed(edits)
+        return " ".join(text for text in (row["text"], row.get("text_pair")) if text)
+
     def _changed_pieces(self, edits: Edits) -> dict[str, str]:
         by_place: dict[str, list[int]] = {}
         for index in sorted(edits):

@@ -224,8 +224,21 @@ def test_question_and_context_are_attacked_apart(words: str) -> None:
     for result, row in zip(attacked("question_answering", rows, words=words).results, rows,
                            strict=True):  # fmt: skip
         assert result.status == "broken"
-        same = row["text_pair"] if words == "context" else row["text"]
-        assert same not in result.perturbed
+        same, other = row["text_pair"], row["text"]
+        if words == "named":
+            same, other = other, same
+        assert same in result.perturbed
+        assert other not in result.perturbed
+
+
+@pytest.mark.parametrize("problem", ["ner", "relation_extraction", "question_answering"])
+def test_what_an_attack_leaves_alone_stands_in_the_texts_that_are_told(problem: str) -> None:
+    """They lacked answers, entities and spans, and those of other words than asked for."""
+    rows = rows_of(problem)
+    for result, row in zip(attacked(problem, rows).results, rows, strict=True):
+        whole = [text for text in (row["text"], row["text_pair"]) if text]
+        assert result.original == " ".join(whole)
+        assert (result.perturbed == result.original) == (not result.edited)
 
 
 def test_a_distractor_fools_a_reader_of_the_last_sentence_and_holds_no_true_answer() -> None:

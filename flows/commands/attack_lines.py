@@ -24,8 +24,9 @@ _COLUMNS = ("attack_success_rate", "mean_queries", "changed_words")
 
 def recipe_lines() -> str:
     """Return every attack with its paper and how it deviates from it."""
+    width = max(map(len, ATTACKS)) + 1
     return "\n".join(
-        f"{recipe.name:18s}{recipe.paper}\n{'':18s}{recipe.deviations}"
+        f"{recipe.name:{width}s}{recipe.paper}\n{'':{width}s}{recipe.deviations}"
         for recipe in ATTACKS.values()
     )
 

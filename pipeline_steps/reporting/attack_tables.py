@@ -54,6 +54,7 @@ class AttackTables:
     ticks: tuple[tuple[float, float], ...]
     lanes: tuple[Lane, ...]
     curves: tuple[tuple[str, str], ...]
+    broke_none: tuple[str, ...]
     by_words: tuple[tuple[str, str], ...]
     examples: tuple[tuple[AttackSummary, tuple[Example, ...], tuple[Example, ...]], ...]
     opponent: str | None
@@ -71,6 +72,7 @@ def attack_tables(under: UnderAttack) -> AttackTables:
         ticks=tuple((tick, 100.0 * tick) for tick in low),
         lanes=tuple(_lanes(under)),
         curves=tuple((attack.name, _curve(attack)) for attack in under.attacks),
+        broke_none=tuple(a.name for a in under.attacks if a.curve and not _curve(a)),
         by_words=tuple((attack.name, _by_words(attack)) for attack in under.attacks),
         examples=tuple((attack, *marked_examples(attack)) for attack in under.attacks),
         opponent=versus[0].name if versus else None,

@@ -10,6 +10,7 @@ from pipeline_steps.finding_types import RobustnessLine, SeedSpread
 
 _WIDTH, _HEIGHT = 300, 190
 _LEFT, _TOP, _RIGHT, _FOOT = 34, 8, 10, 36
+_BEYOND = 1.05
 _INNER, _TALL = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _FOOT
 
 
@@ -20,11 +21,12 @@ def budget_chart(
 
     ``unit`` is what the budget counts, in words.
     ``other`` is that of another version, in the second colour and without a band. The axis goes
-    to the last budget at which a row of either breaks.
+    a little beyond the last budget at which a row of either breaks; there is none where no row
+    does.
     """
-    if not points:
+    last = max((point.budget for point in (*points, *other)), default=0)
+    if not last:
         return ""
-    last = max([point.budget for point in (*points, *other)] + [1])
     edges = [(p.budget, p.ci_low) for p in points], [(p.budget, p.ci_high) for p in points]
     low, high = (_steps(edge, last) for edge in edges)
     band = " ".join([*high, *reversed(low)])
@@ -113,11 +115,14 @@ def _steps(points: Sequence[tuple[int, float]], last: int) -> list[str]:
         if corners:
             corners.append((budget, corners[-1][1]))
         corners.append((budget, value))
-    corners.append((last, corners[-1][1]))
+    corners.append((_BEYOND * last, corners[-1][1]))
     return [
-        f"{_LEFT + _INNER * budget / last:.1f},{_TOP + _TALL * (1 - value):.1f}"
-        for budget, value in corners
+        f"{_across(budget, last):.1f},{_TOP + _TALL * (1 - value):.1f}" for budget, value in corners
     ]
+
+
+def _across(budget: float, last: int) -> float:
+    return _LEFT + _INNER * budget / (_BEYOND * last)
 
 
 def _frame(last: int, unit: str) -> str:
@@ -128,9 +133,8 @@ def _frame(last: int, unit: str) -> str:
         for value, y in ((value, _TOP + _TALL * (1 - value)) for value in (0.0, 0.5, 1.0))
     )
     feet = "".join(
-        f'<text x="{_LEFT + _INNER * share:.1f}" y="{bottom + 15}" class="{place}">'
-        f"{last * share:g}</text>"
-        for share, place in ((0.0, "middle"), (0.5, "middle"), (1.0, "end"))
+        f'<text x="{_across(budget, last):.1f}" y="{bottom + 15}" class="middle">{budget}</text>'
+        for budget in sorted({0, last // 2, last})
     )
     below = f'<text x="{_LEFT + _INNER / 2}" y="{bottom + 31}" class="middle">{unit}</text>'
     return f"{sides}{feet}{below}"

@@ -155,7 +155,17 @@ def test_each_curve_says_what_its_budget_counts() -> None:
     found = rows("deepwordbug", 0.5)
     one = [row.model_copy(update={"n_changed": min(row.n_changed, 1)}) for row in found]
     chart = budget_chart(budget_curve(one, changed_words, 0.95), (), "a", "words")
-    assert 'class="middle">0.5</text>' in chart  # half of one word, and not a second 0
+    assert re.findall(r'class="middle">(\d[^<]*)</text>', chart) == ["0", "1"]  # no half of a word
+
+
+def test_an_attack_that_broke_no_row_is_named_in_place_of_an_empty_curve(record) -> None:
+    """Its axis went from 0 to 1 query, whatever the search had asked."""
+    found = under_attack(versus=False)
+    first = found.attacks[0]
+    none = first.model_copy(update={"curve": first.curve[:1], "by_words": first.by_words[:1]})
+    page = told(record, under_attack=UnderAttack(attacks=(none, *found.attacks[1:])))
+    assert f"accuracy under {none.name}, by queries" not in page
+    assert f"No row broke, and so there is no curve: {none.name}." in read(page).text
 
 
 @pytest.mark.parametrize("equal", [False, True])

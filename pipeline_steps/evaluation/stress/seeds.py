@@ -38,7 +38,7 @@ def seed_report(runs: Sequence[Predictions], params: EvaluateParams) -> Evaluati
     it is part of what a seed may bring. n is the number of runs.
 
     The intervals take the runs as draws from one normal law; with few runs they are wide, and a
-    run that failed breaks the law.
+    run that failed breaks the law. Runs of one score have none: they are fewer than would differ.
 
     Raises
     ------
@@ -124,9 +124,12 @@ def _spread(
             for share in (1.0 - tail, tail)
         )
         worst = float(values.min() if better else values.max())
+        known = deviation > 0.0  # runs that are all alike tell no spread
+        # Scores lie in [0, 1], losses are not below 0.
+        least, most = max(0.0, mean - half), min(1.0, mean + half) if better else mean + half
         named = [
-            (f"{name}_mean", mean, mean - half, mean + half),
-            (f"{name}_std", deviation, low, high),
+            (f"{name}_mean", mean, least if known else None, most if known else None),
+            (f"{name}_std", deviation, low if known else None, high if known else None),
             (f"{name}_worst_seed", worst, None, None),
         ]
     return tuple(

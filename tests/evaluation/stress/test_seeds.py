@@ -80,3 +80,14 @@ def test_a_metric_that_is_undefined_in_one_run_has_no_spread(save) -> None:
     report = seed_report(known, PARAMS)
     assert report.metric("nll_std").value is None
     assert report.metric("accuracy_std").value is not None
+
+
+def test_two_runs_of_one_score_have_no_interval_and_no_score_is_above_1(save) -> None:
+    """Two seeds said 0.921 [0.921, 0.921], deviation 0.000 [0.000, 0.000], others [0.43, 1.37]."""
+    alike = seed_report(runs(save, 3, 3), PARAMS)
+    for name in ("accuracy_mean", "accuracy_std"):
+        assert (alike.metric(name).ci_low, alike.metric(name).ci_high) == (None, None)
+    apart = seed_report(runs(save, 0, 9), PARAMS)
+    assert (apart.metric("accuracy_mean").ci_low, apart.metric("accuracy_mean").ci_high) == (0, 1)
+    assert apart.metric("nll_mean").ci_low == 0.0
+    assert apart.metric("nll_mean").ci_high > 1.0

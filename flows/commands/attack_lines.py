@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from flows.commands.attack import Attack, Attacked
 from pipeline_steps.attack_types import (
     AgainstVersion,
+    AttackCost,
     AttackResult,
     AttackSummary,
     UnderAttack,
@@ -16,6 +17,7 @@ from pipeline_steps.attack_types import (
 from pipeline_steps.evaluation.attacks.catalog import ATTACKS
 from pipeline_steps.evaluation.attacks.pair import OURS
 from pipeline_steps.reporting.summary import value_with_interval
+from pipeline_steps.reporting.told_answers import told_answer
 
 _SHOWN = 3
 _WHOSE = {True: "its texts break this one", False: "this one's texts break it"}
@@ -107,20 +109,33 @@ def _versus(name: str, versus: AgainstVersion | None) -> list[str]:
 
 def _examples(attack: Attack, examples: Sequence[AttackResult]) -> list[str]:
     cost, counts = attack.cost, Counter(result.status for result in attack.results)
-    spent = (
-        f"{attack.report.suite}: {cost.n_queries} queries, {cost.n_texts} texts read in "
-        f"{cost.n_forwards} forward passes, {cost.n_tokens} tokens and {cost.n_padding} of padding,"
-        f" {cost.cpu_seconds:.1f} CPU s"
-    )
+    spent = f"{attack.report.suite}: {_spent(cost)}"
     said = (
         f"  {counts['broken']} broken, {counts['unbroken']} verified unbroken, "
         f"{counts['unknown']} unknown, {counts['wrong']} wrong before"
     )
     broken = [result for result in examples if result.status == "broken"]
     broken.sort(key=lambda result: (result.n_changed, result.example_id))
-    texts = [
-        f"  {r.example_id}: {r.truth} -> {r.prediction}\n    {r.original}\n    {r.perturbed}"
-        for r in broken[:_SHOWN]
-    ]
+    texts = [_told(result) for result in broken[:_SHOWN]]
     idle = said_of_unchangeable(attack.report.suite, attack.report.metric("unchangeable"))
     return ["", spent, said, *([f"  {idle}"] if idle else []), *texts]
+
+
+def _told(result: AttackResult) -> str:
+    """Return a broken row: what was right, what came, and both texts."""
+    right = told_answer(result.truth, result.original)
+    said = told_answer(result.prediction, result.perturbed)
+    texts = (text.replace("\n", "\n      ") for text in (result.original, result.perturbed))
+    return "\n    ".join((f"  {result.example_id}: {right} -> {said}", *texts))
+
+
+def _spent(cost: AttackCost) -> str:
+    """Return what an attack cost; of a model that runs elsewhere, as far as it is seen."""
+    if cost.n_texts and not cost.n_forwards:
+        read = f"{cost.n_texts} texts sent, whose passes and tokens are not seen from here"
+    else:
+        read = (
+            f"{cost.n_texts} texts read in {cost.n_forwards} forward passes, {cost.n_tokens} "
+            f"tokens and {cost.n_padding} of padding"
+        )
+    return f"{cost.n_queries} queries, {read}, {cost.cpu_seconds:.1f} CPU s"

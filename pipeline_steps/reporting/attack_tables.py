@@ -17,6 +17,7 @@ from pipeline_steps.evaluation_types import MetricValue
 from pipeline_steps.reporting.charts import axis_ticks, interval_lanes
 from pipeline_steps.reporting.curves import budget_chart
 from pipeline_steps.reporting.marked_text import Part, marked
+from pipeline_steps.reporting.told_answers import told_answer
 
 Lane = tuple[str, tuple[MetricValue, ...], str]
 NOTES = (
@@ -44,6 +45,16 @@ class Example:
 
     result: AttackResult
     parts: Sequence[Part]
+
+    @property
+    def truth(self) -> str:
+        """What is right, in words."""
+        return told_answer(self.result.truth, self.result.original)
+
+    @property
+    def prediction(self) -> str:
+        """What the model answered to the changed text, in words."""
+        return told_answer(self.result.prediction, self.result.perturbed)
 
 
 @dataclass(frozen=True)

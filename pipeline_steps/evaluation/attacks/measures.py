@@ -76,9 +76,9 @@ def _share(name: str, hits: int, n: int, params: EvaluateParams, *, better: bool
 def _mean(name: str, values: Sequence[float], params: EvaluateParams) -> MetricValue:
     """Return a mean with its bootstrap interval; the more an attacker needs, the better.
 
-    One row alone says nothing of how others differ: it has no interval.
+    One row alone, or rows that are all alike, say nothing of how others differ: no interval.
     """
-    if len(values) < _FEWEST:
+    if len(set(values)) < _FEWEST:
         return MetricValue(name=name, value=values[0] if values else None, n=len(values))
     found = np.array(values)
     weights = np.concatenate(

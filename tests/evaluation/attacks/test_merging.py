@@ -116,9 +116,10 @@ def test_told_are_the_least_changed_breaks_and_the_hardest_fought_that_held() ->
     assert [r.example_id for r in told_examples(rows)] == ["b", "a", "d", "c"]
 
 
-def test_one_broken_row_has_no_interval_of_what_was_changed() -> None:
-    """Its only resample is itself: the interval had no width."""
-    found = attack_metrics(results("broken", "unknown"), EvaluateParams(bootstrap_resamples=50))
-    changed = next(metric for metric in found if metric.name == "changed_words")
-    assert (changed.n, changed.ci_low, changed.ci_high) == (1, None, None)
-    assert changed.value is not None
+def test_one_broken_row_or_several_that_are_alike_have_no_interval_of_what_was_changed() -> None:
+    """Its only resample is itself, and those of rows that are alike are so too."""
+    for statuses in (("broken", "unknown"), ("broken", "broken")):
+        found = attack_metrics(results(*statuses), EvaluateParams(bootstrap_resamples=50))
+        changed = next(metric for metric in found if metric.name == "changed_words")
+        assert (changed.n, changed.ci_low) == (statuses.count("broken"), None)
+        assert changed.value == 0.5

@@ -49,6 +49,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "clinc150": {"learning_rate": 3e-4, "epochs": 6},
     "twitter_sentiment_years": {"learning_rate": 5e-5, "epochs": 4},
 }
+SURENESS = {
+    "ECE, scaled": "ece_scaled",
+    "NLL": "nll",
+    "Brier": "brier",
+    "AURC": "aurc",
+    "coverage at 5 % error": "coverage_at_5_error",
+}
 ATTACKS = ("deepwordbug", "textbugger", "pruthi", "known_defence")
 
 
@@ -206,7 +213,8 @@ def show(work: Path) -> list[dict[str, Any]]:
         print(f"\n| {workspace.name} | " + " | ".join(lines) + " |")
         print("|---" * (len(lines) + 1) + "|")
         for name in names:
-            cells = [shown(columns.get(name, [])) for columns in lines.values()]
+            digits = 3 if unit_of(name) in ("share", "nats", "factor") else 0
+            cells = [shown(columns.get(name, []), digits) for columns in lines.values()]
             print(f"| {name} | {' | '.join(cells)} |")
         records += [
             record(f"{workspace.name}/{version}/{name}", found.value, unit_of(name), n=found.n)
@@ -258,6 +266,13 @@ def numbers_of_suites(suites: dict[str, Any]) -> dict[str, Number]:
         "clean": Number(clean, n, tuple(interval)),
         "ECE": Number(scores["test"]["ece"], n),
     }
+    found |= {
+        said: Number(scores["test"][metric], n)
+        for said, metric in SURENESS.items()
+        if metric in scores["test"]
+    }
+    temperature = scores.get("calibration", {}).get("temperature")
+    found |= {} if temperature is None else {"temperature": Number(temperature, n)}
     for name, kinds in (("letters", LETTERS), ("words", WORDS), ("all", (*LETTERS, *WORDS))):
         if noisy.keys() >= {*kinds}:
             lost = mean(clean - noisy[kind] for kind in kinds)
@@ -268,16 +283,19 @@ def numbers_of_suites(suites: dict[str, Any]) -> dict[str, Number]:
             n, *interval = intervals[name]
             value = suite.get("accuracy", suite.get("auroc_max_softmax"))
             found[name] = Number(value, n, tuple(interval))
-            if "ece" in suite:
-                found[f"{name}, ECE"] = Number(suite["ece"], n)
+            further = {"ECE": "ece", "ECE, scaled": "ece_scaled", "FPR95": "fpr95_max_softmax"}
+            found |= {
+                f"{name}, {said}": Number(suite[metric], n)
+                for said, metric in further.items()
+                if metric in suite
+            }
     return found
 
 
-def shown(several: list[Number]) -> str:
+def shown(several: list[Number], digits: int) -> str:
     if not several:
         return ""
     values = [number.value for number in several]
-    digits = 0 if values[0] > 1 else 3
     if len(several) > 1:
         return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
     if several[0].interval is None:
@@ -289,7 +307,7 @@ def shown(several: list[Number]) -> str:
 def unit_of(name: str) -> str:
     if name.startswith("queries"):
         return "queries a row"
-    return "CPU s" if name.startswith("training") else "share"
+    return {"training, CPU s": "CPU s", "NLL": "nats", "temperature": "factor"}.get(name, "share")
 
 
 if __name__ == "__main__":

@@ -67,15 +67,11 @@ def test_labels_that_come_anyway_open_a_ticket_that_fresh_labels_confirm(tmp_pat
     assert watch(workspace) == [], "usual labels are no harm"
     tell(workspace, turned(new))
     [opened] = watch(workspace)
-    assert (opened.status, opened.opened_by) == ("open", "labels")
+    assert (opened.status, opened.opened_by) == ("harm", "labels")
     assert 300 < opened.alarm_sequence < 400
     asked = open_store(workspace).requests(opened.ticket)
     assert min(request.sequence for request in asked) > opened.alarm_sequence
-    ticket = opened
-    while ticket.status == "open":
-        [ticket] = watch(workspace)
-    assert (ticket.ticket, ticket.status) == (opened.ticket, "harm")
-    assert ticket.explanation.within_effect > 10 * abs(ticket.explanation.mix_effect)
+    assert opened.explanation.within_effect > 10 * abs(opened.explanation.mix_effect)
 
 
 def test_complaints_alone_open_nothing_however_many_of_the_wrong_answers_they_name(
@@ -100,9 +96,9 @@ def test_of_what_labels_showed_before_a_ticket_ended_nothing_counts_again(
     workspace = desk(tmp_path, standing_labels=share, rows_a_month=5_000, same_cause_hours=2.0)
     new = serve(workspace, 300)
     read_windows(workspace, VERSION, TRAINING)
-    tell(workspace, turned(new))
+    tell(workspace, turned(dict(list(new.items())[:50])))  # the others do not decide at once
     [ticket] = watch(workspace)
-    assert ticket.opened_by == "labels"
+    assert (ticket.status, ticket.opened_by) == ("open", "labels")
     before = open_store(workspace).state(VERSION.name)
     tell_right(workspace, 300)
     while ticket.status == "open":
@@ -114,7 +110,7 @@ def test_of_what_labels_showed_before_a_ticket_ended_nothing_counts_again(
     assert len(watch(workspace)) == 1, "within the hours of the same cause"
     later = serve(workspace, 400, first=600)
     tell(workspace, turned(later))
-    assert [t.status for t in watch(workspace)] == ["benign", "open"]
+    assert [t.status for t in watch(workspace)] == ["benign", "harm"]
 
 
 def tell_right(workspace: Workspace, n: int) -> None:

@@ -12,10 +12,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from flows.listening import listen_no_more, listens
 from flows.pipeline import say
@@ -66,7 +67,9 @@ class _Crew:
         self.shared = shared
         self.on_start = on_start
         self.announced = False
-        self.stopping = threading.Event()
+        self.stopping = False
+        # Of all that can be waited for, this alone may be told from within a signal handler.
+        self._asked_to_stop: SimpleQueue[None] = SimpleQueue()
         self.deaths: list[float] = []
         self.in_vain = 0
         self._tether, self._held = os.pipe()
@@ -76,7 +79,8 @@ class _Crew:
         """Keep the processes running until :meth:`stop`, then wait for them."""
         try:
             self._members = [self._start(place) for place in self.sockets]
-            while not self.stopping.wait(_NAP):
+            while not self.stopping:
+                self._nap()
                 self._announce()
                 self._replace_the_dead()
         finally:
@@ -90,9 +94,14 @@ class _Crew:
 
     def stop(self) -> None:
         """Ask all processes to end in order."""
-        self.stopping.set()
+        self.stopping = True
+        self._asked_to_stop.put(None)
         for member in self._members:
             member.terminate()
+
+    def _nap(self) -> None:
+        with suppress(Empty):
+            self._asked_to_stop.get(timeout=_NAP)
 
     def _announce(self) -> None:
         if not self.announced and any(map(listens, self.sockets)):
@@ -112,7 +121,7 @@ class _Crew:
 
     def _replace_the_dead(self) -> None:
         for place, member in enumerate(self._members):
-            if member.poll() is None or self.stopping.is_set():
+            if member.poll() is None or self.stopping:
                 continue
             listen_no_more(self.sockets[place])
             self._count_death(member)

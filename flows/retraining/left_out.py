@@ -45,6 +45,6 @@ def describe_left_out(n_new: int, reasons: dict[str, int]) -> str:
     """Return one line for people: how many new rows were learnt from, and where others went."""
     n_out = sum(reasons.values())
     if not n_out:
-        return str(n_new)
+        return counted(n_new, "new row")
     words = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()))
     return f"{n_new - n_out} of {counted(n_new, 'new row')} ({n_out} set aside: {words})"

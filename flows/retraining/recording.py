@@ -101,7 +101,7 @@ def _elsewhere(decision: GateDecision, axis: str) -> Iterator[GateCheck]:
 def _sentence(record: RetrainRecord) -> str:
     repair = record.repair
     moved = f"{moved_by(repair, 4)}; version {record.version}: {record.gate}"
-    return f"{repair.verdict}: {repair.axis} {moved}; new rows learnt from: {record.learnt_from}"
+    return f"{repair.verdict}: {repair.axis} {moved}; learnt from {record.learnt_from}"
 
 
 def moved_by(repair: Repair, digits: int) -> str:

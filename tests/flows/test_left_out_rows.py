@@ -54,6 +54,6 @@ def test_where_all_are_set_aside_the_error_says_why(prepared: Path) -> None:
 
 
 def test_what_was_learnt_from_is_said_in_one_line() -> None:
-    assert describe_left_out(246, {}) == "246"
+    assert describe_left_out(246, {}) == "246 new rows"
     said = describe_left_out(619, {"repeated": 600, "empty_text": 15})
     assert said == "4 of 619 new rows (615 set aside: 15 empty_text, 600 repeated)"

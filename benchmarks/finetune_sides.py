@@ -27,6 +27,7 @@ from transformers import (
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.base_model import resolve_base_model
 from pipeline_steps.inference.examples_file import rows_of
+from pipeline_steps.inference.first_token import is_trimmed
 from pipeline_steps.inference.forward import autocast
 from pipeline_steps.inference.learners.one_label import label_indices
 from pipeline_steps.inference.learners.text_classification import TextClassificationLearner
@@ -80,6 +81,7 @@ class Clock(TrainerCallback):
     def __init__(self, model: torch.nn.Module, pad_id: int, *, frozen: bool = False) -> None:
         self.config: Any = model.config
         self.pad_id = pad_id
+        self.trimmed = is_trimmed(model)
         self.passes = 2 if frozen else 3  # forward, gradients of inputs, gradients of weights
         self.tokens, self.flops = 0, 0.0
         self.hook = model.register_forward_pre_hook(self.count, with_kwargs=True)
@@ -92,7 +94,11 @@ class Clock(TrainerCallback):
         weights = 8 * width**2 + 4 * width * c.intermediate_size
         attention = 4 * width * int((lengths**2).sum())
         self.tokens += tokens
-        self.flops += self.passes * c.num_hidden_layers * (weights * tokens + attention)
+        flops = c.num_hidden_layers * (weights * tokens + attention)
+        if self.trimmed:  # what is not computed does not count
+            token = 2 * width**2 + 4 * width * c.intermediate_size
+            flops -= token * (tokens - len(lengths))
+        self.flops += self.passes * flops
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Start."""

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from pipeline_steps.inference.anatomy import stacks
+from pipeline_steps.inference.first_token import untrim_last_layer
 
 BITS = 128
 _SEED = 2002
@@ -36,6 +37,7 @@ class EmbeddingDigests:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._found: dict[bytes, str] = {}
+        untrim_last_layer(model)  # the mean is over all tokens
         stacks(model)[0].register_forward_hook(self._gather, with_kwargs=True)
 
     def take(self, token_ids: Sequence[Sequence[int] | None]) -> list[str | None]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pipeline_steps.inference.batching import length_sorted_batches
+from pipeline_steps.inference.first_token import first_token_only
 
 
 def pad(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.Tensor]:
@@ -35,7 +36,7 @@ def logits_in_order(
     """
     device = next(model.parameters()).device
     rows: list[np.ndarray[Any, Any] | None] = [None] * len(token_ids)
-    with torch.inference_mode():
+    with torch.inference_mode(), first_token_only():
         for batch in length_sorted_batches([len(ids) for ids in token_ids], batch_tokens):
             inputs = pad([token_ids[row] for row in batch], pad_id)
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}

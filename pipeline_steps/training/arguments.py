@@ -13,6 +13,7 @@ import torch
 from transformers import TrainingArguments
 
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.inference.first_token import as_before
 from pipeline_steps.objective_params import PretrainingParams
 from pipeline_steps.training.processes import accumulation_of_process
 
@@ -70,7 +71,7 @@ def _arguments(
         fp16=precision == "fp16",
         tf32=_tf32(params, device),
         activation_checkpointing=params.hardware.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
+        activation_checkpointing_kwargs={"use_reentrant": False, "context_fn": as_before},
         torch_compile=params.hardware.compile,
         use_cpu=device.type == "cpu",
         seed=params.seed,

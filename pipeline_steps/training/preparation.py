@@ -10,6 +10,7 @@ import torch
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
+from pipeline_steps.inference.first_token import untrim_last_layer
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.positions import most_positions
 from pipeline_steps.training.assembly import refuse_frozen_chance, tuning_of
@@ -115,6 +116,7 @@ def n_learning(model: torch.nn.Module) -> int:
 def whole_model(model: torch.nn.Module) -> torch.nn.Module:
     """Return the model without what training changed for speed."""
     drop_projection(model)
+    untrim_last_layer(model)
     join_embeddings(model)
     use_torch_attention(model)
     return model

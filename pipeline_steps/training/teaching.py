@@ -15,6 +15,7 @@ from pipeline_steps.errors import TrainingError
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.batching import length_sorted_batches
 from pipeline_steps.inference.checkpoint import load_checkpoint
+from pipeline_steps.inference.first_token import first_token_only
 from pipeline_steps.inference.forward import pad
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.tokenization import load_tokenizer
@@ -92,7 +93,7 @@ def _logits(
 ) -> list[Array]:
     device = next(model.parameters()).device
     found: list[Any] = [None] * len(token_ids)
-    with torch.inference_mode():
+    with torch.inference_mode(), first_token_only():
         for batch in length_sorted_batches([len(ids) for ids in token_ids], batch_tokens):
             inputs = pad([token_ids[row] for row in batch], pad_id)
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}

@@ -17,6 +17,7 @@ from transformers import EarlyStoppingCallback
 
 from pipeline_steps.finetune_params import FinetuneParams
 from pipeline_steps.inference.examples_file import ExampleRows
+from pipeline_steps.inference.first_token import trim_last_layer
 from pipeline_steps.inference.learners.learner import Learner
 from pipeline_steps.inference.memory import in_smaller_batches
 from pipeline_steps.training import processes
@@ -73,6 +74,7 @@ class StableTrainer(PlannedTrainer):
         objectives: Sequence[Objective] = (),
         **kwargs: Any,
     ) -> None:
+        trim_last_layer(kwargs["model"])
         planner = plan_batches(kwargs["train_dataset"], params)
         super().__init__(*args, planner=planner, **kwargs)
         self.listener: Listener | None = None

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from pipeline_steps.inference.examples_file import ExampleRows
+from pipeline_steps.inference.first_token import trim_last_layer
 from pipeline_steps.inference.forward import logits_in_order
 from pipeline_steps.inference.learners.body import build_with_head
 from pipeline_steps.inference.learners.learner import ReadsRowsOnly
@@ -29,7 +30,9 @@ class WholeTexts(ReadsRowsOnly):
 
     def load(self, path: Path) -> torch.nn.Module:
         """Return the classifier in a checkpoint."""
-        return load_model(path, AutoModelForSequenceClassification)
+        model = load_model(path, AutoModelForSequenceClassification)
+        trim_last_layer(model)
+        return model
 
     def encode(
         self,

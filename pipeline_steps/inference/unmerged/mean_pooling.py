@@ -14,6 +14,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from pipeline_steps.errors import TrainingError
 from pipeline_steps.inference.anatomy import body, is_causal, stacks
+from pipeline_steps.inference.first_token import untrim_last_layer
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def attach_mean_pooling(model: Any, spec: MeanPoolingSpec) -> list[torch.nn.Modu
             expected="an encoder such as BERT, RoBERTa, DistilBERT, DeBERTa or ModernBERT",
             fix="name a sentence encoder in finetune.base_model, or set finetune.few_shot to null",
         )
+    untrim_last_layer(model)
     head, inner = model.get_submodule(spec.head), body(model)
 
     def forward(

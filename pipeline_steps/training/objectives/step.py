@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.first_token import first_token_only
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -171,7 +172,8 @@ class Step:
     def _run(self) -> Any:
         if self.keeps_hidden_states:
             return self.model(**self.inputs, output_hidden_states=True)
-        return self.model(**self.inputs)
+        with first_token_only():
+            return self.model(**self.inputs)
 
     @property
     def _unwrapped(self) -> Any:

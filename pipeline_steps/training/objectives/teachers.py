@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pipeline_steps.errors import TrainingError
+from pipeline_steps.inference.first_token import first_token_only
 from pipeline_steps.inference.forward import autocast
 from pipeline_steps.training.objectives.outputs import logit_fields, softened
 from pipeline_steps.training.objectives.step import Step
@@ -46,11 +47,16 @@ class LiveTeacher:
     def outputs(self, step: Step) -> Any:
         """Return the teacher's outputs for the step's batch."""
         if self._step is None or self._step() is not step:
-            asked = {"output_hidden_states": True} if self.keeps_hidden_states else {}
             with torch.no_grad(), autocast(self.precision, step.inputs["input_ids"].device):
-                self._outputs = self.model.eval()(**step.inputs, **asked)
+                self._outputs = self._answer(step.inputs)
             self._step = weakref.ref(step)
         return self._outputs
+
+    def _answer(self, inputs: Mapping[str, torch.Tensor]) -> Any:
+        if self.keeps_hidden_states:
+            return self.model.eval()(**inputs, output_hidden_states=True)
+        with first_token_only():
+            return self.model.eval()(**inputs)
 
 
 def target_logits(step: Step, teachers: Sequence[LiveTeacher], recorded: str) -> dict[str, Any]:

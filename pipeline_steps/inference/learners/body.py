@@ -115,7 +115,9 @@ def _loaded(kind: Any, base: Path) -> tuple[torch.nn.Module, list[str]]:
 
 
 def refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
-    """Refuse a base that lacks weights outside the head.
+    """Refuse a base that lacks weights outside the head, to which a pooler counts.
+
+    Encoders that were taught to fill in masks have none; it is then drawn and learnt like the head.
 
     Raises
     ------
@@ -123,8 +125,7 @@ def refuse_random_body(base: Path, model: Any, new: set[str]) -> None:
         With some of them.
     """
     prefix = f"{model.base_model_prefix}."
-    # A pooler is part of the body's module tree in some architectures, yet many bases lack it.
-    body = sorted(key for key in new if key.startswith(prefix))
+    body = sorted(k for k in new if k.startswith(prefix) and not k.startswith(f"{prefix}pooler."))
     _refuse_random(base, model, body)
 
 

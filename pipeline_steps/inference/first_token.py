@@ -105,7 +105,8 @@ def _keep_first(end: torch.nn.Module, states: tuple[Any, ...]) -> tuple[Any, ...
         return None
     if not all(isinstance(state, torch.Tensor) for state in states):
         return None  # an integer model hands scales on as well
-    return tuple(state[:, :1] for state in states)
+    # Rows that lie apart in memory are multiplied another way, which in bf16 rounds otherwise.
+    return tuple(state[:, :1].contiguous() for state in states)
 
 
 def _trial_logits(model: Any) -> torch.Tensor | None:

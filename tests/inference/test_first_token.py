@@ -110,6 +110,23 @@ def test_inference_asks(bert: Any, seen: list[int]) -> None:
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-5, atol=1e-6)
 
 
+def test_in_bf16_no_logit_moves_and_no_row_depends_on_its_batch() -> None:
+    torch.manual_seed(0)
+    config = AutoConfig.for_model("bert", hidden_size=384, intermediate_size=1536, vocab_size=60)
+    config.num_hidden_layers, config.num_attention_heads, config.num_labels = 2, 12, LABELS
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    with torch.no_grad():  # weights at which a rounding reaches the logits
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    model.bfloat16()
+    rows = [[2, *torch.randint(5, 60, (9,)).tolist(), 3] for _ in range(200)]
+    expected = logits(model, rows)
+    assert trim_last_layer(model)
+    with first_token_only():
+        assert torch.equal(logits(model, rows), expected)
+        assert torch.equal(torch.cat([logits(model, [row]) for row in rows]), expected)
+
+
 def test_a_head_that_reads_all_tokens_keeps_them() -> None:
     model = made("bert", AutoModelForTokenClassification)
     assert not trim_last_layer(model)
